@@ -1,1 +1,44 @@
-//! Placeholder.
+//! What every slice stands on: ids, time, actors, the database, the event log, supervised tasks, HTTP, configuration,
+//! secrets, own metrics and the [`Slice`] value.
+//!
+//! The kernel knows no slice, no engine and no protocol. It owns three tables (`schema_migration`, `event`,
+//! `consumer_cursor`, with `event_parked` for events that no consumer could take) and nothing of any domain.
+
+pub mod actor;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod event;
+pub mod http;
+pub mod id;
+pub mod metric;
+pub mod secret;
+pub mod slice;
+pub mod task;
+
+pub use actor::{Actor, ActorKind, Grant, Role, Scope};
+pub use clock::Clock;
+pub use db::{Db, DbError, Tx};
+pub use event::{Consumer, Event, NewEvent};
+pub use http::problem::{FieldError, Problem};
+pub use id::{Id, Prefix};
+pub use jiff::Timestamp;
+pub use slice::{Allow, Endpoint, Migration, Slice};
+pub use task::{Task, Wake};
+
+/// The handles that slices share. Cheap to clone.
+#[derive(Clone)]
+pub struct Kernel {
+    pub db: Db,
+    pub clock: Clock,
+    pub secrets: secret::Secrets,
+    pub metrics: metric::Metrics,
+    /// Ends every supervised task.
+    pub stop: tokio_util::sync::CancellationToken,
+}
+
+/// A boxed future, as consumers and tasks return them.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a consumer or task may fail with: logged, counted and retried, never shown to a client.
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;

@@ -66,7 +66,9 @@ pub fn decode<T: DeserializeOwned>(flag_and_body: &[u8]) -> Result<T, CodecError
             if size > MAX_FRAME {
                 return Err(CodecError::TooLarge(size));
             }
-            Ok(rmp_serde::from_slice(&snap::raw::Decoder::new().decompress_vec(body)?)?)
+            Ok(rmp_serde::from_slice(
+                &snap::raw::Decoder::new().decompress_vec(body)?,
+            )?)
         }
         other => Err(CodecError::Flag(*other)),
     }
@@ -87,33 +89,57 @@ mod tests {
     #[test]
     fn messages_survive_the_wire() {
         round_trip(&ToServer::Pong { nonce: 7 });
-        round_trip(&ToServer::Output { id: "cmd_1".into(), stream: Stream::Stderr, offset: 3, data: vec![0, 255, 10] });
-        let define = vec![SeriesDef { id: 1, labels: vec![("__name__".into(), "node_load1".into())] }];
+        round_trip(&ToServer::Output {
+            id: "cmd_1".into(),
+            stream: Stream::Stderr,
+            offset: 3,
+            data: vec![0, 255, 10],
+        });
+        let define = vec![SeriesDef {
+            id: 1,
+            labels: vec![("__name__".into(), "node_load1".into())],
+        }];
         let samples = (0..2000).map(|i| Sample(1, i, 0.5)).collect();
         round_trip(&ToServer::Batch(crate::Batch {
             seq: 9,
             at_ms: 5,
             spooled: false,
-            body: vec![Body::Metrics { epoch: 1, define, samples }],
+            body: vec![Body::Metrics {
+                epoch: 1,
+                define,
+                samples,
+            }],
         }));
     }
 
     #[test]
     fn bad_frames_are_refused() {
-        assert!(matches!(frame_len([255, 255, 255, 255]), Err(CodecError::TooLarge(_))));
+        assert!(matches!(
+            frame_len([255, 255, 255, 255]),
+            Err(CodecError::TooLarge(_))
+        ));
         assert!(matches!(frame_len([0, 0, 0, 0]), Err(CodecError::Short)));
         assert!(matches!(decode::<ToAgent>(&[9, 1]), Err(CodecError::Flag(9))));
         assert!(decode::<ToAgent>(&[0, 0xc1]).is_err());
         // A header that claims a huge decompressed size must be refused before memory is taken.
-        assert!(matches!(decode::<ToAgent>(&[1, 0xff, 0xff, 0xff, 0xff, 0x0f]), Err(CodecError::TooLarge(_))));
+        assert!(matches!(
+            decode::<ToAgent>(&[1, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+            Err(CodecError::TooLarge(_))
+        ));
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_unknown_kinds_are_errors() {
         let newer = serde_json::json!({ "ping": { "nonce": 4, "hint": "later" } });
         let frame = encode(&newer).unwrap();
-        assert_eq!(decode::<ToAgent>(&frame[4..]).unwrap(), ToAgent::Ping { nonce: 4 });
+        assert_eq!(
+            decode::<ToAgent>(&frame[4..]).unwrap(),
+            ToAgent::Ping { nonce: 4 }
+        );
         let frame = encode(&serde_json::json!({ "teleport": { "nonce": 4 } })).unwrap();
-        assert!(matches!(decode::<ToAgent>(&frame[4..]), Err(CodecError::Decode(_))));
+        assert!(matches!(
+            decode::<ToAgent>(&frame[4..]),
+            Err(CodecError::Decode(_))
+        ));
     }
 }

@@ -21,13 +21,31 @@ pub struct Command {
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
     /// A program with arguments, without a shell.
-    Exec { argv: Vec<String>, env: BTreeMap<String, String>, cwd: Option<String>, user: Option<String>, stdin: Option<String> },
+    Exec {
+        argv: Vec<String>,
+        env: BTreeMap<String, String>,
+        cwd: Option<String>,
+        user: Option<String>,
+        stdin: Option<String>,
+    },
     /// A script handed to `interpreter` (default `/bin/sh`) from a private file.
-    Script { interpreter: Option<String>, script: String, args: Vec<String>, env: BTreeMap<String, String>, user: Option<String> },
+    Script {
+        interpreter: Option<String>,
+        script: String,
+        args: Vec<String>,
+        env: BTreeMap<String, String>,
+        user: Option<String>,
+    },
     /// An action on a service, by whichever manager runs it (systemd, init script).
     Service { name: String, verb: ServiceVerb },
     /// An HTTP request made from the host.
-    Http { method: HttpMethod, url: String, headers: BTreeMap<String, String>, body: Option<String>, expect_status: Vec<u16> },
+    Http {
+        method: HttpMethod,
+        url: String,
+        headers: BTreeMap<String, String>,
+        body: Option<String>,
+        expect_status: Vec<u16>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,11 +77,22 @@ pub enum CommandState {
     /// Begun.
     Running,
     /// Ended by itself. `exit_code` is `None` when a signal ended it.
-    Exited { exit_code: Option<i32>, signal: Option<i32>, duration_ms: u64, dropped_bytes: u64 },
+    Exited {
+        exit_code: Option<i32>,
+        signal: Option<i32>,
+        duration_ms: u64,
+        dropped_bytes: u64,
+    },
     /// Could not begin: no such program, user or service.
-    Failed { error: String },
-    TimedOut { duration_ms: u64 },
-    Cancelled { duration_ms: u64 },
+    Failed {
+        error: String,
+    },
+    TimedOut {
+        duration_ms: u64,
+    },
+    Cancelled {
+        duration_ms: u64,
+    },
     /// The agent died while it ran and it is not idempotent: whether it took effect is unknown.
     Interrupted,
 }

@@ -13,17 +13,41 @@ pub type Labels = Vec<(String, String)>;
 #[serde(rename_all = "snake_case")]
 pub enum ToServer {
     /// The only message that a connection without a client certificate may send.
-    Join { protocol: u32, token: String, csr_pem: String, identity: Identity, hostname: String, agent_version: String },
+    Join {
+        protocol: u32,
+        token: String,
+        csr_pem: String,
+        identity: Identity,
+        hostname: String,
+        agent_version: String,
+    },
     /// First message of an enrolled agent. `running` lists the commands that it still runs or whose end has not been acknowledged.
-    Hello { protocol: u32, agent_version: String, identity: Identity, hostname: String, started_at_ms: i64, running: Vec<String> },
+    Hello {
+        protocol: u32,
+        agent_version: String,
+        identity: Identity,
+        hostname: String,
+        started_at_ms: i64,
+        running: Vec<String>,
+    },
     /// Asks for a new certificate for the same agent.
     Renew { csr_pem: String },
     /// Observations, kept by the agent until acknowledged.
     Batch(Batch),
     /// A command has been written to the agent's journal (`Accepted`), has begun, or has ended. Ends are repeated until `CommandAck`.
-    Command { id: String, at_ms: i64, state: CommandState },
+    Command {
+        id: String,
+        at_ms: i64,
+        state: CommandState,
+    },
     /// Output of a running command. `offset` counts the bytes of the stream, so a repeat is harmless.
-    Output { id: String, stream: Stream, offset: u64, #[serde(with = "bytes_as_bin")] data: Vec<u8> },
+    Output {
+        id: String,
+        stream: Stream,
+        offset: u64,
+        #[serde(with = "bytes_as_bin")]
+        data: Vec<u8>,
+    },
     /// Answer to `Ping`.
     Pong { nonce: u64 },
 }
@@ -33,26 +57,50 @@ pub enum ToServer {
 #[serde(rename_all = "snake_case")]
 pub enum ToAgent {
     /// Answer to `Join`: the agent's name for itself, its certificate, and the certificate authority to trust.
-    Joined { agent_id: String, certificate_pem: String, ca_pem: String },
+    Joined {
+        agent_id: String,
+        certificate_pem: String,
+        ca_pem: String,
+    },
     /// Answer to `Renew`.
-    Renewed { certificate_pem: String, ca_pem: String },
+    Renewed {
+        certificate_pem: String,
+        ca_pem: String,
+    },
     /// Answer to `Hello`.
-    Welcome { protocol: u32, agent_id: String, now_ms: i64, config: AgentConfig },
+    Welcome {
+        protocol: u32,
+        agent_id: String,
+        now_ms: i64,
+        config: AgentConfig,
+    },
     /// The connection is refused: what, why and what to do. The server closes after it.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
     /// Every batch up to and including `seq` is on disk.
-    Ack { seq: u64 },
+    Ack {
+        seq: u64,
+    },
     /// The agent should slow down: at least this long between batches, until told otherwise with 0.
-    Throttle { min_interval_ms: u64 },
+    Throttle {
+        min_interval_ms: u64,
+    },
     /// Run a command. The agent answers with `ToServer::Command` in state `Accepted` once it is in its journal.
     Dispatch(Command),
     /// End a command: its whole process group.
-    Cancel { id: String },
+    Cancel {
+        id: String,
+    },
     /// The end of a command has been recorded; the agent may forget it.
-    CommandAck { id: String },
+    CommandAck {
+        id: String,
+    },
     /// Settings changed.
     Config(AgentConfig),
-    Ping { nonce: u64 },
+    Ping {
+        nonce: u64,
+    },
 }
 
 /// Settings that the server gives to an agent.
@@ -78,9 +126,14 @@ impl Default for AgentConfig {
         Self {
             sample_interval_ms: 1000,
             watched_services: Vec::new(),
-            log_files: ["/var/log/syslog", "/var/log/messages", "/var/log/auth.log", "/var/log/*.log"]
-                .map(String::from)
-                .to_vec(),
+            log_files: [
+                "/var/log/syslog",
+                "/var/log/messages",
+                "/var/log/auth.log",
+                "/var/log/*.log",
+            ]
+            .map(String::from)
+            .to_vec(),
             journal: true,
             certificate_paths: vec!["/etc/ssl/private".into(), "/etc/letsencrypt/live".into()],
             spool_bytes: 256 * 1024 * 1024,
@@ -107,10 +160,19 @@ pub struct Batch {
 pub enum Body {
     /// Samples. Ids are scoped by `epoch`; a definition is sent once per epoch *and connection*. A spooled batch has an
     /// epoch of its own and defines everything that it uses. The server keeps at most the epochs of one connection.
-    Metrics { epoch: u64, define: Vec<SeriesDef>, samples: Vec<Sample> },
-    Logs { source: LogSource, lines: Vec<LogLine> },
+    Metrics {
+        epoch: u64,
+        define: Vec<SeriesDef>,
+        samples: Vec<Sample>,
+    },
+    Logs {
+        source: LogSource,
+        lines: Vec<LogLine>,
+    },
     /// A service or unit changed state.
-    Units { changes: Vec<UnitChange> },
+    Units {
+        changes: Vec<UnitChange>,
+    },
     /// What the host is made of; sent on change and at least once an hour.
     Facts(Box<Facts>),
     /// Observations were lost: the spool was full, or a queue ran over.

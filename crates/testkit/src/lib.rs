@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What tests stand on: a kernel over a fresh SQLite file or a fresh PostgreSQL database, with a clock that may be held.
+//!
+//! Everything here may panic: a test that cannot stand is a failed test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test support fails by panicking"
+)]
+
+mod bed;
+pub mod postgres;
+
+pub use bed::Bed;

@@ -1,0 +1,157 @@
+//! Reading the log. Appending is [`crate::Tx::append`].
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::Event;
+use crate::clock::from_micros;
+use crate::db::{DbError, from_json};
+
+/// What to read; `None` does not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub topic_prefix: Option<String>,
+    pub subject: Option<String>,
+    pub actor: Option<String>,
+    pub from_us: Option<i64>,
+    pub to_us: Option<i64>,
+}
+
+fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
+    Ok(Event {
+        seq: row.try_get(0)?,
+        at: from_micros(row.try_get(1)?),
+        topic: row.try_get(2)?,
+        subject: row.try_get(3)?,
+        actor: row.try_get(4)?,
+        actor_name: row.try_get(5)?,
+        cause: row.try_get(6)?,
+        data: from_json("event.data", &row.try_get::<String, _>(7)?)?,
+    })
+}
+
+/// Events after `seq`, oldest first.
+pub async fn after(connection: &mut AnyConnection, seq: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_event).collect()
+}
+
+/// Events before `seq` that match, newest first.
+pub async fn before(
+    connection: &mut AnyConnection,
+    filter: &Filter,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event \
+        WHERE seq < $1 AND ($2 = '' OR subject = $2) AND ($3 = '' OR actor = $3) \
+        AND ($4 = '' OR (topic >= $4 AND topic < $5)) AND at >= $6 AND at < $7 ORDER BY seq DESC LIMIT $8";
+    let prefix = filter.topic_prefix.clone().unwrap_or_default();
+    let prefix_end = format!("{prefix}\u{10ffff}");
+    let rows = sqlx::query(sql)
+        .bind(seq)
+        .bind(filter.subject.clone().unwrap_or_default())
+        .bind(filter.actor.clone().unwrap_or_default())
+        .bind(prefix)
+        .bind(prefix_end)
+        .bind(filter.from_us.unwrap_or(i64::MIN))
+        .bind(filter.to_us.unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_event).collect()
+}
+
+pub async fn get(connection: &mut AnyConnection, seq: i64) -> Result<Option<Event>, DbError> {
+    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq = $1";
+    let row = sqlx::query(sql).bind(seq).fetch_optional(connection).await?;
+    row.as_ref().map(row_to_event).transpose()
+}
+
+/// The event, what led to it and what followed from it: its causal chain, oldest first, at most `limit`.
+pub async fn chain(connection: &mut AnyConnection, seq: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+    let sql = "WITH RECURSIVE up(seq, cause) AS ( \
+            SELECT seq, cause FROM event WHERE seq = $1 \
+            UNION SELECT e.seq, e.cause FROM event e JOIN up ON e.seq = up.cause), \
+        root(seq) AS (SELECT MIN(seq) FROM up), \
+        down(seq) AS (SELECT seq FROM root UNION SELECT e.seq FROM event e JOIN down ON e.cause = down.seq) \
+        SELECT e.seq, e.at, e.topic, e.subject, e.actor, e.actor_name, e.cause, e.data \
+        FROM event e JOIN down ON e.seq = down.seq ORDER BY e.seq LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_event).collect()
+}
+
+/// Number of the newest event, 0 when there is none.
+pub async fn latest(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let row = sqlx::query("SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) FROM event")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+pub async fn cursor(connection: &mut AnyConnection, name: &str) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("SELECT seq FROM consumer_cursor WHERE name = $1")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+pub async fn create_cursor(connection: &mut AnyConnection, name: &str) -> Result<(), DbError> {
+    let sql = "INSERT INTO consumer_cursor (name, seq) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING";
+    sqlx::query(sql).bind(name).execute(connection).await?;
+    Ok(())
+}
+
+/// Moves a cursor from `from` to `to`; false when another process has moved it.
+pub async fn advance(
+    connection: &mut AnyConnection,
+    name: &str,
+    from: i64,
+    to: i64,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE consumer_cursor SET seq = $1 WHERE name = $2 AND seq = $3";
+    let done = sqlx::query(sql)
+        .bind(to)
+        .bind(name)
+        .bind(from)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets an event aside that a consumer could not take.
+pub async fn park(
+    connection: &mut AnyConnection,
+    name: &str,
+    seq: i64,
+    error: &str,
+    at_us: i64,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO event_parked (consumer, seq, error, parked_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (consumer, seq) DO NOTHING";
+    sqlx::query(sql)
+        .bind(name)
+        .bind(seq)
+        .bind(error)
+        .bind(at_us)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn count_parked(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let row = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM event_parked")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}

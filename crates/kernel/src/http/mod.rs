@@ -1,0 +1,11 @@
+//! HTTP for slices: extractors whose refusals are problems, paging, and the assembly of all routes behind one guard.
+
+pub mod app;
+mod extract;
+mod guard;
+pub mod page;
+pub mod problem;
+
+pub use app::{App, assemble};
+pub use extract::{Json, Path, Query};
+pub use guard::{Authenticate, RequestId};

@@ -1,0 +1,139 @@
+//! Supervised tasks: named, counted, restarted when they fail, ended with the kernel.
+//!
+//! A [`Task`] is a reconciler: it is woken by a signal *and* a timer, takes no input and is idempotent, so that the happy case
+//! and recovery after a crash are the same path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::{AnyError, BoxFuture, Kernel};
+
+/// A signal that wakes a task. Signals that come while it runs are not lost.
+#[derive(Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    pub fn signal(&self) {
+        self.0.notify_one();
+    }
+
+    pub async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+type Run = Box<dyn Fn(Kernel) -> BoxFuture<'static, Result<(), AnyError>> + Send + Sync>;
+
+/// A reconciler.
+pub struct Task {
+    pub name: &'static str,
+    pub every: Duration,
+    pub wake: Wake,
+    run: Run,
+}
+
+impl Task {
+    pub fn new<F, Fut>(name: &'static str, every: Duration, wake: Wake, run: F) -> Self
+    where
+        F: Fn(Kernel) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), AnyError>> + Send + 'static,
+    {
+        Self {
+            name,
+            every,
+            wake,
+            run: Box::new(move |kernel| Box::pin(run(kernel))),
+        }
+    }
+}
+
+/// The one way to start a task: it has a name, and a panic in it is logged and counted.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+pub fn spawn<F>(kernel: &Kernel, name: &'static str, future: F) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let metrics = kernel.metrics.clone();
+    let inner = tokio::spawn(future);
+    tokio::spawn(async move {
+        metrics.gauge("mainstay_tasks", &[("task", name)]).add(1);
+        if let Err(error) = inner.await
+            && error.is_panic()
+        {
+            tracing::error!(task = name, %error, "task panicked");
+            metrics
+                .counter("mainstay_task_panics_total", &[("task", name)])
+                .add(1);
+        }
+        metrics.gauge("mainstay_tasks", &[("task", name)]).add(-1);
+    })
+}
+
+/// Runs `body` until the kernel stops, again with growing pauses whenever it fails or panics.
+pub fn supervise<F, Fut>(kernel: &Kernel, name: &'static str, body: F) -> JoinHandle<()>
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), AnyError>> + Send + 'static,
+{
+    let outer = kernel.clone();
+    spawn(kernel, name, async move {
+        let mut pause = Duration::from_millis(100);
+        while !outer.stop.is_cancelled() {
+            let slot = Arc::new(std::sync::Mutex::new(None));
+            let result = slot.clone();
+            let future = body();
+            let handle = spawn(&outer, name, async move {
+                let outcome = future.await;
+                *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(outcome);
+            });
+            let _ = handle.await;
+            let outcome = slot
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take();
+            match outcome {
+                Some(Ok(())) => return,
+                Some(Err(error)) => tracing::error!(task = name, %error, "task failed; it starts again"),
+                None => {}
+            }
+            outer
+                .metrics
+                .counter("mainstay_task_restarts_total", &[("task", name)])
+                .add(1);
+            tokio::select! {
+                () = outer.stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    })
+}
+
+/// Starts a reconciler: once now, then on every signal or tick.
+pub fn start(kernel: &Kernel, task: Task) -> JoinHandle<()> {
+    let task = Arc::new(task);
+    let outer = kernel.clone();
+    supervise(kernel, task.name, move || {
+        let task = task.clone();
+        let kernel = outer.clone();
+        async move {
+            while !kernel.stop.is_cancelled() {
+                let started = std::time::Instant::now();
+                (task.run)(kernel.clone()).await?;
+                let seconds = started.elapsed().as_secs_f64();
+                kernel
+                    .metrics
+                    .histogram("mainstay_task_seconds", &[("task", task.name)])
+                    .observe(seconds);
+                tokio::select! {
+                    () = kernel.stop.cancelled() => {}
+                    _ = tokio::time::timeout(task.every, task.wake.wait()) => {}
+                }
+            }
+            Ok(())
+        }
+    })
+}

@@ -1,0 +1,4 @@
+//! The kernel on real databases.
+
+mod event_log;
+mod http;

@@ -1,0 +1,84 @@
+//! A kernel for one test.
+
+use kernel::db::DbOptions;
+use kernel::{Clock, Db, Kernel, Migration};
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::postgres;
+
+/// A kernel over a database of its own. Dropping it removes the data folder; PostgreSQL databases go with their cluster.
+pub struct Bed {
+    kernel: Kernel,
+    dir: TempDir,
+}
+
+type Schema<'a> = &'a [(&'static str, &'static [Migration])];
+
+impl Bed {
+    /// One bed per database, so that a test body runs on both.
+    pub async fn both(schema: Schema<'_>) -> Vec<Bed> {
+        vec![Self::sqlite(schema).await, Self::postgres(schema).await]
+    }
+
+    pub async fn sqlite(schema: Schema<'_>) -> Bed {
+        Self::sqlite_at(schema, Clock::System).await
+    }
+
+    pub async fn sqlite_at(schema: Schema<'_>, clock: Clock) -> Bed {
+        let dir = tempfile::tempdir().unwrap();
+        let options = DbOptions::sqlite(&dir.path().join("mainstay.db"));
+        Self::make(dir, &options, schema, clock).await
+    }
+
+    pub async fn postgres(schema: Schema<'_>) -> Bed {
+        Self::postgres_at(schema, Clock::System).await
+    }
+
+    pub async fn postgres_at(schema: Schema<'_>, clock: Clock) -> Bed {
+        let server = postgres::server().await;
+        let name = format!("t{}", kernel::secret::random_hex(8));
+        let admin = Db::open(&DbOptions::postgres(&server.url("postgres")), Clock::System)
+            .await
+            .unwrap();
+        let mut connection = admin.read().await.unwrap();
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        drop(connection);
+        admin.close().await;
+        let dir = tempfile::tempdir().unwrap();
+        Self::make(dir, &DbOptions::postgres(&server.url(&name)), schema, clock).await
+    }
+
+    async fn make(dir: TempDir, options: &DbOptions, schema: Schema<'_>, clock: Clock) -> Bed {
+        let db = Db::open(options, clock.clone()).await.unwrap();
+        db.migrate(schema).await.unwrap();
+        let secrets = kernel::secret::Secrets::open_or_create(&dir.path().join("master.key")).unwrap();
+        let kernel = Kernel {
+            db,
+            clock,
+            secrets,
+            metrics: kernel::metric::Metrics::default(),
+            stop: CancellationToken::new(),
+        };
+        Bed { kernel, dir }
+    }
+
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.kernel.stop.cancel();
+    }
+}
