@@ -1,4 +1,6 @@
 //! The kernel on real databases.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 mod event_log;
 mod http;

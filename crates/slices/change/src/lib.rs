@@ -1,1 +1,128 @@
-//! Placeholder.
+//! Permits: who may change what, when, and on whose word. See the README for the flow.
+
+mod api;
+mod api_calendar;
+mod calendar;
+mod decide;
+mod model;
+mod store;
+
+use kernel::db::DbError;
+use kernel::{Actor, Kernel, Migration, NewEvent, Slice, Tx};
+
+pub use calendar::{Freeze, FreezeId, Window, WindowId};
+pub use model::{
+    Change, ChangeId, ChangeState, Decision, Outcome, Permit, Proposal, RedeemError, Risk, Source, Target,
+};
+pub use store::{get, recent_on};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "change",
+    sql: include_str!("../migrations/0001_change.sql"),
+}];
+
+/// The capability.
+pub fn slice(kernel: &Kernel) -> Slice {
+    Slice {
+        migrations: MIGRATIONS,
+        routes: api::routes(kernel.clone()).merge(api_calendar::routes(kernel.clone())),
+        permissions: api::PERMISSIONS,
+        ..Slice::named("change")
+    }
+}
+
+/// Asks for a permit. The proposal and the answer are recorded either way.
+pub async fn request(tx: &mut Tx, actor: &Actor, proposal: &Proposal) -> Result<Decision, DbError> {
+    let now = tx.now();
+    let freezes = store::freezes_around(tx, now).await?;
+    let windows = store::windows(tx).await?;
+    let busy = store::busy_targets(tx, &proposal.targets).await?;
+    let verdict = decide::judge(
+        proposal,
+        &decide::Situation {
+            freezes: &freezes,
+            windows: &windows,
+            busy: &busy,
+            now,
+        },
+    );
+    let change = Change::proposed(proposal, actor, now, &verdict);
+    store::insert(tx, &change).await?;
+    let requested = tx
+        .append(actor, NewEvent::new("change.requested", &change.id, &change))
+        .await?;
+    let system = Actor::system("change");
+    Ok(match verdict {
+        decide::Verdict::Grant => {
+            tx.append(
+                &system,
+                NewEvent::new("change.granted", &change.id, &change).caused_by(Some(requested)),
+            )
+            .await?;
+            Decision::Granted(Permit::of(&change))
+        }
+        decide::Verdict::AskApproval(reason) => Decision::NeedsApproval {
+            id: change.id,
+            reason,
+        },
+        decide::Verdict::Refuse(reason) => {
+            tx.append(
+                &system,
+                NewEvent::new("change.refused", &change.id, &change).caused_by(Some(requested)),
+            )
+            .await?;
+            Decision::Refused {
+                id: change.id,
+                reason,
+            }
+        }
+    })
+}
+
+/// Turns an approved change into its permit, once, for the plan that was approved.
+pub async fn redeem(tx: &mut Tx, id: &ChangeId, plan_hash: &str) -> Result<Permit, RedeemError> {
+    let now = tx.now();
+    let change = store::get(tx, id).await?.ok_or(RedeemError::Unknown)?;
+    decide::may_redeem(&change, plan_hash, now)?;
+    let freezes = store::freezes_around(tx, now).await?;
+    if let Some(reason) = decide::frozen(&change.targets, change.source, &freezes, now) {
+        return Err(RedeemError::Refused(reason));
+    }
+    let granted = Change {
+        state: ChangeState::Granted,
+        started_at: Some(now),
+        ..change
+    };
+    store::update(tx, &granted).await?;
+    tx.append(
+        &Actor::system("change"),
+        NewEvent::new("change.granted", &granted.id, &granted),
+    )
+    .await?;
+    Ok(Permit::of(&granted))
+}
+
+/// Records how a granted change ended. Saying it again changes nothing.
+pub async fn finish(tx: &mut Tx, actor: &Actor, id: &ChangeId, outcome: Outcome) -> Result<(), DbError> {
+    let Some(change) = store::get(tx, id).await? else {
+        return Ok(());
+    };
+    if change.state != ChangeState::Granted {
+        return Ok(());
+    }
+    let state = match outcome {
+        Outcome::Succeeded => ChangeState::Succeeded,
+        Outcome::Failed => ChangeState::Failed,
+        Outcome::Cancelled => ChangeState::Cancelled,
+    };
+    let change = Change {
+        state,
+        finished_at: Some(tx.now()),
+        ..change
+    };
+    store::update(tx, &change).await?;
+    tx.append(actor, NewEvent::new("change.finished", &change.id, &change))
+        .await?;
+    Ok(())
+}
