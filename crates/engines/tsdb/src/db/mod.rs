@@ -1,0 +1,245 @@
+//! The store itself: opening it, its state, and the small calls. Appending is in `commit`, reading in
+//! `query`, cutting, merging and expiring in `maintain`, backups in `snapshot`.
+//!
+//! Lock order: maintenance, then writer, then head index or block list, then one series.
+
+mod commit;
+mod query;
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::disk;
+use crate::error::{Error, Result};
+use crate::head::{Head, MemSeries};
+use crate::labels::Labels;
+use crate::options::Options;
+use crate::sample::{Reason, Sample, SeriesRef};
+use crate::stats::{Counters, Notice, Stats, lock};
+use crate::wal::{self, Wal};
+
+pub use query::SeriesStream;
+
+/// Format of the whole folder; a folder with a higher number belongs to a newer program.
+const VERSION: u32 = 1;
+const VERSION_PREFIX: &str = "mainstay metric store ";
+/// No time yet: no clock was set, no sample was stored.
+const NEVER: i64 = i64::MIN;
+
+/// An open store. Share it between threads by `Arc`; all methods take `&self`.
+#[derive(Debug)]
+pub struct Tsdb {
+    dir: PathBuf,
+    options: Options,
+    head: Head,
+    writer: Mutex<Writer>,
+    queue: Mutex<Vec<commit::Entry>>,
+    clock_ms: AtomicI64,
+    newest_ms: AtomicI64,
+    counters: Arc<Counters>,
+    _lock: File,
+}
+
+/// What only one thread at a time may touch: the log, and which windows the head holds.
+#[derive(Debug)]
+struct Writer {
+    wal: Wal,
+    /// Samples per open window of the head.
+    windows: BTreeMap<i64, u64>,
+    newest: i64,
+}
+
+impl Tsdb {
+    /// Opens the store in `dir`, which is created if it is missing; reads the log back.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Tsdb> {
+        options.check()?;
+        let dir = dir.as_ref().to_owned();
+        disk::create_dir(&dir)?;
+        let lock_file = take_lock(&dir)?;
+        check_version(&dir)?;
+        let wal_dir = dir.join("wal");
+        disk::create_dir(&wal_dir)?;
+        disk::sync_dir(&dir)?;
+        let counters = Arc::new(Counters::default());
+        let head = Head::default();
+        let mut replay = Replay::new(&head, options.block_ms);
+        let replayed = wal::replay_dir(&wal_dir, &mut replay, &counters)?;
+        let Replay { windows, newest, .. } = replay;
+        let mut wal = Wal::new(
+            &wal_dir,
+            options.wal_segment_bytes,
+            options.faults.clone(),
+            replayed.closed,
+            replayed.next_seq,
+        );
+        wal.delete_done()?;
+        Ok(Tsdb {
+            dir,
+            head,
+            writer: Mutex::new(Writer { wal, windows, newest }),
+            queue: Mutex::default(),
+            clock_ms: AtomicI64::new(NEVER),
+            newest_ms: AtomicI64::new(newest),
+            counters,
+            options,
+            _lock: lock_file,
+        })
+    }
+
+    /// Tells the store the time. From then on samples too far ahead of it are rejected.
+    pub fn set_clock(&self, now_ms: i64) {
+        self.clock_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// The folder that it was opened in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A short name for a series, registered if need be, for [`crate::Batch::push_ref`].
+    pub fn resolve(&self, labels: &Labels) -> std::result::Result<SeriesRef, Reason> {
+        if !commit::is_valid(labels) {
+            return Err(Reason::InvalidLabels);
+        }
+        match self.head.get(labels).or_else(|| self.register(labels)) {
+            Some(series) => Ok(SeriesRef(series.id)),
+            None => Err(Reason::SeriesLimit),
+        }
+    }
+
+    /// Makes everything appended under [`crate::Durability::Async`] durable.
+    pub fn flush(&self) -> Result<()> {
+        let synced = lock(&self.writer).wal.sync(None)?;
+        self.counters.wal_syncs.add(u64::from(synced));
+        Ok(())
+    }
+
+    /// Figures for metrics and pages.
+    pub fn stats(&self) -> Stats {
+        let (wal_bytes, wal_segments) = {
+            let writer = lock(&self.writer);
+            (writer.wal.bytes(), writer.wal.segments())
+        };
+        let newest = self.newest_ms.load(Ordering::Relaxed);
+        Stats {
+            head_series: self.head.series_count() as u64,
+            head_samples: self
+                .head
+                .samples
+                .get()
+                .saturating_sub(self.head.samples_dropped.get()),
+            wal_bytes,
+            wal_segments,
+            newest_ms: (newest != NEVER).then_some(newest),
+            ..self.counters.stats()
+        }
+    }
+
+    /// Damage and other news since the store was opened.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.counters.notices()
+    }
+
+    fn register(&self, labels: &Labels) -> Option<Arc<MemSeries>> {
+        let (series, is_new) = self.head.get_or_create(labels, self.options.max_series)?;
+        self.counters.series_created.add(u64::from(is_new));
+        Some(series)
+    }
+
+    fn window_of(&self, t_ms: i64) -> i64 {
+        t_ms.div_euclid(self.options.block_ms)
+    }
+}
+
+/// Puts replayed samples into the head.
+struct Replay<'a> {
+    head: &'a Head,
+    block_ms: i64,
+    refs: std::collections::HashMap<u64, Arc<MemSeries>>,
+    windows: BTreeMap<i64, u64>,
+    newest: i64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(head: &'a Head, block_ms: i64) -> Self {
+        Replay {
+            head,
+            block_ms,
+            refs: Default::default(),
+            windows: BTreeMap::new(),
+            newest: NEVER,
+        }
+    }
+}
+
+impl wal::Sink for Replay<'_> {
+    fn segment(&mut self, _seq: u64) {
+        self.refs.clear();
+    }
+
+    fn define(&mut self, id: u64, labels: Labels) {
+        // No limit here: what was acknowledged comes back.
+        if let Some((series, _)) = self.head.get_or_create(&labels, usize::MAX) {
+            self.refs.insert(id, series);
+        }
+    }
+
+    fn sample(&mut self, id: u64, s: Sample) -> std::result::Result<Option<i64>, ()> {
+        let series = self.refs.get(&id).ok_or(())?;
+        self.newest = self.newest.max(s.t_ms);
+        let key = s.t_ms.div_euclid(self.block_ms);
+        if series.state().insert(key, s) == crate::head::Inserted::New {
+            self.head.samples.add(1);
+            *self.windows.entry(key).or_default() += 1;
+        }
+        Ok(Some(key))
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| Error::io("open", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: dir.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, e)),
+    }
+}
+
+fn check_version(dir: &Path) -> Result<()> {
+    let path = dir.join("version");
+    if !path.exists() {
+        return disk::write_file(&path, format!("{VERSION_PREFIX}{VERSION}\n").as_bytes());
+    }
+    let text = String::from_utf8_lossy(&disk::read_file(&path)?).into_owned();
+    match text
+        .trim()
+        .strip_prefix(VERSION_PREFIX.trim_end())
+        .and_then(|v| v.trim().parse::<u32>().ok())
+    {
+        Some(v) if v <= VERSION => Ok(()),
+        Some(v) => Err(Error::Invalid {
+            what: format!(
+                "the metric store {} was written by a newer version (format {v}, this program knows {VERSION}): \
+                 start the newer version or restore a backup from before the upgrade",
+                dir.display()
+            ),
+        }),
+        // An empty file is what a crash in the very first start leaves.
+        None if text.trim().is_empty() => {
+            disk::write_file(&path, format!("{VERSION_PREFIX}{VERSION}\n").as_bytes())
+        }
+        None => Err(Error::corrupt(
+            &path,
+            "it names no format version; is this the folder of another program?",
+        )),
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the store through its public face, on real files.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod basics;
