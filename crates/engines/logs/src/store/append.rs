@@ -1,0 +1,245 @@
+//! Appends with group commit: whoever gets the writer commits for everybody who queued before.
+use super::{Logs, Writer};
+use crate::columns::{Batch, NO_SEVERITY};
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+use crate::record::{Position, Record};
+use crate::wal;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What became of the lines of one append.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppendOutcome {
+    /// Lines that are durable now.
+    pub appended: usize,
+    /// Number of the first of them; the others follow in order.
+    pub first_seq: Option<u64>,
+    /// Lines that were refused because of their form; sending them again is of no use.
+    pub refused: Vec<Refusal>,
+    /// Lines that were cut to the longest length.
+    pub shortened: usize,
+}
+
+/// A refused line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its index in the call.
+    pub index: usize,
+    /// Why.
+    pub reason: String,
+}
+
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_BYTES: usize = 4096;
+/// Bound on `max_text_bytes`, so that no block outgrows its format.
+const MAX_TEXT_BYTES: usize = 16 << 20;
+/// Text bytes in one frame of the write-ahead log.
+const FRAME_TEXT_BYTES: usize = 8 << 20;
+/// Appends are refused when the unsealed lines reach this many times the size of a segment.
+const MAX_UNSEALED_SEGMENTS: u64 = 8;
+/// Above so many waiting heads, appends seal them themselves.
+const MAX_WAITING: usize = 2;
+
+/// A batch and its encoded form.
+type Frame = (Batch, Vec<u8>);
+
+/// An append that waits for its commit.
+#[derive(Debug)]
+pub(super) struct Pending {
+    frames: Vec<Frame>,
+    result: Mutex<Option<Result<u64>>>,
+}
+
+impl Pending {
+    fn settle(&self, result: Result<u64>) {
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    fn take(&self) -> Option<Result<u64>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Logs {
+    /// Stores lines; when it returns, all but the refused ones are durable and can be found. On an error none
+    /// can be found, though after a failed disk sync they may reappear when the store is opened again.
+    pub fn append(&self, records: &[Record]) -> Result<AppendOutcome> {
+        let (frames, mut outcome) = self.prepare(records)?;
+        self.counters
+            .refused
+            .fetch_add(outcome.refused.len() as u64, Ordering::Relaxed);
+        if frames.is_empty() {
+            return Ok(outcome);
+        }
+        let first_seq = self.commit(Pending {
+            frames,
+            result: Mutex::new(None),
+        })?;
+        outcome.first_seq = Some(first_seq);
+        self.counters
+            .appended
+            .fetch_add(outcome.appended as u64, Ordering::Relaxed);
+        self.counters
+            .shortened
+            .fetch_add(outcome.shortened as u64, Ordering::Relaxed);
+        self.relieve();
+        Ok(outcome)
+    }
+
+    /// Checks and encodes outside of all locks.
+    fn prepare(&self, records: &[Record]) -> Result<(Vec<Frame>, AppendOutcome)> {
+        let mut outcome = AppendOutcome::default();
+        let mut frames = Vec::new();
+        let mut batch = Batch::default();
+        let mut ids: HashMap<&Labels, u32> = HashMap::new();
+        for (index, record) in records.iter().enumerate() {
+            if let Err(reason) = check(record) {
+                outcome.refused.push(Refusal { index, reason });
+                continue;
+            }
+            let text = shorten(&record.text, self.options.max_text_bytes.min(MAX_TEXT_BYTES));
+            outcome.shortened += usize::from(text.len() < record.text.len());
+            let id = *ids.entry(&record.labels).or_insert_with(|| {
+                batch.streams.push(record.labels.clone());
+                batch.streams.len() as u32 - 1
+            });
+            let at = Position::new(record.at_ms, batch.columns.len() as u64);
+            batch
+                .columns
+                .push(at, id, record.severity.unwrap_or(NO_SEVERITY), text);
+            outcome.appended += 1;
+            if batch.columns.text_bytes() >= FRAME_TEXT_BYTES {
+                frames.push(self.encode(std::mem::take(&mut batch))?);
+                ids.clear();
+            }
+        }
+        if batch.columns.len() > 0 {
+            frames.push(self.encode(batch)?);
+        }
+        Ok((frames, outcome))
+    }
+
+    fn encode(&self, batch: Batch) -> Result<Frame> {
+        let payload = batch
+            .encode()
+            .map_err(|error| Error::BadQuery(format!("the lines do not encode: {error}")))?;
+        Ok((batch, payload))
+    }
+
+    /// Returns the number of the first line.
+    fn commit(&self, pending: Pending) -> Result<u64> {
+        let mine = Arc::new(pending);
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&mine));
+        let mut writer = self.lock_writer();
+        if let Some(result) = mine.take() {
+            return result;
+        }
+        let group = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        self.commit_group(&mut writer, &group);
+        if self.read_view().head.bytes() >= self.options.segment_bytes
+            && let Err(error) = self.rotate(&mut writer)
+        {
+            self.notice(&self.dir, format!("the head was not frozen: {error}"));
+        }
+        drop(writer);
+        let abandoned = || Error::Stopped {
+            reason: "a commit was abandoned by a crashed thread".to_string(),
+        };
+        mine.take().unwrap_or_else(|| Err(abandoned()))
+    }
+
+    fn commit_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) {
+        if let Err(error) = self.write_group(writer, group) {
+            group
+                .iter()
+                .for_each(|pending| pending.settle(Err(error.clone())));
+            return;
+        }
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        let mut tails = self.lock_tails();
+        for pending in group {
+            let first_seq = writer.next_seq;
+            for (batch, _) in &pending.frames {
+                self.write_view().head.push(batch, writer.next_seq);
+                tails.publish(batch, writer.next_seq);
+                writer.next_seq += batch.columns.len() as u64;
+            }
+            pending.settle(Ok(first_seq));
+        }
+    }
+
+    fn write_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Result<()> {
+        if let Some(reason) = &writer.stopped {
+            return Err(Error::Stopped {
+                reason: reason.clone(),
+            });
+        }
+        let unsealed = self.unsealed_bytes();
+        if unsealed >= self.options.segment_bytes.saturating_mul(MAX_UNSEALED_SEGMENTS) {
+            return Err(Error::Overfull {
+                bytes: unsealed,
+                path: self.dir.clone(),
+            });
+        }
+        let mut bytes = Vec::new();
+        let mut seq = writer.next_seq;
+        for (batch, payload) in group.iter().flat_map(|pending| &pending.frames) {
+            wal::put_frame(&mut bytes, seq, payload);
+            seq += batch.columns.len() as u64;
+        }
+        writer.wal.write(&bytes).map_err(|(error, unsure)| {
+            if unsure {
+                writer.stopped = Some(error.to_string());
+            }
+            error
+        })
+    }
+
+    fn unsealed_bytes(&self) -> u64 {
+        let view = self.read_view();
+        view.head.bytes() + view.frozen.iter().map(|frozen| frozen.bytes).sum::<u64>()
+    }
+
+    /// Seals on the appending thread when `maintain` does not keep up. The lines are durable, so a failure is
+    /// a notice and not an error.
+    fn relieve(&self) {
+        if self.read_view().frozen.len() <= MAX_WAITING {
+            return;
+        }
+        let duty = self.lock_duty();
+        if let Err(error) = self.seal_waiting(&duty).and_then(|_| self.enforce_size(&duty)) {
+            self.notice(&self.dir, format!("lines were not sealed: {error}"));
+        }
+    }
+}
+
+fn check(record: &Record) -> std::result::Result<(), String> {
+    if let Some(severity) = record.severity.filter(|severity| *severity >= NO_SEVERITY) {
+        return Err(format!("severity {severity} is not between 0 and 7"));
+    }
+    if record.labels.len() > MAX_LABELS {
+        return Err(format!(
+            "{} labels, at most {MAX_LABELS} are allowed",
+            record.labels.len()
+        ));
+    }
+    let too_long = |(name, value): &(&str, &str)| name.len() + value.len() > MAX_LABEL_BYTES;
+    match record.labels.iter().find(too_long) {
+        Some((name, _)) => {
+            let start: String = name.chars().take(40).collect();
+            Err(format!(
+                "label \"{start}\" is longer than {MAX_LABEL_BYTES} bytes with its value"
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+fn shorten(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
