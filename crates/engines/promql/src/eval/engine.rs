@@ -1,0 +1,221 @@
+//! Walks the tree: one method per query, one arm per kind of node.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::ast::{Call, Expr, ExprKind, Span};
+use crate::eval::dense::{Grid, Sv, Val};
+use crate::eval::notes::Notes;
+use crate::eval::{
+    EvalError, Options, Outcome, Series, Source, Value, aggregate, arithmetic, binary, histogram, info,
+    labels_fn, math, over_time,
+};
+
+pub(crate) type Evaluated<T> = Result<T, EvalError>;
+
+/// Series read once and shared by equal selectors.
+pub(crate) type Selection = Rc<Vec<Series>>;
+
+/// One query in progress.
+pub(crate) struct Engine<'a> {
+    pub source: &'a dyn Source,
+    pub opts: &'a Options<'a>,
+    /// First and last instant and step of the query, in milliseconds.
+    pub start: i64,
+    pub end: i64,
+    pub step: i64,
+    pub notes: Notes,
+    pub(super) read: Cell<usize>,
+    cells: Cell<usize>,
+    ticks: Cell<u32>,
+    pub(super) selections: RefCell<HashMap<(String, i64, i64), Selection>>,
+    /// Selectors that occur more than once, worth keeping.
+    pub(super) shared: Vec<String>,
+}
+
+impl<'a> Engine<'a> {
+    pub fn new(
+        source: &'a dyn Source,
+        opts: &'a Options<'a>,
+        expr: &Expr,
+        (start, end, step): (i64, i64, i64),
+    ) -> Engine<'a> {
+        let mut keys = Vec::new();
+        crate::inspect::selectors(expr, &mut |v| keys.push(super::select::key(&v.matchers)));
+        keys.sort_unstable();
+        let mut shared: Vec<String> = keys
+            .windows(2)
+            .filter(|w| w[0] == w[1])
+            .map(|w| w[0].clone())
+            .collect();
+        shared.dedup();
+        Engine {
+            source,
+            opts,
+            start,
+            end,
+            step,
+            notes: Notes::default(),
+            read: Cell::new(0),
+            cells: Cell::new(0),
+            ticks: Cell::new(0),
+            selections: RefCell::default(),
+            shared,
+        }
+    }
+
+    pub fn outcome(&self, value: Value) -> Outcome {
+        let (warnings, infos) = (self.notes.warnings(), self.notes.infos());
+        Outcome {
+            value,
+            warnings,
+            infos,
+            samples_read: self.read.get(),
+        }
+    }
+
+    /// How many more samples and cells the query may hold.
+    pub fn budget(&self) -> usize {
+        self.opts
+            .max_samples
+            .saturating_sub(self.read.get())
+            .saturating_sub(self.cells.get())
+    }
+
+    /// Accounts for cells about to be made.
+    pub fn charge(&self, cells: usize) -> Evaluated<()> {
+        if cells > self.budget() {
+            return Err(EvalError::TooManySamples {
+                limit: self.opts.max_samples,
+            });
+        }
+        self.cells.set(self.cells.get() + cells);
+        Ok(())
+    }
+
+    /// Stops a cancelled query; called once per series or more often.
+    pub fn tick(&self) -> Evaluated<()> {
+        let tick = self.ticks.get().wrapping_add(1);
+        self.ticks.set(tick);
+        match self.opts.cancelled {
+            Some(cancelled) if tick % 16 == 1 && cancelled() => Err(EvalError::Cancelled),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn fail<T>(&self, span: Span, message: impl Into<String>) -> Evaluated<T> {
+        Err(EvalError::Query {
+            message: message.into(),
+            span,
+        })
+    }
+
+    /// Evaluates a node at every instant of the grid. What does not depend on the instant is done once.
+    pub fn eval(&self, expr: &Expr, grid: &Grid) -> Evaluated<Val> {
+        self.tick()?;
+        if grid.n > 1 && !is_literal(expr) && is_fixed(expr) {
+            return Ok(repeat(self.eval_node(expr, &Grid::single(grid.start))?, grid.n));
+        }
+        self.eval_node(expr, grid)
+    }
+
+    fn eval_node(&self, expr: &Expr, grid: &Grid) -> Evaluated<Val> {
+        match &expr.kind {
+            ExprKind::Number(n) => Ok(Val::Scalar(vec![n.value; grid.n])),
+            ExprKind::String(s) => Ok(Val::Text(s.clone())),
+            ExprKind::Vector(v) => Ok(Val::Vector(self.instant_vector(v, expr.span, grid)?)),
+            ExprKind::Matrix(_) | ExprKind::Subquery(_) => {
+                self.fail(expr.span, "a range vector where a value is needed")
+            }
+            ExprKind::Call(call) => self.call(expr, call, grid),
+            ExprKind::Aggregate(a) => Ok(Val::Vector(aggregate::eval(self, a, grid)?)),
+            ExprKind::Binary(b) => binary::eval(self, expr.span, b, grid),
+            ExprKind::Unary { negate, expr } => {
+                let value = self.eval(expr, grid)?;
+                Ok(if *negate { arithmetic::negate(value) } else { value })
+            }
+            ExprKind::Paren(inner) => self.eval(inner, grid),
+        }
+    }
+
+    fn call(&self, expr: &Expr, call: &Call, grid: &Grid) -> Evaluated<Val> {
+        let name = call.func.name;
+        if let Some(range_arg) = call
+            .args
+            .iter()
+            .find(|a| a.value_type() == crate::ValueType::Matrix)
+        {
+            return Ok(Val::Vector(over_time::eval(self, call, range_arg, grid)?));
+        }
+        let vector = match name {
+            "label_replace" | "label_join" | "sort_by_label" | "sort_by_label_desc" => {
+                labels_fn::eval(self, expr, call, grid)?
+            }
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {
+                histogram::eval(self, expr, call, grid)?
+            }
+            "info" => info::eval(self, call, grid)?,
+            _ => return math::eval(self, expr, call, grid),
+        };
+        Ok(Val::Vector(vector))
+    }
+
+    pub fn vector(&self, expr: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {
+        match self.eval(expr, grid)? {
+            Val::Vector(series) => Ok(series),
+            _ => self.fail(expr.span, "expected an instant vector"),
+        }
+    }
+
+    pub fn scalar(&self, expr: &Expr, grid: &Grid) -> Evaluated<Vec<f64>> {
+        match self.eval(expr, grid)? {
+            Val::Scalar(values) => Ok(values),
+            _ => self.fail(expr.span, "expected a scalar"),
+        }
+    }
+
+    pub fn text(&self, expr: &Expr) -> Evaluated<String> {
+        match &expr.unparen().kind {
+            ExprKind::String(s) => Ok(s.clone()),
+            _ => self.fail(expr.span, "expected a string"),
+        }
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Number(_) | ExprKind::String(_))
+}
+
+/// Functions whose value depends on the instant of evaluation whatever their arguments.
+const TIMED: [&str; 4] = ["time", "timestamp", "predict_linear", "info"];
+
+/// Whether every instant gives the same value.
+fn is_fixed(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Vector(v) => v.shift.at.is_some(),
+        ExprKind::Matrix(m) => m.selector.shift.at.is_some(),
+        ExprKind::Subquery(s) => s.shift.at.is_some(),
+        ExprKind::Call(c) => {
+            let reads_clock = c.args.is_empty() && c.func.optional > 0;
+            !reads_clock && !TIMED.contains(&c.func.name) && c.args.iter().all(is_fixed)
+        }
+        _ => expr.children().into_iter().all(is_fixed),
+    }
+}
+
+fn repeat(value: Val, n: usize) -> Val {
+    match value {
+        Val::Scalar(v) => Val::Scalar(vec![v[0]; n]),
+        Val::Text(s) => Val::Text(s),
+        Val::Vector(series) => Val::Vector(
+            series
+                .into_iter()
+                .map(|s| Sv {
+                    values: vec![s.values[0]; n],
+                    ..s
+                })
+                .collect(),
+        ),
+    }
+}

@@ -1,0 +1,298 @@
+//! Regular expressions in the RE2 dialect: anchored at both ends, `.` matches a newline.
+//!
+//! The engine underneath speaks a wider dialect (Unicode `\d`, set operations in classes), so patterns are
+//! translated, never passed through. Common shapes (`.*`, `.+`, plain alternatives) bypass the engine.
+
+use std::sync::Arc;
+
+use regex_automata::meta;
+use regex_automata::util::captures::Captures;
+use regex_automata::util::syntax;
+
+/// RE2 refuses larger counted repetitions.
+const MAX_REPEAT: u32 = 1000;
+const MAX_COMPILED_BYTES: usize = 4 << 20;
+
+/// A compiled, anchored pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern(Arc<Kind>);
+
+#[derive(Debug)]
+enum Kind {
+    Anything,
+    NotEmpty,
+    Literals(Vec<String>),
+    Regex(Box<meta::Regex>),
+}
+
+impl Pattern {
+    pub fn new(pattern: &str) -> Result<Pattern, String> {
+        let kind = match pattern {
+            ".*" => Kind::Anything,
+            ".+" => Kind::NotEmpty,
+            _ if pattern.split('|').all(is_plain) => {
+                Kind::Literals(pattern.split('|').map(str::to_owned).collect())
+            }
+            _ => Kind::Regex(Box::new(compile(pattern)?)),
+        };
+        Ok(Pattern(Arc::new(kind)))
+    }
+
+    pub fn is_match(&self, text: &str) -> bool {
+        match &*self.0 {
+            Kind::Anything => true,
+            Kind::NotEmpty => !text.is_empty(),
+            Kind::Literals(values) => values.iter().any(|v| v == text),
+            Kind::Regex(regex) => regex.is_match(text),
+        }
+    }
+
+    /// The alternatives, when the pattern consists of nothing else.
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        match &*self.0 {
+            Kind::Literals(values) => Some(values.iter().map(String::as_str).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// A pattern with its capture groups, for `label_replace`.
+#[derive(Debug)]
+pub struct Replacer {
+    regex: meta::Regex,
+}
+
+impl Replacer {
+    pub fn new(pattern: &str) -> Result<Replacer, String> {
+        Ok(Replacer {
+            regex: compile(pattern)?,
+        })
+    }
+
+    /// Expands `template` (`$1`, `${name}`, `$$`) when `text` matches as a whole.
+    pub fn expand(&self, text: &str, template: &str) -> Option<String> {
+        let mut captures: Captures = self.regex.create_captures();
+        self.regex.captures(text, &mut captures);
+        if !captures.is_match() {
+            return None;
+        }
+        let mut out = String::new();
+        captures.interpolate_string_into(text, template, &mut out);
+        Some(out)
+    }
+}
+
+fn is_plain(part: &str) -> bool {
+    !part.contains(['.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$', '\\'])
+}
+
+fn compile(pattern: &str) -> Result<meta::Regex, String> {
+    let translated = format!("^(?s:{})$", translate(pattern)?);
+    meta::Regex::builder()
+        .configure(meta::Config::new().nfa_size_limit(Some(MAX_COMPILED_BYTES)))
+        .syntax(syntax::Config::new())
+        .build(&translated)
+        .map_err(|e| match e.size_limit() {
+            Some(_) => "the regular expression is too large; make its repetitions shorter".to_owned(),
+            None => format!("not a valid regular expression: {}", innermost(&e)),
+        })
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    // The syntax error prints the translated pattern with a caret; its last line is the reason.
+    let text = last.to_string();
+    let reason = text.lines().last().unwrap_or_default();
+    reason.strip_prefix("error: ").unwrap_or(reason).to_owned()
+}
+
+/// Rewrites an RE2 pattern into the syntax of the engine.
+fn translate(pattern: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        rest = match c {
+            '\\' => escape_outside(rest, &mut out)?,
+            '[' => class(rest, &mut out)?,
+            '{' => repeat(rest, &mut out)?,
+            _ => {
+                out.push(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+    Ok(out)
+}
+
+fn escape_outside<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String> {
+    if let Some(quoted) = rest.strip_prefix("\\Q") {
+        let (literal, after) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+        for c in literal.chars() {
+            push_literal(c, out);
+        }
+        return Ok(after);
+    }
+    let after = &rest[1..];
+    let Some(c) = after.chars().next() else {
+        return Err("the pattern ends in a lone backslash".into());
+    };
+    match c {
+        'd' => out.push_str("[0-9]"),
+        'D' => out.push_str("[^0-9]"),
+        'w' => out.push_str("[0-9A-Za-z_]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        's' => out.push_str("[\\t\\n\\f\\r ]"),
+        'S' => out.push_str("[^\\t\\n\\f\\r ]"),
+        'b' => out.push_str("(?-u:\\b)"),
+        'B' => return Err("\\B is not supported here; use \\b or a character class".into()),
+        'C' => return Err("\\C (any byte) is not supported; use .".into()),
+        '1'..='9' => return Err(format!("back-references such as \\{c} do not exist in RE2")),
+        'A' | 'z' | 'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
+            out.push('\\');
+            out.push(c);
+        }
+        _ if c.is_ascii_alphanumeric() => return Err(format!("unknown escape \\{c}")),
+        _ => push_literal(c, out),
+    }
+    Ok(&after[c.len_utf8()..])
+}
+
+fn push_literal(c: char, out: &mut String) {
+    if c.is_ascii_punctuation() {
+        out.push('\\');
+    }
+    out.push(c);
+}
+
+/// Copies one bracketed class; inside it `[`, `&`, `~` and `-` lose the meaning RE2 does not give them.
+fn class<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String> {
+    let mut chars = rest[1..].char_indices().peekable();
+    out.push('[');
+    if let Some(&(_, '^')) = chars.peek() {
+        chars.next();
+        out.push('^');
+    }
+    let mut first = true;
+    while let Some((at, c)) = chars.next() {
+        let here = &rest[1 + at..];
+        match c {
+            ']' if !first => {
+                out.push(']');
+                return Ok(&here[1..]);
+            }
+            '[' if here.starts_with("[:") => {
+                let Some(end) = here.find(":]") else {
+                    return Err("missing :] in a class".into());
+                };
+                let name = &here[..end + 2];
+                out.push_str(name);
+                for _ in 0..name.chars().count() - 1 {
+                    chars.next();
+                }
+            }
+            '[' | ']' | '&' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '-' if first || here.starts_with("-]") => out.push_str("\\-"),
+            '\\' => {
+                let Some((_, e)) = chars.next() else {
+                    return Err("missing ] after [".into());
+                };
+                escape_in_class(e, out)?;
+            }
+            _ => out.push(c),
+        }
+        first = false;
+    }
+    Err("missing ] after [".into())
+}
+
+fn escape_in_class(c: char, out: &mut String) -> Result<(), String> {
+    match c {
+        'd' => out.push_str("0-9"),
+        'w' => out.push_str("0-9A-Za-z_"),
+        's' => out.push_str("\\t\\n\\f\\r "),
+        'D' => out.push_str("[^0-9]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        'S' => out.push_str("[^\\t\\n\\f\\r ]"),
+        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
+            out.push('\\');
+            out.push(c);
+        }
+        _ if c.is_ascii_alphanumeric() => return Err(format!("unknown escape \\{c} in a class")),
+        _ => push_literal(c, out),
+    }
+    Ok(())
+}
+
+/// `{n}`, `{n,}` and `{n,m}` repeat; any other brace is a literal in RE2.
+fn repeat<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String> {
+    let counted = rest.find('}').and_then(|end| {
+        let inner = &rest[1..end];
+        let (low, high) = inner.split_once(',').unwrap_or((inner, ""));
+        let low: u32 = low.parse().ok()?;
+        let high: u32 = if high.is_empty() { low } else { high.parse().ok()? };
+        Some((end, low.max(high)))
+    });
+    match counted {
+        Some((_, most)) if most > MAX_REPEAT => Err(format!("repeat count above {MAX_REPEAT}")),
+        Some((end, _)) => {
+            out.push_str(&rest[..=end]);
+            Ok(&rest[end + 1..])
+        }
+        None => {
+            out.push_str("\\{");
+            Ok(&rest[1..])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(pattern: &str, text: &str) -> bool {
+        Pattern::new(pattern).unwrap().is_match(text)
+    }
+
+    #[test]
+    fn anchored_and_newline() {
+        assert!(hit("a.b", "a\nb"));
+        assert!(!hit("b", "ab"));
+        assert!(hit("a|", ""));
+        assert!(hit("foo|ba.", "bar"));
+    }
+
+    #[test]
+    fn ascii_classes_and_literals() {
+        assert!(!hit("\\d", "٣"));
+        assert!(!hit("\\w+", "é"));
+        assert!(hit("[[a]", "["));
+        assert!(hit("[a&&b]+", "a&b"));
+        assert!(hit("[]a]+", "]a"));
+        assert!(hit("[[:alpha:]-]+", "a-b"));
+        assert!(hit("\\Qa.b\\E.", "a.bx"));
+        assert!(!hit("\\Qa.b\\E", "axb"));
+        assert!(hit("a{,2}", "a{,2}"));
+        assert!(hit("(?i:PRO).*", "production"));
+        assert!(hit("[\\w.-]+", "a.b-c"));
+    }
+
+    #[test]
+    fn refusals_are_readable() {
+        assert_eq!(Pattern::new("a{1001}").unwrap_err(), "repeat count above 1000");
+        assert!(Pattern::new("(.*").unwrap_err().contains("unclosed group"));
+        assert!(Pattern::new("(a)\\1").unwrap_err().contains("back-references"));
+    }
+
+    #[test]
+    fn expands_templates() {
+        let r = Replacer::new("(.*)-value-(?P<tail>.*)").unwrap();
+        assert_eq!(r.expand("x-value-10", "$2/$1/${tail}/$$").unwrap(), "10/x/10/$");
+        assert_eq!(r.expand("other", "$1"), None);
+    }
+}

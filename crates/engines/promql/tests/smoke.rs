@@ -1,0 +1,145 @@
+//! The engine as its callers use it: parse, evaluate, refuse, inspect.
+
+use promql::{
+    BinaryOp, EvalError, Labels, Matcher, Options, Series, Source, SourceError, Value, instant, metric_names,
+    parse, range, simple_threshold,
+};
+
+struct Memory(Vec<Series>);
+
+impl Source for Memory {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        limit: usize,
+    ) -> Result<Vec<Series>, SourceError> {
+        let hits = self
+            .0
+            .iter()
+            .filter(|s| matchers.iter().all(|m| m.matches(s.labels.get(&m.name))));
+        let cut = |s: &Series| Series {
+            labels: s.labels.clone(),
+            samples: s
+                .samples
+                .iter()
+                .filter(|s| s.0 >= start && s.0 <= end)
+                .copied()
+                .collect(),
+        };
+        let out: Vec<Series> = hits.map(cut).collect();
+        let n: usize = out.iter().map(|s| s.samples.len()).sum();
+        if n > limit {
+            Err(SourceError::TooManySamples { limit })
+        } else {
+            Ok(out)
+        }
+    }
+}
+
+fn memory() -> Memory {
+    let series = |job: &str, slope: f64| Series {
+        labels: Labels::from_pairs([("__name__", "requests_total"), ("job", job)]),
+        samples: (0..=40).map(|i| (i * 15_000, i as f64 * slope)).collect(),
+    };
+    Memory(vec![series("a", 15.0), series("b", 30.0)])
+}
+
+#[test]
+fn rate_and_sum_over_a_range() {
+    let expr = parse("sum(rate(requests_total[1m]))").unwrap();
+    let out = range(&memory(), &expr, 120_000, 240_000, 60_000, &Options::default()).unwrap();
+    let Value::Matrix(rows) = out.value else {
+        panic!("not a matrix")
+    };
+    assert_eq!(rows.len(), 1);
+    let times: Vec<i64> = rows[0].samples.iter().map(|s| s.0).collect();
+    assert_eq!(times, [120_000, 180_000, 240_000]);
+    assert!(
+        rows[0].samples.iter().all(|s| (s.1 - 3.0).abs() < 1e-12),
+        "{rows:?}"
+    );
+    assert!(out.samples_read > 0);
+}
+
+#[test]
+fn ratio_matches_labels() {
+    let expr = parse("requests_total / on (job) requests_total > bool 0").unwrap();
+    let out = instant(&memory(), &expr, 300_000, &Options::default()).unwrap();
+    let Value::Vector(v) = out.value else {
+        panic!("not a vector")
+    };
+    assert_eq!(v.iter().map(|s| s.value).collect::<Vec<_>>(), [1.0, 1.0]);
+    assert_eq!(v[0].labels.to_string(), r#"{job="a"}"#);
+}
+
+#[test]
+fn limits_and_cancellation() {
+    let expr = parse("requests_total").unwrap();
+    let few = Options {
+        max_samples: 10,
+        ..Options::default()
+    };
+    let refused = instant(&memory(), &expr, 300_000, &few);
+    assert_eq!(refused, Err(EvalError::TooManySamples { limit: 10 }));
+    let stop = || true;
+    let stopped = Options {
+        cancelled: Some(&stop),
+        ..Options::default()
+    };
+    assert_eq!(
+        instant(&memory(), &expr, 300_000, &stopped),
+        Err(EvalError::Cancelled)
+    );
+    let steps = range(&memory(), &expr, 0, 1_000_000, 1, &Options::default()).unwrap_err();
+    assert!(steps.to_string().contains("larger step"), "{steps}");
+}
+
+#[test]
+fn errors_say_what_where_and_how() {
+    let text = |q: &str| parse(q).unwrap_err().to_string();
+    assert_eq!(
+        text("sum(rate(x))"),
+        "line 1, column 10: argument 1 of rate must be a range vector, this is an instant vector; add a range, for \
+         example [5m]"
+    );
+    assert_eq!(
+        text("rte(x[5m])"),
+        "line 1, column 1: unknown function \"rte\"; did you mean \"rate\"?"
+    );
+    assert_eq!(
+        text("1 +\n  > 2"),
+        "line 2, column 3: unexpected \">\" here; expected a metric, a number, a function or \"(\""
+    );
+    assert_eq!(
+        text("1 > 2"),
+        "line 1, column 1: comparing two numbers with \">\"; write \"> bool\""
+    );
+    let error = parse("up{job=~\"(\"}").unwrap_err();
+    assert!(
+        error.render("up{job=~\"(\"}").ends_with("^^^"),
+        "{}",
+        error.render("up{job=~\"(\"}")
+    );
+}
+
+#[test]
+fn thresholds_are_recognised() {
+    let simple = |q: &str| simple_threshold(&parse(q).unwrap());
+    let found = simple("0.9 * 100 <= (disk_used{mount=\"/\"})").unwrap();
+    assert_eq!((found.op, found.value), (BinaryOp::GreaterEqual, 90.0));
+    assert_eq!(found.matchers.len(), 2);
+    assert!(found.holds(90.0));
+    for other in [
+        "up == bool 0",
+        "up offset 5m == 0",
+        "rate(x[5m]) > 1",
+        "up > up",
+        "up + 1",
+        "up == 0 and up == 0",
+    ] {
+        assert_eq!(simple(other), None, "{other}");
+    }
+    assert_eq!(metric_names(&parse("rate(a[5m]) / b > a").unwrap()).len(), 2);
+}
