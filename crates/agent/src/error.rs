@@ -1,0 +1,41 @@
+//! What can keep the agent from starting, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// Errors end the agent; what it can wait out (a server that is away) it waits out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("failed to {action} {path}: {source}; check that the folder exists, is writable and has space")]
+    State {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("another agent runs on {0}; stop it or give this one a state folder of its own")]
+    Locked(PathBuf),
+    #[error("the file {path} is damaged ({what}); remove the state folder and join again with a new token")]
+    Damaged { path: PathBuf, what: String },
+    #[error("this host has not joined yet; run `mainstay agent join TOKEN` with a token from the server")]
+    NotJoined,
+    #[error("the join token is not valid: {0}; copy it again, whole, from the server's page")]
+    Token(String),
+    #[error("failed to reach the server at {address}: {reason}")]
+    Unreachable { address: String, reason: String },
+    #[error("the server refused: {0}")]
+    Refused(String),
+    #[error("failed to make the agent's key: {0}")]
+    Key(String),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+impl Error {
+    pub(crate) fn state(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::State {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

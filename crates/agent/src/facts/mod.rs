@@ -1,0 +1,3 @@
+//! Facts: what the host is made of.
+
+pub(crate) mod identity;

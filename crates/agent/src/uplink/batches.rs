@@ -1,0 +1,364 @@
+//! From observations to numbered batches, and where each batch waits for its acknowledgement.
+//!
+//! Two modes. *Live*: the spool is empty; a batch goes straight over the wire and stays in memory (the window) until it
+//! is acknowledged. *Drain*: there is something in the spool; every new batch is added to it and the wire is fed from
+//! it, oldest first. The window goes to the spool when the connection ends, when it grows too long, and at the end of
+//! the run. So batches always leave in the order of their numbers, which the cumulative acknowledgement needs.
+
+use std::collections::{HashSet, VecDeque};
+use std::path::Path;
+
+use protocol::{Batch, Body, Facts, Gap, LogLine, LogSource, Sample, SeriesDef, ToServer, UnitChange};
+
+use crate::collect::series::Series;
+use crate::observe::{Checkpoints, Mark, Observation};
+use crate::spool::{Meta, Sequence, Spool};
+
+/// Batches in memory before they go to the spool.
+const WINDOW: usize = 32;
+/// Batches from the spool that may be on the wire without an acknowledgement.
+const IN_FLIGHT: u64 = 32;
+/// Largest batch, by parts.
+const BATCH_SAMPLES: usize = 20_000;
+const BATCH_LOG_BYTES: usize = 1024 * 1024;
+
+/// Series ids of live batches are scoped by this epoch, those of a spooled batch by its sequence number.
+const LIVE_EPOCH: u64 = 0;
+
+/// Observations that are not in a batch yet.
+#[derive(Default)]
+struct Pending {
+    samples: Vec<Sample>,
+    logs: Vec<(LogSource, Vec<LogLine>)>,
+    log_bytes: usize,
+    units: Vec<UnitChange>,
+    facts: Option<Box<Facts>>,
+    gaps: Vec<Gap>,
+    marks: Vec<Mark>,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+            && self.logs.is_empty()
+            && self.units.is_empty()
+            && self.facts.is_none()
+            && self.gaps.is_empty()
+    }
+}
+
+/// A batch that was sent live.
+struct Held {
+    batch: Batch,
+    marks: Vec<Mark>,
+}
+
+pub(crate) struct Batches {
+    series: Series,
+    checkpoints: Checkpoints,
+    sequence: Sequence,
+    spool: Spool,
+    pending: Pending,
+    window: VecDeque<Held>,
+    /// Series that the server knows on this connection.
+    defined: HashSet<u32>,
+    connected: bool,
+    /// The last number from the spool that went over this connection.
+    drained: u64,
+    pub(crate) dropped: u64,
+}
+
+impl Batches {
+    pub(crate) fn open(
+        folder: &Path,
+        spool_bytes: u64,
+        series: Series,
+        checkpoints: Checkpoints,
+        boot_id: &str,
+        now_ms: i64,
+    ) -> std::io::Result<Self> {
+        let spool = Spool::open(&folder.join("spool"), spool_bytes)?;
+        let (sequence, gap) = Sequence::open(&folder.join("sequence"), spool.last_seq(), boot_id, now_ms)?;
+        let pending = Pending {
+            gaps: gap.into_iter().collect(),
+            ..Pending::default()
+        };
+        Ok(Self {
+            series,
+            checkpoints,
+            sequence,
+            spool,
+            pending,
+            window: VecDeque::new(),
+            defined: HashSet::new(),
+            connected: false,
+            drained: 0,
+            dropped: 0,
+        })
+    }
+
+    /// Takes an observation. True when it should not wait.
+    pub(crate) fn add(&mut self, observation: Observation) -> bool {
+        let pending = &mut self.pending;
+        match observation {
+            Observation::Samples(samples) => {
+                pending.samples.extend(samples);
+                true
+            }
+            Observation::Units { changes, samples } => {
+                pending.units.extend(changes);
+                pending.samples.extend(samples);
+                true
+            }
+            Observation::Logs { source, lines, mark } => {
+                pending.log_bytes += lines.iter().map(|line| line.text.len() + 32).sum::<usize>();
+                match pending.logs.iter_mut().find(|(known, _)| *known == source) {
+                    Some((_, known)) => known.extend(lines),
+                    None => pending.logs.push((source, lines)),
+                }
+                pending.marks.push(mark);
+                pending.log_bytes > BATCH_LOG_BYTES
+            }
+            Observation::Facts(facts) => {
+                pending.facts = Some(facts);
+                false
+            }
+        }
+    }
+
+    /// Makes batches of what is pending. The returned frames are to be sent now, in this order.
+    pub(crate) fn flush(&mut self, now_ms: i64) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        self.pending.gaps.extend(self.spool.take_gap());
+        while !self.pending.is_empty() {
+            let seq = match self.sequence.take(now_ms) {
+                Ok(seq) => seq,
+                Err(error) => {
+                    // Without a number there is no batch. The observations stay until there is space again, within bounds.
+                    tracing::error!(%error, "failed to number a batch; is the disk full?");
+                    self.shed();
+                    break;
+                }
+            };
+            let marks = std::mem::take(&mut self.pending.marks);
+            let body = self.next_body();
+            let batch = Batch {
+                seq,
+                at_ms: now_ms,
+                spooled: false,
+                body,
+            };
+            if self.connected && self.spool.is_empty() && self.window.len() < WINDOW {
+                frames.extend(self.live_frame(&batch));
+                self.window.push_back(Held { batch, marks });
+            } else {
+                self.window_to_spool(true);
+                self.store(batch, marks);
+            }
+        }
+        if !self.spool.is_empty()
+            && let Err(error) = self.spool.sync()
+        {
+            tracing::warn!(%error, "failed to force the spool to the disk");
+        }
+        frames
+    }
+
+    /// The next frames from the spool that may be on the wire now; at most `room`.
+    pub(crate) fn drain(&mut self, room: usize) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        while self.connected
+            && frames.len() < room
+            && self.drained.saturating_sub(self.sequence.acked()) < IN_FLIGHT
+        {
+            let Some((meta, frame)) = self.spool.next() else {
+                break;
+            };
+            self.drained = meta.seq;
+            frames.push(frame);
+        }
+        frames
+    }
+
+    pub(crate) fn ack(&mut self, seq: u64) {
+        self.sequence.ack(seq);
+        while let Some(held) = self.window.pop_front_if(|held| held.batch.seq <= seq) {
+            for mark in held.marks {
+                self.checkpoints.set(mark);
+            }
+        }
+        self.spool.ack(seq);
+    }
+
+    pub(crate) fn connected(&mut self) {
+        self.connected = true;
+        self.defined.clear();
+        self.drained = self.sequence.acked();
+        self.spool.rewind();
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.connected = false;
+        self.window_to_spool(false);
+    }
+
+    /// Everything that is not acknowledged goes to disk.
+    pub(crate) fn close(&mut self, now_ms: i64) {
+        self.connected = false;
+        self.window_to_spool(false);
+        self.flush(now_ms);
+        self.checkpoints.save();
+        if let Err(error) = self.sequence.close() {
+            tracing::warn!(%error, "failed to note that the run ended well");
+        }
+    }
+
+    pub(crate) fn set_limit(&mut self, bytes: u64) {
+        self.spool.set_limit(bytes);
+    }
+
+    pub(crate) fn spool_bytes(&self) -> u64 {
+        self.spool.bytes()
+    }
+
+    fn next_body(&mut self) -> Vec<Body> {
+        let pending = &mut self.pending;
+        let mut body = Vec::new();
+        body.extend(pending.gaps.drain(..).map(Body::Gap));
+        if !pending.units.is_empty() {
+            body.push(Body::Units {
+                changes: std::mem::take(&mut pending.units),
+            });
+        }
+        if !pending.samples.is_empty() {
+            let rest = pending
+                .samples
+                .split_off(pending.samples.len().min(BATCH_SAMPLES));
+            let samples = std::mem::replace(&mut pending.samples, rest);
+            body.push(Body::Metrics {
+                epoch: LIVE_EPOCH,
+                define: Vec::new(),
+                samples,
+            });
+        }
+        let logs = std::mem::take(&mut pending.logs);
+        body.extend(
+            logs.into_iter()
+                .map(|(source, lines)| Body::Logs { source, lines }),
+        );
+        pending.log_bytes = 0;
+        body.extend(pending.facts.take().map(Body::Facts));
+        body
+    }
+
+    /// The frame of a live batch: definitions only of series that are new on this connection.
+    fn live_frame(&mut self, batch: &Batch) -> Option<Vec<u8>> {
+        let mut batch = batch.clone();
+        for body in &mut batch.body {
+            if let Body::Metrics { define, samples, .. } = body {
+                let fresh: Vec<u32> = samples
+                    .iter()
+                    .map(|sample| sample.0)
+                    .filter(|id| self.defined.insert(*id))
+                    .collect();
+                *define = definitions(&self.series, fresh);
+            }
+        }
+        frame(batch)
+    }
+
+    fn window_to_spool(&mut self, still_connected: bool) {
+        for held in std::mem::take(&mut self.window) {
+            let seq = held.batch.seq;
+            self.store(held.batch, held.marks);
+            if still_connected {
+                // It is on the wire already: the cursor passes over it.
+                self.drained = seq;
+                let _ = self.spool.next();
+            }
+        }
+    }
+
+    /// Writes a batch to the spool, complete in itself.
+    fn store(&mut self, mut batch: Batch, marks: Vec<Mark>) {
+        batch.spooled = true;
+        let mut meta = Meta {
+            seq: batch.seq,
+            at_ms: batch.at_ms,
+            samples: 0,
+            lines: 0,
+        };
+        for body in &mut batch.body {
+            match body {
+                Body::Metrics {
+                    epoch,
+                    define,
+                    samples,
+                } => {
+                    let mut seen = HashSet::new();
+                    let ids = samples
+                        .iter()
+                        .map(|sample| sample.0)
+                        .filter(|id| seen.insert(*id))
+                        .collect();
+                    *epoch = batch.seq;
+                    *define = definitions(&self.series, ids);
+                    meta.samples += u32::try_from(samples.len()).unwrap_or(u32::MAX);
+                }
+                Body::Logs { lines, .. } => meta.lines += u32::try_from(lines.len()).unwrap_or(u32::MAX),
+                _ => {}
+            }
+        }
+        let stored = match frame(batch) {
+            Some(frame) => self.spool.append(meta, &frame),
+            None => return,
+        };
+        match stored {
+            Ok(()) => {
+                for mark in marks {
+                    self.checkpoints.set(mark);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to write to the spool; the batch is lost");
+                self.dropped += 1;
+                self.spool.count_lost(&[meta], "the spool could not be written");
+            }
+        }
+    }
+
+    /// Keeps memory bounded while nothing can be written.
+    fn shed(&mut self) {
+        if self.pending.samples.len() > 4 * BATCH_SAMPLES || self.pending.log_bytes > 4 * BATCH_LOG_BYTES {
+            self.dropped += 1;
+            self.pending = Pending {
+                facts: self.pending.facts.take(),
+                ..Pending::default()
+            };
+        }
+    }
+}
+
+fn definitions(series: &Series, ids: Vec<u32>) -> Vec<SeriesDef> {
+    let define = |id| {
+        Some(SeriesDef {
+            id,
+            labels: series.labels(id)?.as_ref().clone(),
+        })
+    };
+    ids.into_iter().filter_map(define).collect()
+}
+
+fn frame(batch: Batch) -> Option<Vec<u8>> {
+    let seq = batch.seq;
+    match protocol::encode(&ToServer::Batch(batch)) {
+        Ok(frame) => Some(frame),
+        Err(error) => {
+            tracing::error!(%error, seq, "a batch cannot be encoded and is dropped");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
