@@ -78,6 +78,16 @@ impl Error {
         }
     }
 
+    /// Whether bytes are wrong or files are missing, as opposed to a disk that cannot be read now.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Error::Corrupt { .. }) || self.is_missing()
+    }
+
+    /// Whether a file is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the disk has no space left (or the quota is used up).
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Error::Io { source, .. }

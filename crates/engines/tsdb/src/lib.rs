@@ -14,6 +14,7 @@
 //! - a damaged block or log record is fenced and counted; it never stops the start or other queries.
 
 mod bits;
+mod block;
 
 mod chunk;
 mod db;
@@ -31,7 +32,7 @@ mod varint;
 mod wal;
 
 pub use chunk::{Chunk, CodecError};
-pub use db::{SeriesStream, Tsdb};
+pub use db::{Maintained, SeriesStream, Snapshot, Tsdb};
 pub use disk::FaultHook;
 pub use error::{Error, Result};
 pub use labels::Labels;

@@ -44,7 +44,8 @@ impl Tsdb {
     /// Stores a batch; durable on return as the options say. Samples that cannot be stored are counted
     /// in the outcome, each with its reason; an error means that none was acknowledged and the whole
     /// batch may be repeated. Of two values for one series and instant the first stays; repeating a
-    /// sample with the same value is no error.
+    /// sample with the same value is no error. A conflict with a sample that is in a block already is
+    /// not noticed here: the late sample counts as accepted, reads return the first one.
     pub fn append(&self, batch: &Batch) -> Result<Outcome> {
         self.append_with(batch, self.options.durability)
     }
@@ -234,10 +235,12 @@ impl Tsdb {
             };
             let key = self.window_of(row.sample.t_ms);
             let inserted = series.state().insert(key, row.sample);
+            // Also for a sample that is not stored: it is in the log, which waits for a cut of its window.
+            let in_window = writer.windows.entry(key).or_default();
             match inserted {
                 Inserted::New => {
                     outcome.accepted += 1;
-                    *writer.windows.entry(key).or_default() += 1;
+                    *in_window += 1;
                 }
                 Inserted::Duplicate => outcome.duplicates += 1,
                 Inserted::Conflict => outcome.reject(row.at, Reason::Conflicting),

@@ -1,27 +1,38 @@
 //! The store itself: opening it, its state, and the small calls. Appending is in `commit`, reading in
-//! `query`, cutting, merging and expiring in `maintain`, backups in `snapshot`.
+//! `query`, cutting and expiring in `maintain`, merging in `compact`, backfill in `import`, backups in
+//! `snapshot`, reading the log back in `replay`.
 //!
 //! Lock order: maintenance, then writer, then head index or block list, then one series.
 
 mod commit;
+mod compact;
+mod import;
+mod maintain;
 mod query;
+mod replay;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::block::{self, Block, IndexCache};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::head::{Head, MemSeries};
 use crate::labels::Labels;
 use crate::options::Options;
-use crate::sample::{Reason, Sample, SeriesRef};
+use crate::sample::{Reason, SeriesRef};
 use crate::stats::{Counters, Notice, Stats, lock};
 use crate::wal::{self, Wal};
 
+use replay::Replay;
+
+pub use maintain::Maintained;
 pub use query::SeriesStream;
+pub use snapshot::Snapshot;
 
 /// Format of the whole folder; a folder with a higher number belongs to a newer program.
 const VERSION: u32 = 1;
@@ -37,11 +48,17 @@ pub struct Tsdb {
     head: Head,
     writer: Mutex<Writer>,
     queue: Mutex<Vec<commit::Entry>>,
+    blocks: RwLock<Blocks>,
+    cache: IndexCache,
+    maintenance: Mutex<maintain::Maintenance>,
     clock_ms: AtomicI64,
     newest_ms: AtomicI64,
     counters: Arc<Counters>,
     _lock: File,
 }
+
+/// The blocks in use, oldest data first. Readers take the list as it is; writers replace it.
+type Blocks = Arc<Vec<Arc<Block>>>;
 
 /// What only one thread at a time may touch: the log, and which windows the head holds.
 #[derive(Debug)]
@@ -60,12 +77,14 @@ impl Tsdb {
         disk::create_dir(&dir)?;
         let lock_file = take_lock(&dir)?;
         check_version(&dir)?;
-        let wal_dir = dir.join("wal");
+        let (wal_dir, blocks_dir) = (dir.join("wal"), dir.join("blocks"));
         disk::create_dir(&wal_dir)?;
+        disk::create_dir(&blocks_dir)?;
         disk::sync_dir(&dir)?;
         let counters = Arc::new(Counters::default());
+        let found = block::open_all(&blocks_dir, &options.faults, &counters)?;
         let head = Head::default();
-        let mut replay = Replay::new(&head, options.block_ms);
+        let mut replay = Replay::new(&head, options.block_ms, &found.blocks);
         let replayed = wal::replay_dir(&wal_dir, &mut replay, &counters)?;
         let Replay { windows, newest, .. } = replay;
         let mut wal = Wal::new(
@@ -77,6 +96,9 @@ impl Tsdb {
         );
         wal.delete_done()?;
         Ok(Tsdb {
+            maintenance: Mutex::new(maintain::Maintenance::new(&found)),
+            blocks: RwLock::new(Arc::new(found.blocks)),
+            cache: IndexCache::new(options.index_cache_bytes),
             dir,
             head,
             writer: Mutex::new(Writer { wal, windows, newest }),
@@ -124,7 +146,12 @@ impl Tsdb {
             (writer.wal.bytes(), writer.wal.segments())
         };
         let newest = self.newest_ms.load(Ordering::Relaxed);
+        let blocks = self.blocks();
         Stats {
+            blocks: blocks.len() as u64,
+            block_bytes: blocks.iter().map(|b| b.bytes()).sum(),
+            block_samples: blocks.iter().map(|b| b.meta.samples).sum(),
+            index_cache_bytes: self.cache.bytes(),
             head_series: self.head.series_count() as u64,
             head_samples: self
                 .head
@@ -149,53 +176,25 @@ impl Tsdb {
         Some(series)
     }
 
+    fn blocks_dir(&self) -> PathBuf {
+        self.dir.join("blocks")
+    }
+
+    fn blocks(&self) -> Blocks {
+        Arc::clone(&self.blocks.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the block list by what `change` makes of it.
+    fn change_blocks(&self, change: impl FnOnce(&mut Vec<Arc<Block>>)) {
+        let mut guard = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = guard.as_ref().clone();
+        change(&mut list);
+        block::sort(&mut list);
+        *guard = Arc::new(list);
+    }
+
     fn window_of(&self, t_ms: i64) -> i64 {
         t_ms.div_euclid(self.options.block_ms)
-    }
-}
-
-/// Puts replayed samples into the head.
-struct Replay<'a> {
-    head: &'a Head,
-    block_ms: i64,
-    refs: std::collections::HashMap<u64, Arc<MemSeries>>,
-    windows: BTreeMap<i64, u64>,
-    newest: i64,
-}
-
-impl<'a> Replay<'a> {
-    fn new(head: &'a Head, block_ms: i64) -> Self {
-        Replay {
-            head,
-            block_ms,
-            refs: Default::default(),
-            windows: BTreeMap::new(),
-            newest: NEVER,
-        }
-    }
-}
-
-impl wal::Sink for Replay<'_> {
-    fn segment(&mut self, _seq: u64) {
-        self.refs.clear();
-    }
-
-    fn define(&mut self, id: u64, labels: Labels) {
-        // No limit here: what was acknowledged comes back.
-        if let Some((series, _)) = self.head.get_or_create(&labels, usize::MAX) {
-            self.refs.insert(id, series);
-        }
-    }
-
-    fn sample(&mut self, id: u64, s: Sample) -> std::result::Result<Option<i64>, ()> {
-        let series = self.refs.get(&id).ok_or(())?;
-        self.newest = self.newest.max(s.t_ms);
-        let key = s.t_ms.div_euclid(self.block_ms);
-        if series.state().insert(key, s) == crate::head::Inserted::New {
-            self.head.samples.add(1);
-            *self.windows.entry(key).or_default() += 1;
-        }
-        Ok(Some(key))
     }
 }
 

@@ -1,41 +1,61 @@
 //! Reading: what passes the matchers, in a time range (both ends included), from blocks and head.
 //!
-//! A reader pins what it needs when it starts (the head's epoch, then series, then blocks) and decodes
-//! one series at a time when asked for it. Parts are merged oldest source first, so of two values for
-//! one instant the one that was stored first wins.
+//! A reader pins what it needs when it starts: the head's epoch, then series, then blocks, in this
+//! order, so that a window that is being cut is seen at least once. It decodes one series at a time
+//! when asked for it. Parts are merged oldest source first, so of two values for one instant the one
+//! that was stored first wins.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Tsdb;
+use crate::block::{Block, Index};
 use crate::error::{Error, Result};
-use crate::head::{Epoch, MemSeries};
+use crate::head::{Epoch, FastMap, MemSeries};
 use crate::labels::Labels;
 use crate::matcher::Matcher;
 use crate::options::Limits;
+use crate::postings::{self, LabelIndex};
 use crate::sample::{Sample, SeriesData};
+use crate::stats::Counters;
 
-/// Series of a query, decoded one at a time in the order of their labels. Independent of later writes
-/// to blocks; samples appended meanwhile may or may not show.
+/// Series of a query, decoded one at a time in the order of their labels. It reads what was there when
+/// it was made; samples appended meanwhile may or may not show.
 #[derive(Debug)]
 pub struct SeriesStream {
     series: std::vec::IntoIter<(Labels, Vec<Part>)>,
+    blocks: Vec<OpenBlock>,
     start_ms: i64,
     end_ms: i64,
     limits: Limits,
     samples: u64,
-    _epoch: Epoch,
+    /// Damage is an error instead of a gap.
+    strict: bool,
+    counters: Arc<Counters>,
+    _epoch: Option<Epoch>,
+}
+
+#[derive(Debug, Clone)]
+struct OpenBlock {
+    block: Arc<Block>,
+    index: Arc<Index>,
 }
 
 /// Where samples of a series lie.
 #[derive(Debug, Clone)]
 enum Part {
+    /// Position in the list of open blocks, and the series' number there.
+    Block(u32, u64),
     Head(Arc<MemSeries>),
 }
 
+/// A block may be replaced between the look at the list and the look into it; then look again.
+const ATTEMPTS: usize = 5;
+
 impl Tsdb {
     /// Series that pass all matchers with their samples in `start_ms..=end_ms`, sorted by labels; those
-    /// without a sample there are left out. The options' limits apply.
+    /// without a sample there are left out. The options' limits apply. Damaged chunks are left out,
+    /// counted and reported in the notices.
     pub fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>> {
         self.stream(matchers, start_ms, end_ms, self.options.limits)?
             .collect()
@@ -50,8 +70,20 @@ impl Tsdb {
         limits: Limits,
     ) -> Result<SeriesStream> {
         let epoch = self.head.enter();
-        let mut found: HashMap<Labels, Vec<Part>> = HashMap::new();
-        for series in self.head.select(matchers) {
+        let in_head = self.head.select(matchers);
+        let blocks = self.open_blocks(start_ms, end_ms)?;
+        let mut found: FastMap<Labels, Vec<Part>> = FastMap::default();
+        for (at, open) in (0u32..).zip(&blocks) {
+            for id in postings::find(&*open.index, matchers) {
+                if open.index.overlaps(id, start_ms, end_ms) {
+                    found
+                        .entry(open.index.labels(id))
+                        .or_default()
+                        .push(Part::Block(at, id));
+                }
+            }
+        }
+        for series in in_head {
             if series.state().overlaps(start_ms, end_ms) {
                 found
                     .entry(series.labels.clone())
@@ -65,26 +97,108 @@ impl Tsdb {
                 limit: limits.max_series,
             });
         }
-        let mut series: Vec<_> = found.into_iter().collect();
-        series.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(SeriesStream {
-            series: series.into_iter(),
-            start_ms,
-            end_ms,
-            limits,
-            samples: 0,
-            _epoch: epoch,
-        })
+        let mut stream = self.new_stream(found, blocks, (start_ms, end_ms));
+        stream.limits = limits;
+        stream._epoch = Some(epoch);
+        Ok(stream)
     }
 
-    /// Names of all labels of the series that pass the matchers and may have samples in the range.
+    /// All samples of the given blocks; damage is an error.
+    pub(super) fn stream_blocks(&self, group: &[Arc<Block>]) -> Result<SeriesStream> {
+        let mut blocks = Vec::new();
+        let mut found: FastMap<Labels, Vec<Part>> = FastMap::default();
+        for (at, block) in (0u32..).zip(group) {
+            // Past the cache: a merge should not push out what queries use.
+            let index = Arc::new(block.load_index()?);
+            for id in 0..index.series_count() {
+                found
+                    .entry(index.labels(id))
+                    .or_default()
+                    .push(Part::Block(at, id));
+            }
+            blocks.push(OpenBlock {
+                block: Arc::clone(block),
+                index,
+            });
+        }
+        let mut stream = self.new_stream(found, blocks, (i64::MIN, i64::MAX));
+        stream.limits = Limits {
+            max_samples: u64::MAX,
+            max_series: u64::MAX,
+        };
+        stream.strict = true;
+        Ok(stream)
+    }
+
+    fn new_stream(
+        &self,
+        found: FastMap<Labels, Vec<Part>>,
+        blocks: Vec<OpenBlock>,
+        (start_ms, end_ms): (i64, i64),
+    ) -> SeriesStream {
+        let mut series: Vec<_> = found.into_iter().collect();
+        series.sort_by(|a, b| a.0.cmp(&b.0));
+        SeriesStream {
+            series: series.into_iter(),
+            blocks,
+            start_ms,
+            end_ms,
+            limits: Limits::default(),
+            samples: 0,
+            strict: false,
+            counters: Arc::clone(&self.counters),
+            _epoch: None,
+        }
+    }
+
+    /// The blocks of a time range with their indexes. Damaged ones are left out and reported.
+    fn open_blocks(&self, start_ms: i64, end_ms: i64) -> Result<Vec<OpenBlock>> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.try_open_blocks(start_ms, end_ms) {
+                Err(e) if e.is_missing() && attempt < ATTEMPTS => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn try_open_blocks(&self, start_ms: i64, end_ms: i64) -> Result<Vec<OpenBlock>> {
+        let mut open = Vec::new();
+        for block in self.blocks().iter().filter(|b| b.overlaps(start_ms, end_ms)) {
+            match block.index(&self.cache) {
+                Ok(index) => open.push(OpenBlock {
+                    block: Arc::clone(block),
+                    index,
+                }),
+                Err(e @ Error::Corrupt { .. }) => {
+                    if block.mark_broken() {
+                        self.counters.block_corruptions.add(1);
+                        self.counters
+                            .notice(format!("the samples of a block are missing from queries: {e}"));
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(open)
+    }
+
+    /// Names of all labels of the series that pass the matchers and have samples about the range.
+    /// Without matchers whole blocks are looked at, so names from just outside the range may show.
     pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
-        self.each_match(matchers, start_ms, end_ms, &mut |labels| {
-            for (name, _) in labels.iter() {
-                insert(&mut names, name);
+        let visit = &mut |labels: &Labels| labels.iter().for_each(|(name, _)| insert(&mut names, name));
+        self.each_in_head(matchers, start_ms, end_ms, visit);
+        for open in self.open_blocks(start_ms, end_ms)? {
+            if matchers.is_empty() {
+                open.index.each_name(&mut |name| insert(&mut names, name));
+            } else {
+                open.each_match(matchers, start_ms, end_ms, &mut |labels| {
+                    labels.iter().for_each(|(name, _)| insert(&mut names, name));
+                });
             }
-        })?;
+        }
         Ok(names.into_iter().collect())
     }
 
@@ -97,20 +211,34 @@ impl Tsdb {
         end_ms: i64,
     ) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
-        self.each_match(matchers, start_ms, end_ms, &mut |labels| {
-            if let Some(value) = labels.get(name) {
-                insert(&mut values, value);
+        let visit = &mut |labels: &Labels| insert(&mut values, labels.value(name));
+        self.each_in_head(matchers, start_ms, end_ms, visit);
+        for open in self.open_blocks(start_ms, end_ms)? {
+            if matchers.is_empty() {
+                open.index
+                    .each_value(name, &mut |value| insert(&mut values, value));
+            } else {
+                open.each_match(matchers, start_ms, end_ms, &mut |labels| {
+                    insert(&mut values, labels.value(name));
+                });
             }
-        })?;
+        }
+        values.remove("");
         Ok(values.into_iter().collect())
     }
 
-    /// Label sets of the series that pass the matchers and may have samples in the range, sorted.
+    /// Label sets of the series that pass the matchers and have samples in the range (chunks are judged
+    /// by their first and last sample), sorted.
     pub fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>> {
         let mut found = BTreeSet::new();
-        self.each_match(matchers, start_ms, end_ms, &mut |labels| {
+        self.each_in_head(matchers, start_ms, end_ms, &mut |labels| {
             found.insert(labels.clone());
-        })?;
+        });
+        for open in self.open_blocks(start_ms, end_ms)? {
+            open.each_match(matchers, start_ms, end_ms, &mut |labels| {
+                found.insert(labels.clone());
+            });
+        }
         Ok(found.into_iter().collect())
     }
 
@@ -128,20 +256,22 @@ impl Tsdb {
         found
     }
 
-    fn each_match(
-        &self,
-        matchers: &[Matcher],
-        start_ms: i64,
-        end_ms: i64,
-        visit: &mut dyn FnMut(&Labels),
-    ) -> Result<()> {
-        let _epoch = self.head.enter();
+    fn each_in_head(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64, visit: &mut dyn FnMut(&Labels)) {
         for series in self.head.select(matchers) {
             if series.state().overlaps(start_ms, end_ms) {
                 visit(&series.labels);
             }
         }
-        Ok(())
+    }
+}
+
+impl OpenBlock {
+    fn each_match(&self, matchers: &[Matcher], start: i64, end: i64, visit: &mut dyn FnMut(&Labels)) {
+        for id in postings::find(&*self.index, matchers) {
+            if self.index.overlaps(id, start, end) {
+                visit(&self.index.labels(id));
+            }
+        }
     }
 }
 
@@ -155,9 +285,7 @@ impl SeriesStream {
             };
             out.clear();
             for part in &parts {
-                match part {
-                    Part::Head(series) => series.state().read(self.start_ms, self.end_ms, out),
-                }
+                self.read_part(part, out)?;
             }
             if !out.is_sorted_by(|a, b| a.0 < b.0) {
                 out.sort_by_key(|s| s.0);
@@ -175,6 +303,35 @@ impl SeriesStream {
             }
             return Ok(Some(labels));
         }
+    }
+
+    fn read_part(&self, part: &Part, out: &mut Vec<(i64, f64)>) -> Result<()> {
+        let (at, id) = match part {
+            Part::Head(series) => {
+                series.state().read(self.start_ms, self.end_ms, out);
+                return Ok(());
+            }
+            Part::Block(at, id) => (*at as usize, *id),
+        };
+        let Some(OpenBlock { block, index }) = self.blocks.get(at) else {
+            return Ok(());
+        };
+        let chunks = index.chunks(id, self.start_ms, self.end_ms);
+        let damaged = block.read(&chunks, self.start_ms, self.end_ms, out)?;
+        if damaged == 0 {
+            return Ok(());
+        }
+        let what = format!("{damaged} chunks of {} have wrong checksums", index.labels(id));
+        let error = Error::corrupt(&block.dir, what);
+        self.counters.block_corruptions.add(damaged);
+        if self.strict {
+            return Err(error);
+        }
+        if block.mark_broken() {
+            self.counters
+                .notice(format!("samples are missing from queries: {error}"));
+        }
+        Ok(())
     }
 }
 

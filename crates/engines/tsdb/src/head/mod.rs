@@ -16,11 +16,11 @@ use crate::matcher::Matcher;
 use crate::postings::{self, Ids, LabelIndex};
 use crate::stats::{Counter, lock};
 
-pub(crate) use series::{Inserted, MemSeries, State, encode_all};
+pub(crate) use series::{Inserted, MemSeries, encode_all};
 
 /// Hasher for keys that are hashes or dense ids already.
 #[derive(Debug, Default)]
-struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {
@@ -38,7 +38,8 @@ impl Hasher for KeyHasher {
     }
 }
 
-type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
+/// A map for such keys.
+pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 
 /// Held by a reader: frozen windows that it may need stay in memory.
 pub(crate) type Epoch = Arc<()>;
@@ -64,10 +65,6 @@ impl Head {
     /// Looks series up; `None` where the head has no such labels.
     pub(crate) fn get(&self, labels: &Labels) -> Option<Arc<MemSeries>> {
         self.read().by_labels.get(labels).cloned()
-    }
-
-    pub(crate) fn get_by_id(&self, id: u64) -> Option<Arc<MemSeries>> {
-        self.read().by_id.get(&id).cloned()
     }
 
     /// Fills the `None`s of `found` by lookup, under one lock.
@@ -106,16 +103,6 @@ impl Head {
         let index = self.read();
         let ids = postings::find(&*index, matchers);
         ids.iter().filter_map(|id| index.by_id.get(id).cloned()).collect()
-    }
-
-    /// Calls `visit` with each label name.
-    pub(crate) fn each_name(&self, visit: &mut dyn FnMut(&str)) {
-        self.read().names.keys().for_each(|name| visit(name));
-    }
-
-    /// Calls `visit` with each value of `name`.
-    pub(crate) fn each_value(&self, name: &str, visit: &mut dyn FnMut(&str)) {
-        LabelIndex::each_value(&*self.read(), name, visit);
     }
 
     /// A token that keeps frozen windows alive; take it before looking at series or blocks.
@@ -294,7 +281,7 @@ mod tests {
         drop(held);
         assert_eq!(head.remove_idle(), 1);
         let mut values = Vec::new();
-        head.each_value("i", &mut |v| values.push(v.to_owned()));
+        head.read().each_value("i", &mut |v| values.push(v.to_owned()));
         assert_eq!(values, ["4"]);
     }
 }

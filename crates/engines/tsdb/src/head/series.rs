@@ -103,7 +103,9 @@ impl State {
     pub(crate) fn overlaps(&self, start: i64, end: i64) -> bool {
         self.windows.iter().any(|w| {
             w.chunks.iter().any(|c| c.overlaps(start, end))
-                || w.open.iter().any(|s| s.t_ms >= start && s.t_ms <= end)
+                || w.open
+                    .get(w.open.partition_point(|s| s.t_ms < start))
+                    .is_some_and(|s| s.t_ms <= end)
         })
     }
 

@@ -16,7 +16,7 @@ use crate::disk::{self, FaultHook};
 use crate::error::{Error, Result};
 
 pub(crate) use record::Encoder;
-pub(crate) use replay::{Replayed, Sink, replay_dir};
+pub(crate) use replay::{Sink, replay_dir};
 
 const HEADER_MAGIC: &[u8; 8] = b"MSTWAL01";
 const HEADER: usize = 16;

@@ -2,21 +2,7 @@
 
 use tsdb::{Batch, Durability, Error, Labels, Limits, MatchOp, Matcher, Options, Reason, Tsdb};
 
-const ALL: (i64, i64) = (i64::MIN, i64::MAX);
-
-fn labels(pairs: &[(&str, &str)]) -> Labels {
-    Labels::from_pairs(pairs.iter().copied())
-}
-
-fn one(l: &Labels, t: i64, v: f64) -> Batch {
-    let mut b = Batch::new();
-    b.push(l, t, v);
-    b
-}
-
-fn up(job: &str) -> Labels {
-    labels(&[("__name__", "up"), ("job", job)])
-}
+use crate::support::{ALL, labels, one, up};
 
 #[test]
 fn appended_samples_are_selected_now_and_after_a_restart() {

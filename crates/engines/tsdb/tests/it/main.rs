@@ -2,3 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod basics;
+mod blocks;
+mod faults;
+mod kill;
+mod model;
+mod support;
+mod wal;
