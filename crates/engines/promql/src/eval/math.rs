@@ -47,6 +47,12 @@ pub(crate) fn eval(e: &Engine, expr: &Expr, call: &Call, grid: &Grid) -> Evaluat
             }]
         }
         "timestamp" => timestamp(e, &args[0], grid)?,
+        // These read native histograms and start times, which plain samples do not have.
+        "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum"
+        | "start_timestamp" => {
+            e.vector(&args[0], grid)?;
+            Vec::new()
+        }
         "absent" => absent(e, &args[0], grid)?,
         "sort" | "sort_desc" => sorted(e, expr, call, grid)?,
         "round" => {
