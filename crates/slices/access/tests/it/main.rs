@@ -1,0 +1,9 @@
+//! Access over HTTP, on both databases.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod accounts;
+mod grants;
+mod house;
+mod sign_in;
+mod tokens;
