@@ -1,1 +1,75 @@
-//! Placeholder.
+//! Inventory: every thing of the estate is an item in one graph.
+//!
+//! Items carry attributes with a source and a time each ([`model`]), are found again by identity ([`identity`]) and hang together
+//! by typed relations. Others tell what they see through [`observe`], [`relate`], [`retire`] and, for agents, [`observe_facts`];
+//! everybody reads through [`store`], selects with a [`Selector`] and asks [`walk::impact`] what a failure would hit.
+
+pub mod api;
+pub mod events;
+mod facts;
+pub mod identity;
+mod labels;
+pub mod model;
+mod observe;
+pub mod selector;
+pub mod store;
+pub mod walk;
+
+use std::time::Duration;
+
+use kernel::{Actor, Kernel, Migration, Slice, Task, Wake};
+
+pub use facts::{observe_facts, observe_host};
+pub use labels::{resolve_labels, service};
+pub use model::{IdentityKey, Item, ItemId, MANUAL, Observation, Relation, RelationKind, State};
+pub use observe::{note, observe, relate, retire, touch, unrelate};
+pub use selector::{Selector, SelectorError};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "item",
+    sql: include_str!("../migrations/0001_item.sql"),
+}];
+
+/// The slice's handle.
+#[derive(Clone)]
+pub struct Inventory {
+    pub(crate) kernel: Kernel,
+}
+
+impl Inventory {
+    pub fn new(kernel: &Kernel) -> Self {
+        Self {
+            kernel: kernel.clone(),
+        }
+    }
+}
+
+pub fn slice(inventory: &Inventory) -> Slice {
+    Slice {
+        migrations: MIGRATIONS,
+        routes: api::routes(inventory),
+        tasks: vec![expire_task()],
+        permissions: api::PERMISSIONS,
+        ..Slice::named("inventory")
+    }
+}
+
+/// Takes out discovered relations that nobody has seen for a week.
+fn expire_task() -> Task {
+    Task::new(
+        "inventory.expire",
+        Duration::from_secs(3600),
+        Wake::default(),
+        |kernel| async move {
+            loop {
+                let mut tx = kernel.db.write().await?;
+                let gone = facts::sockets::expire(&mut tx, &Actor::system("inventory")).await?;
+                tx.commit().await?;
+                if gone < 500 || kernel.stop.is_cancelled() {
+                    return Ok(());
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,82 @@
+//! The slice over HTTP.
+
+mod edit;
+mod items;
+mod map;
+mod relations;
+mod view;
+
+use kernel::slice::roles;
+use kernel::{Actor, Allow, Endpoint, Problem};
+use sqlx::AnyConnection;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::model::{Item, ItemId};
+use crate::{Inventory, store};
+
+const READ: Allow = Allow::Permission("items.read", roles::READ);
+const WRITE: Allow = Allow::Permission("items.write", roles::OPERATE);
+
+macro_rules! endpoint {
+    ($method:literal, $path:literal, $allow:expr) => {
+        Endpoint {
+            method: $method,
+            path: $path,
+            allow: $allow,
+        }
+    };
+}
+
+pub const PERMISSIONS: &[Endpoint] = &[
+    endpoint!("GET", "/api/v1/items", READ),
+    endpoint!("POST", "/api/v1/items", WRITE),
+    endpoint!("GET", "/api/v1/items/{id}", READ),
+    endpoint!("PATCH", "/api/v1/items/{id}", WRITE),
+    endpoint!("DELETE", "/api/v1/items/{id}", WRITE),
+    endpoint!("GET", "/api/v1/items/{id}/history", READ),
+    endpoint!("GET", "/api/v1/items/{id}/packages", READ),
+    endpoint!("GET", "/api/v1/items/{id}/impact", READ),
+    endpoint!("GET", "/api/v1/items/{id}/relations", READ),
+    endpoint!("POST", "/api/v1/items/{id}/relations", WRITE),
+    endpoint!("DELETE", "/api/v1/items/{id}/relations/{kind}/{to}", WRITE),
+    endpoint!("GET", "/api/v1/map", READ),
+];
+
+pub fn routes(inventory: &Inventory) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(items::list_items, edit::create_item))
+        .routes(routes!(items::get_item, edit::change_item, edit::retire_item))
+        .routes(routes!(items::list_item_history))
+        .routes(routes!(items::list_item_packages))
+        .routes(routes!(map::get_item_impact))
+        .routes(routes!(
+            relations::list_item_relations,
+            relations::create_item_relation
+        ))
+        .routes(routes!(relations::delete_item_relation))
+        .routes(routes!(map::get_map))
+        .with_state(inventory.clone())
+}
+
+/// The item, if this actor may see it.
+async fn visible(conn: &mut AnyConnection, actor: &Actor, id: &str) -> Result<Item, Problem> {
+    let not_found = || Problem::not_found("item", &id);
+    let id: ItemId = id.parse().map_err(|_| not_found())?;
+    let item = store::item(conn, &id).await?.ok_or_else(not_found)?;
+    if actor.sees(item.team.as_deref(), &item.tags) {
+        Ok(item)
+    } else {
+        Err(not_found())
+    }
+}
+
+fn refuse_unless_writable(actor: &Actor, item: &Item) -> Result<(), Problem> {
+    if actor.may("items.write", roles::OPERATE, item.team.as_deref(), &item.tags) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format_args!(
+        "your roles do not cover \"{}\" with this team and these tags",
+        item.name
+    )))
+}

@@ -1,0 +1,143 @@
+//! Services, disks, interfaces and certificates of a host, as observations. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::clock::from_millis;
+use protocol::Facts;
+use serde_json::{Value, json};
+
+use super::{clean, optional, text};
+use crate::model::{ItemId, Observation};
+
+/// Most things of one kind that are taken from one host.
+const MOST: usize = 2000;
+
+/// One observation per thing; a key appears once per kind.
+pub fn observations(host: &ItemId, source: &str, facts: &Facts) -> Vec<Observation> {
+    let mut list = Vec::new();
+    list.extend(services(facts));
+    list.extend(facts.disks.iter().take(MOST).map(|disk| {
+        let attributes = vec![
+            ("device", text(&disk.device)),
+            ("fs_type", text(&disk.fs_type)),
+            ("size_bytes", json!(disk.size_bytes)),
+        ];
+        ("disk", clean(&disk.mount_point), attributes)
+    }));
+    list.extend(
+        facts
+            .interfaces
+            .iter()
+            .take(MOST)
+            .filter(|i| is_lasting(&i.name))
+            .map(|i| {
+                let attributes = vec![
+                    ("mac", optional(&i.mac)),
+                    (
+                        "addresses",
+                        json!(i.addresses.iter().map(|a| clean(a)).collect::<BTreeSet<_>>()),
+                    ),
+                    ("mtu", json!(i.mtu)),
+                    ("speed_mbit", json!(i.speed_mbit)),
+                    ("up", json!(i.up)),
+                ];
+                ("interface", clean(&i.name), attributes)
+            }),
+    );
+    list.extend(facts.certificates.iter().take(MOST).map(|certificate| {
+        let attributes = vec![
+            ("subject", text(&certificate.subject)),
+            ("issuer", text(&certificate.issuer)),
+            (
+                "names",
+                json!(
+                    certificate
+                        .names
+                        .iter()
+                        .take(100)
+                        .map(|n| clean(n))
+                        .collect::<Vec<_>>()
+                ),
+            ),
+            (
+                "not_before",
+                json!(from_millis(certificate.not_before_ms).to_string()),
+            ),
+            (
+                "not_after",
+                json!(from_millis(certificate.not_after_ms).to_string()),
+            ),
+            ("fingerprint", text(&certificate.fingerprint)),
+        ];
+        ("certificate", clean(&certificate.path), attributes)
+    }));
+    let mut taken = BTreeSet::new();
+    list.into_iter()
+        .filter(|(kind, key, _)| !key.is_empty() && taken.insert((*kind, key.clone())))
+        .map(|(kind, key, attributes)| Observation {
+            kind: kind.into(),
+            name: key.clone(),
+            key,
+            parent: Some(host.clone()),
+            identity: Vec::new(),
+            attributes: attributes
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            source: source.into(),
+            tags: BTreeMap::new(),
+        })
+        .collect()
+}
+
+type Seen = (&'static str, String, Vec<(&'static str, Value)>);
+
+fn services(facts: &Facts) -> Vec<Seen> {
+    let mut ports: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for listen in facts.listening.iter().take(MOST) {
+        // High UDP ports come and go with every name lookup.
+        let is_lasting = listen.protocol == "tcp" || listen.port < 32768;
+        if let Some(service) = listen.service.as_deref().filter(|_| is_lasting) {
+            let port = format!(
+                "{} {}:{}",
+                clean(&listen.protocol),
+                clean(&listen.address),
+                listen.port
+            );
+            ports.entry(service).or_default().insert(port);
+        }
+    }
+    facts
+        .services
+        .iter()
+        .take(MOST)
+        .map(|service| {
+            let listening = ports.get(service.name.as_str()).cloned().unwrap_or_default();
+            let started = service.started_at_ms.map(|ms| from_millis(ms).to_string());
+            let attributes = vec![
+                ("manager", text(&service.manager)),
+                ("state", text(&service.state)),
+                ("enabled", json!(service.enabled)),
+                ("description", optional(&service.description)),
+                (
+                    "listening",
+                    if listening.is_empty() {
+                        Value::Null
+                    } else {
+                        json!(listening)
+                    },
+                ),
+                ("started_at", json!(started)),
+            ];
+            ("service", clean(&service.name), attributes)
+        })
+        .collect()
+}
+
+/// Interfaces that container engines make and drop all day tell nothing of the host.
+fn is_lasting(name: &str) -> bool {
+    name != "lo"
+        && !["veth", "cali", "lxc", "tap"]
+            .iter()
+            .any(|head| name.starts_with(head))
+}

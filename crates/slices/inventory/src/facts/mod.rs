@@ -1,0 +1,189 @@
+//! What an agent finds on its host becomes items and relations.
+//!
+//! Flow: the host → what is on it ([`children`]) → what is installed ([`packages`]) → who talks to whom ([`sockets`]).
+
+mod children;
+mod packages;
+pub(crate) mod sockets;
+
+use std::collections::{BTreeMap, HashMap};
+
+use kernel::clock::from_millis;
+use kernel::{Actor, DbError, NewEvent, Tx};
+use protocol::{Facts, Identity};
+use serde_json::{Value, json};
+
+use crate::events::HostDiscovered;
+use crate::identity::Keys;
+use crate::model::{Item, ItemId, Observation};
+use crate::{observe, store};
+
+/// Kinds that agents tell of completely: what is missing in new facts is gone.
+const AGENT_KINDS: [&str; 4] = ["service", "disk", "interface", "certificate"];
+
+/// The host that shows this identity, made when there is none. For the moment of enrolment, before there are facts.
+pub async fn observe_host(
+    tx: &mut Tx,
+    actor: &Actor,
+    source: &str,
+    hostname: &str,
+    identity: &Identity,
+    tags: BTreeMap<String, String>,
+) -> Result<ItemId, DbError> {
+    let mut seen = host_observation(source, hostname, identity, BTreeMap::new());
+    seen.tags = tags;
+    observe::observe(tx, actor, &seen).await
+}
+
+/// Takes everything that an agent found out about its host. `known_host`: the item that the agent was enrolled as.
+pub async fn observe_facts(
+    tx: &mut Tx,
+    actor: &Actor,
+    source: &str,
+    facts: &Facts,
+    identity: &Identity,
+    known_host: Option<ItemId>,
+) -> Result<ItemId, DbError> {
+    let seen = host_observation(source, &facts.hostname, identity, host_attributes(facts));
+    let known = match &known_host {
+        Some(id) => store::item(tx, id).await?,
+        None => None,
+    };
+    let id = match known {
+        Some(item) => observe::update(tx, actor, item, &seen).await?.id,
+        None => observe::observe(tx, actor, &seen).await?,
+    };
+    let before = store::children(tx, &id).await?;
+    let is_first = !before
+        .iter()
+        .any(|item| AGENT_KINDS.contains(&item.kind.as_str()));
+    let services = observe_children(tx, actor, &id, source, facts, before, is_first).await?;
+    let host_name = store::item(tx, &id)
+        .await?
+        .map(|item| item.name)
+        .unwrap_or_default();
+    packages::take(tx, actor, (&id, &host_name), source, &facts.packages).await?;
+    if is_first {
+        let mut items = BTreeMap::new();
+        for item in store::children(tx, &id).await? {
+            *items.entry(item.kind).or_insert(0) += 1;
+        }
+        let data = HostDiscovered {
+            name: host_name,
+            items,
+            packages: facts.packages.len(),
+            source: source.into(),
+        };
+        tx.append(actor, NewEvent::new("host.discovered", &id, &data))
+            .await?;
+    }
+    sockets::take(tx, actor, &id, source, facts, &services).await?;
+    Ok(id)
+}
+
+/// Updates what is on the host and retires what has gone. Gives the services by name.
+async fn observe_children(
+    tx: &mut Tx,
+    actor: &Actor,
+    host: &ItemId,
+    source: &str,
+    facts: &Facts,
+    before: Vec<Item>,
+    is_first: bool,
+) -> Result<HashMap<String, ItemId>, DbError> {
+    let mut known: HashMap<(String, String), Item> = before
+        .into_iter()
+        .map(|item| ((item.kind.clone(), item.key.clone()), item))
+        .collect();
+    let mut services = HashMap::new();
+    for seen in children::observations(host, source, facts) {
+        let item = match known.remove(&(seen.kind.clone(), seen.key.clone())) {
+            Some(item) => observe::update(tx, actor, item, &seen).await?,
+            None => observe::create(tx, actor, &seen, !is_first).await?,
+        };
+        if item.kind == "service" {
+            services.insert(seen.key, item.id);
+        }
+    }
+    for ((kind, _), item) in known {
+        if AGENT_KINDS.contains(&kind.as_str()) && item.is_active() && item.source == source {
+            observe::retire(tx, actor, &item.id, source).await?;
+        }
+    }
+    Ok(services)
+}
+
+fn host_observation(
+    source: &str,
+    hostname: &str,
+    identity: &Identity,
+    attributes: BTreeMap<String, Value>,
+) -> Observation {
+    let name = clean(hostname);
+    let name = if name.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        name
+    };
+    Observation {
+        kind: "host".into(),
+        key: name.to_lowercase(),
+        parent: None,
+        name,
+        identity: Keys::from_protocol(identity),
+        attributes,
+        source: source.into(),
+        tags: BTreeMap::new(),
+    }
+}
+
+fn host_attributes(facts: &Facts) -> BTreeMap<String, Value> {
+    let addresses: Vec<Value> = sockets::addresses_of(facts)
+        .into_iter()
+        .map(Value::from)
+        .collect();
+    let boot_at = (facts.boot_at_ms > 0).then(|| from_millis(facts.boot_at_ms).to_string());
+    [
+        ("hostname", json!(clean(&facts.hostname))),
+        ("os_name", text(&facts.os_name)),
+        ("os_version", text(&facts.os_version)),
+        ("kernel", text(&facts.kernel)),
+        ("architecture", text(&facts.architecture)),
+        ("cpu_model", text(&facts.cpu_model)),
+        ("cpu_count", json!(facts.cpu_count)),
+        ("memory_bytes", json!(facts.memory_bytes)),
+        ("vendor", optional(&facts.vendor)),
+        ("model", optional(&facts.model)),
+        ("virtualization", optional(&facts.virtualization)),
+        ("init", text(&facts.init)),
+        ("boot_at", json!(boot_at)),
+        ("time_zone", optional(&facts.time_zone)),
+        ("addresses", Value::Array(addresses)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// Text from outside: without control characters (PostgreSQL refuses NUL) and of bounded length.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(255)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+fn text(value: &str) -> Value {
+    let value = clean(value);
+    if value.is_empty() {
+        Value::Null
+    } else {
+        json!(value)
+    }
+}
+
+fn optional(value: &Option<String>) -> Value {
+    value.as_deref().map_or(Value::Null, text)
+}
