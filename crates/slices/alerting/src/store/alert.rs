@@ -1,0 +1,334 @@
+//! Rows of `alert`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use kernel::DbError;
+use kernel::db::{from_json, to_json};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use super::places;
+use crate::decide::{Life, State, due};
+use crate::model::{Alert, AlertId, Severity};
+
+/// Fingerprints in one query, rows in one write: few enough for both databases' limits on parameters.
+const READ_CHUNK: usize = 400;
+const WRITE_CHUNK: usize = 40;
+
+macro_rules! columns {
+    () => {
+        "a.id, a.fingerprint, a.name, a.severity, a.labels, a.annotations, a.item, a.value, a.state, a.active_since, \
+         a.fired_at, a.inactive_since, a.resolved_at, a.for_us, a.keep_us, a.sources, a.silenced_by, a.suppressed_by, \
+         a.announced, a.flapping"
+    };
+}
+
+fn row_to_alert(row: &AnyRow) -> Result<Alert, DbError> {
+    let severity: String = row.try_get(3)?;
+    let id: String = row.try_get(0)?;
+    Ok(Alert {
+        id: id
+            .parse()
+            .map_err(|error| DbError::Sqlx(sqlx::Error::Decode(Box::new(error))))?,
+        fingerprint: row.try_get(1)?,
+        name: row.try_get(2)?,
+        severity: Severity::parse_or_warning(&severity),
+        labels: from_json("alert.labels", &row.try_get::<String, _>(4)?)?,
+        annotations: from_json("alert.annotations", &row.try_get::<String, _>(5)?)?,
+        item: row.try_get(6)?,
+        value: row.try_get(7)?,
+        life: Life {
+            state: State::parse(&row.try_get::<String, _>(8)?),
+            active_since: row.try_get(9)?,
+            fired_at: row.try_get(10)?,
+            inactive_since: row.try_get(11)?,
+            resolved_at: row.try_get(12)?,
+            for_us: row.try_get(13)?,
+            keep_us: row.try_get(14)?,
+            sources: from_json("alert.sources", &row.try_get::<String, _>(15)?)?,
+        },
+        silenced_by: row.try_get(16)?,
+        suppressed_by: row.try_get(17)?,
+        announced: row.try_get::<i64, _>(18)? != 0,
+        flapping: row.try_get::<i64, _>(19)? != 0,
+    })
+}
+
+/// Makes this transaction the only one that changes alerts until it ends.
+pub async fn take_turn(connection: &mut AnyConnection) -> Result<(), DbError> {
+    sqlx::query("UPDATE alert_gate SET turns = turns + 1 WHERE id = 1")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The newest alert of each fingerprint, in whatever state.
+pub async fn newest(
+    connection: &mut AnyConnection,
+    fingerprints: &[&str],
+) -> Result<HashMap<String, Alert>, DbError> {
+    let mut found = HashMap::with_capacity(fingerprints.len());
+    for chunk in fingerprints.chunks(READ_CHUNK) {
+        // Only placeholders are put into the text.
+        let sql = format!(
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM alert a WHERE a.fingerprint IN ({}) \
+                 AND a.id = (SELECT MAX(b.id) FROM alert b WHERE b.fingerprint = a.fingerprint)"
+            ),
+            places(1, chunk.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for fingerprint in chunk {
+            query = query.bind((*fingerprint).to_owned());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let alert = row_to_alert(&row)?;
+            found.insert(alert.fingerprint.clone(), alert);
+        }
+    }
+    Ok(found)
+}
+
+/// How often each fingerprint has fired since a time.
+pub async fn fires_since(
+    connection: &mut AnyConnection,
+    fingerprints: &[&str],
+    since_us: i64,
+) -> Result<HashMap<String, i64>, DbError> {
+    let mut found = HashMap::new();
+    for chunk in fingerprints.chunks(READ_CHUNK) {
+        let sql = format!(
+            "SELECT fingerprint, CAST(COUNT(*) AS BIGINT) FROM alert WHERE fired_at >= $1 AND fingerprint IN ({}) \
+             GROUP BY fingerprint",
+            places(2, chunk.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(since_us);
+        for fingerprint in chunk {
+            query = query.bind((*fingerprint).to_owned());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            found.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    Ok(found)
+}
+
+/// All alerts that have not ended.
+pub async fn live(connection: &mut AnyConnection) -> Result<Vec<Alert>, DbError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM alert a WHERE a.state IN ('pending', 'firing') ORDER BY a.id"
+    );
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    rows.iter().map(row_to_alert).collect()
+}
+
+/// Alerts whose next step is due.
+pub async fn due_by(connection: &mut AnyConnection, now_us: i64, limit: i64) -> Result<Vec<Alert>, DbError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM alert a WHERE a.due_at IS NOT NULL AND a.due_at <= $1 ORDER BY a.due_at, a.id LIMIT $2"
+    );
+    let rows = sqlx::query(sql)
+        .bind(now_us)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_alert).collect()
+}
+
+/// When the next step of any alert is due.
+pub async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("SELECT MIN(due_at) FROM alert WHERE due_at IS NOT NULL")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Writes alerts as they are now, new or not, in the order given.
+pub async fn save(connection: &mut AnyConnection, alerts: &[Alert], now_us: i64) -> Result<(), DbError> {
+    for chunk in alerts.chunks(WRITE_CHUNK) {
+        let mut query = sqlx::query(AssertSqlSafe(save_sql(chunk.len())));
+        for alert in chunk {
+            query = query
+                .bind(alert.id.as_str().to_owned())
+                .bind(alert.fingerprint.clone())
+                .bind(alert.name.clone())
+                .bind(alert.severity.as_str())
+                .bind(to_json("alert.labels", &alert.labels)?)
+                .bind(to_json("alert.annotations", &alert.annotations)?)
+                .bind(alert.item.clone())
+                .bind(alert.value.filter(|value| value.is_finite()))
+                .bind(alert.life.state.as_str())
+                .bind(alert.life.active_since)
+                .bind(alert.life.fired_at)
+                .bind(alert.life.inactive_since)
+                .bind(alert.life.resolved_at)
+                .bind(due(&alert.life))
+                .bind(alert.life.for_us)
+                .bind(alert.life.keep_us)
+                .bind(to_json("alert.sources", &alert.life.sources)?)
+                .bind(alert.silenced_by.clone())
+                .bind(alert.suppressed_by.clone())
+                .bind(i64::from(alert.announced))
+                .bind(i64::from(alert.flapping))
+                .bind(now_us);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+const SAVED: [&str; 22] = [
+    "id",
+    "fingerprint",
+    "name",
+    "severity",
+    "labels",
+    "annotations",
+    "item",
+    "value",
+    "state",
+    "active_since",
+    "fired_at",
+    "inactive_since",
+    "resolved_at",
+    "due_at",
+    "for_us",
+    "keep_us",
+    "sources",
+    "silenced_by",
+    "suppressed_by",
+    "announced",
+    "flapping",
+    "updated_at",
+];
+
+fn save_sql(rows: usize) -> String {
+    let mut sql = format!("INSERT INTO alert ({}) VALUES ", SAVED.join(", "));
+    for row in 0..rows {
+        let comma = if row == 0 { "" } else { ", " };
+        let _ = write!(sql, "{comma}({})", places(row * SAVED.len() + 1, SAVED.len()));
+    }
+    sql.push_str(" ON CONFLICT (id) DO UPDATE SET ");
+    for (index, column) in SAVED[1..].iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let _ = write!(sql, "{comma}{column} = excluded.{column}");
+    }
+    sql
+}
+
+pub async fn get(connection: &mut AnyConnection, id: &AlertId) -> Result<Option<Alert>, DbError> {
+    by_id(connection, id.as_str()).await
+}
+
+pub async fn by_id(connection: &mut AnyConnection, id: &str) -> Result<Option<Alert>, DbError> {
+    let sql = concat!("SELECT ", columns!(), " FROM alert a WHERE a.id = $1");
+    let row = sqlx::query(sql)
+        .bind(id.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(row_to_alert).transpose()
+}
+
+/// What to list; empty texts and `None` do not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// `pending`, `firing`, `resolved`; empty for pending and firing.
+    pub state: String,
+    pub severity: String,
+    pub name: String,
+    pub item: String,
+    pub fingerprint: String,
+    /// Muted ones only, or none of them.
+    pub muted: Option<bool>,
+}
+
+/// Alerts before `id`, newest first. Those that went before they fired are not shown.
+pub async fn list(
+    connection: &mut AnyConnection,
+    filter: &Filter,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Alert>, DbError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM alert a WHERE ($1 = '' OR a.id < $1) \
+         AND ((a.state = $2) OR ($2 = '' AND a.state IN ('pending', 'firing')) OR ($2 = 'any' AND a.state <> 'inactive')) \
+         AND ($3 = '' OR a.severity = $3) AND ($4 = '' OR a.name = $4) AND ($5 = '' OR a.item = $5) \
+         AND ($6 = '' OR a.fingerprint = $6) \
+         AND ($7 = -1 OR (CASE WHEN a.silenced_by IS NULL AND a.suppressed_by IS NULL THEN 0 ELSE 1 END) = $7) \
+         ORDER BY a.id DESC LIMIT $8"
+    );
+    let rows = sqlx::query(sql)
+        .bind(before.to_owned())
+        .bind(filter.state.clone())
+        .bind(filter.severity.clone())
+        .bind(filter.name.clone())
+        .bind(filter.item.clone())
+        .bind(filter.fingerprint.clone())
+        .bind(filter.muted.map_or(-1_i64, i64::from))
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_alert).collect()
+}
+
+/// Alerts that fired at or after a time, newest first.
+pub async fn fired_since(
+    connection: &mut AnyConnection,
+    since_us: i64,
+    limit: i64,
+) -> Result<Vec<Alert>, DbError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM alert a WHERE a.fired_at IS NOT NULL AND a.fired_at >= $1 ORDER BY a.fired_at DESC LIMIT $2"
+    );
+    let rows = sqlx::query(sql)
+        .bind(since_us)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_alert).collect()
+}
+
+/// How many alerts are in each state: (state, severity, muted) → number.
+pub async fn counts(
+    connection: &mut AnyConnection,
+) -> Result<BTreeMap<(String, String, bool), i64>, DbError> {
+    let sql = "SELECT state, severity, \
+        CAST(CASE WHEN silenced_by IS NULL AND suppressed_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS muted, \
+        CAST(COUNT(*) AS BIGINT) FROM alert WHERE state IN ('pending', 'firing') GROUP BY 1, 2, 3";
+    let rows = sqlx::query(sql).fetch_all(connection).await?;
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        let key = (row.try_get(0)?, row.try_get(1)?, row.try_get::<i64, _>(2)? != 0);
+        counts.insert(key, row.try_get(3)?);
+    }
+    Ok(counts)
+}
+
+/// Forgets conditions that went before they fired, once no late observation can matter any more.
+pub async fn forget_inactive(connection: &mut AnyConnection, before_us: i64) -> Result<u64, DbError> {
+    let done = sqlx::query("DELETE FROM alert WHERE state = 'inactive' AND updated_at < $1")
+        .bind(before_us)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+pub async fn has_inactive(connection: &mut AnyConnection, before_us: i64) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM alert WHERE state = 'inactive' AND updated_at < $1 LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(before_us)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,9 @@
+//! Alerting on real databases.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod api;
+mod life;
+mod mutes;
+mod parts;
+mod volume;
