@@ -83,6 +83,11 @@ impl Error {
         matches!(self, Error::Corrupt { .. }) || self.is_missing()
     }
 
+    /// Whether the user may not read: a matter of set-up, which must not pass as damage.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether a file is not there.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

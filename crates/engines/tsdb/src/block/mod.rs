@@ -91,7 +91,7 @@ impl Block {
     }
 
     /// Appends the samples of the given chunks in `start..=end`. Damaged chunks are left out; their
-    /// number is returned. Only a failing disk is an error.
+    /// number is returned. A failing disk is an error.
     pub(crate) fn read(
         &self,
         chunks: &[ChunkRef],
@@ -142,7 +142,7 @@ pub(crate) fn open_all(blocks_dir: &Path, faults: &FaultHook, counters: &Counter
     for name in disk::list(blocks_dir)? {
         let dir = blocks_dir.join(&name);
         if name.starts_with("tmp-") {
-            disk::remove_dir(&dir)?;
+            report(disk::remove_dir(&dir), counters);
             continue;
         }
         let (is_aside, block) = match name.strip_prefix("bad-") {
@@ -158,6 +158,7 @@ pub(crate) fn open_all(blocks_dir: &Path, faults: &FaultHook, counters: &Counter
         }
         match Block::open(&dir) {
             Ok(block) => blocks.push(Arc::new(block)),
+            Err(e) if e.is_denied() => return Err(e),
             Err(e) => put_aside(blocks_dir, &name, &e, counters),
         }
     }
@@ -166,10 +167,17 @@ pub(crate) fn open_all(blocks_dir: &Path, faults: &FaultHook, counters: &Counter
         .flat_map(|b| b.meta.parents.iter().copied())
         .collect();
     for block in blocks.extract_if(.., |b| replaced.contains(&b.meta.seq)) {
-        delete(blocks_dir, &block, faults)?;
+        report(delete(blocks_dir, &block, faults), counters);
     }
     sort(&mut blocks);
     Ok(Found { blocks, next_seq })
+}
+
+/// Leftovers that cannot be deleted cost space only.
+fn report(deleted: Result<()>, counters: &Counters) {
+    if let Err(e) = deleted {
+        counters.notice(format!("a leftover of the metric store stays on disk: {e}"));
+    }
 }
 
 /// Oldest data first: the order in which readers merge.

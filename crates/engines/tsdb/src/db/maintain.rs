@@ -205,15 +205,16 @@ impl Tsdb {
         Ok(true)
     }
 
-    /// Drops frozen windows that nobody can need any more (step 5).
+    /// Drops frozen windows that nobody can need any more (step 5): those whose epoch and all earlier
+    /// ones are over, because a reader of an earlier epoch may know none of the later blocks.
     fn let_go(&self, state: &mut Maintenance) {
-        state.leaving.retain(|(epoch, key, cut)| {
-            let needed = epoch.strong_count() > 0;
-            if !needed {
-                self.head.drop_frozen(*key, *cut);
-            }
-            needed
-        });
+        let in_use = state
+            .leaving
+            .iter()
+            .position(|(epoch, ..)| epoch.strong_count() > 0);
+        for (_, key, cut) in state.leaving.drain(..in_use.unwrap_or(state.leaving.len())) {
+            self.head.drop_frozen(key, cut);
+        }
     }
 
     fn remove_idle(&self) -> u64 {

@@ -94,7 +94,8 @@ impl Tsdb {
             replayed.closed,
             replayed.next_seq,
         );
-        wal.delete_done()?;
+        // What cannot be deleted now is tried again by the housekeeping, which reports the reason.
+        let _ = wal.delete_done();
         Ok(Tsdb {
             maintenance: Mutex::new(maintain::Maintenance::new(&found)),
             blocks: RwLock::new(Arc::new(found.blocks)),

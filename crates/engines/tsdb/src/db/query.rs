@@ -317,12 +317,14 @@ impl SeriesStream {
             return Ok(());
         };
         let chunks = index.chunks(id, self.start_ms, self.end_ms);
-        let damaged = block.read(&chunks, self.start_ms, self.end_ms, out)?;
-        if damaged == 0 {
-            return Ok(());
-        }
-        let what = format!("{damaged} chunks of {} have wrong checksums", index.labels(id));
-        let error = Error::corrupt(&block.dir, what);
+        let (damaged, error) = match block.read(&chunks, self.start_ms, self.end_ms, out) {
+            Ok(0) => return Ok(()),
+            Ok(n) => {
+                let what = format!("{n} chunks of {} have wrong checksums", index.labels(id));
+                (n, Error::corrupt(&block.dir, what))
+            }
+            Err(e) => (chunks.len() as u64, e),
+        };
         self.counters.block_corruptions.add(damaged);
         if self.strict {
             return Err(error);

@@ -1,11 +1,11 @@
 //! Puts what the log holds back into the head, except for samples that a block holds already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::NEVER;
 use crate::block::{Block, Cut};
-use crate::head::{Head, Inserted, MemSeries};
+use crate::head::{FastMap, Head, Inserted, MemSeries};
 use crate::labels::Labels;
 use crate::sample::Sample;
 use crate::wal;
@@ -16,7 +16,7 @@ pub(super) struct Replay<'a> {
     cuts: Vec<Cut>,
     /// The cuts that concern the segment being read.
     here: Vec<Cut>,
-    refs: HashMap<u64, Arc<MemSeries>>,
+    refs: FastMap<u64, Arc<MemSeries>>,
     /// Samples per window put into the head.
     pub(super) windows: BTreeMap<i64, u64>,
     /// Newest time in log and blocks.
@@ -30,7 +30,7 @@ impl<'a> Replay<'a> {
             block_ms,
             cuts: blocks.iter().flat_map(|b| b.meta.cuts.iter().copied()).collect(),
             here: Vec::new(),
-            refs: HashMap::new(),
+            refs: FastMap::default(),
             windows: BTreeMap::new(),
             newest: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(NEVER),
         }

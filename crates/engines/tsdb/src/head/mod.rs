@@ -111,6 +111,7 @@ impl Head {
     }
 
     /// Begins a new epoch; the old one is over when the returned token has no strong references.
+    /// A reader of it may miss everything published later, too.
     pub(crate) fn next_epoch(&self) -> Weak<()> {
         let old = std::mem::take(&mut *lock(&self.epoch));
         Arc::downgrade(&old)

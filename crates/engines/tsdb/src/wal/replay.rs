@@ -51,7 +51,7 @@ pub(crate) fn replay_dir(dir: &Path, sink: &mut dyn Sink, counters: &Counters) -
     Ok(replayed)
 }
 
-/// Replays one segment; `None` if nothing of it stays on disk.
+/// Replays one segment; `None` if it is gone or left alone.
 fn replay_segment(
     path: &Path,
     seq: u64,
@@ -59,7 +59,16 @@ fn replay_segment(
     sink: &mut dyn Sink,
     counters: &Counters,
 ) -> Result<Option<Closed>> {
-    let bytes = disk::read_file(path)?;
+    let bytes = match disk::read_file(path) {
+        Err(e) if !e.is_denied() => {
+            counters.wal_corruptions.add(1);
+            counters.notice(format!(
+                "a log segment was left out, its samples are missing from queries: {e}"
+            ));
+            return Ok(None);
+        }
+        other => other?,
+    };
     if bytes.len() < HEADER && is_last {
         counters.wal_torn_bytes.add(bytes.len() as u64);
         disk::remove_file(path)?;

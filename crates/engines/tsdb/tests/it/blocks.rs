@@ -225,6 +225,24 @@ fn a_snapshot_is_a_store_of_its_own() {
 }
 
 #[test]
+fn an_old_reader_keeps_every_window_that_was_cut_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), small()).unwrap();
+    fill(&db, 0, 3);
+    let reader = db.stream(&[], ALL.0, ALL.1, Options::default().limits).unwrap();
+    for now in [1_600, 2_600, 3_600, 9_000] {
+        db.maintain(now).unwrap();
+    }
+    assert_eq!(db.stats().head_samples, 60);
+    assert_eq!(
+        reader.map(|s| s.unwrap().samples.len()).collect::<Vec<_>>(),
+        [30, 30]
+    );
+    db.maintain(9_000).unwrap();
+    assert_eq!(db.stats().head_samples, 0);
+}
+
+#[test]
 fn readers_see_everything_while_windows_are_cut() {
     let dir = tempfile::tempdir().unwrap();
     let db = Tsdb::open(dir.path(), small()).unwrap();

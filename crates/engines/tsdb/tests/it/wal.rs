@@ -97,6 +97,33 @@ fn lost_labels_and_a_damaged_header_do_not_stop_the_start() {
 }
 
 #[test]
+fn an_unreadable_segment_is_left_out_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    write_log(dir.path());
+    // A folder in the place of a file: reading it fails whoever asks.
+    fs::create_dir(dir.path().join("wal/0000000002.wal")).unwrap();
+    let db = Tsdb::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(times(&db).len(), 20);
+    assert_eq!((db.stats().wal_corruptions, db.notices().len()), (1, 1));
+    db.append(&one(&up("a"), 20, 1.0)).unwrap();
+    assert_eq!(names(&dir.path().join("wal")).len(), 3);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_a_clear_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let text = Tsdb::open(file.join("store"), Options::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.starts_with("cannot create folder") && text.contains("file/store"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_restart_without_news_leaves_no_empty_segments() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..3 {
