@@ -1,0 +1,4 @@
+//! The agent as a whole against a server made for the test.
+
+mod server;
+mod uplink;
