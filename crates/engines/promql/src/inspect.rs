@@ -95,7 +95,22 @@ pub fn metric_names(expr: &Expr) -> Vec<Vec<Matcher>> {
             sets.push(v.matchers.clone());
         }
     });
+    if reads_info(expr) {
+        sets.push(vec![Matcher::equal(crate::METRIC_NAME, "target_info")]);
+    }
     sets
+}
+
+/// Whether `info()` reads its usual metric, which is not written in the query.
+fn reads_info(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(c) if c.func.name == "info" => match c.args.get(1).map(|a| &a.kind) {
+            Some(ExprKind::Vector(v)) => !v.matchers.iter().any(|m| m.name == crate::METRIC_NAME),
+            _ => true,
+        },
+        _ => false,
+    };
+    here || expr.children().into_iter().any(reads_info)
 }
 
 /// Calls `f` with every selector.

@@ -16,18 +16,21 @@ pub(crate) struct LabelGroup {
     pub members: Vec<usize>,
 }
 
+/// The labels of the group that a series belongs to.
+fn group_of(grouping: Option<&Grouping>, labels: &Labels) -> Labels {
+    match grouping {
+        None => Labels::default(),
+        Some(g) if g.without => labels.filtered(|n| !is_schema_label(n) && !g.labels.iter().any(|l| l == n)),
+        Some(g) => labels.filtered(|n| g.labels.iter().any(|l| l == n)),
+    }
+}
+
 /// Splits a vector into groups, in order of first appearance.
-pub(crate) fn label_groups(grouping: Option<&Grouping>, series: &[Sv]) -> Vec<LabelGroup> {
+fn label_groups(grouping: Option<&Grouping>, series: &[Sv]) -> Vec<LabelGroup> {
     let mut index: HashMap<Labels, usize> = HashMap::new();
     let mut groups: Vec<LabelGroup> = Vec::new();
     for (i, s) in series.iter().enumerate() {
-        let labels = match grouping {
-            None => Labels::default(),
-            Some(g) if g.without => s
-                .labels
-                .filtered(|n| !is_schema_label(n) && !g.labels.iter().any(|l| l == n)),
-            Some(g) => s.labels.filtered(|n| g.labels.iter().any(|l| l == n)),
-        };
+        let labels = group_of(grouping, &s.labels);
         let at = *index.entry(labels.clone()).or_insert_with(|| {
             groups.push(LabelGroup {
                 labels,
@@ -43,91 +46,128 @@ pub(crate) fn label_groups(grouping: Option<&Grouping>, series: &[Sv]) -> Vec<La
 }
 
 pub(crate) fn eval(e: &Engine, a: &Aggregate, grid: &Grid) -> Evaluated<Vec<Sv>> {
-    if a.op == AggregateOp::CountValues {
-        return count_values(e, a, grid);
-    }
-    let param = match &a.param {
-        Some(param) => e.scalar(param, grid)?,
-        None => Vec::new(),
-    };
-    let series = e.vector(&a.expr, grid)?;
-    let groups = label_groups(a.grouping.as_ref(), &series);
     match a.op {
-        AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
-            topk::eval(e, a, &param, series, &groups, grid)
-        }
-        _ => {
-            if let (AggregateOp::Quantile, Some(expr)) = (a.op, &a.param) {
-                param
-                    .iter()
-                    .for_each(|phi| e.notes.check_quantile(expr.span, *phi));
-            }
-            let mut out = Vec::with_capacity(groups.len());
-            for g in groups {
-                e.tick()?;
-                let values = fold(a.op, &param, &g, &series, grid.n);
-                out.push(Sv {
-                    labels: g.labels,
-                    drop_name: g.drop_name,
-                    values,
-                });
-            }
-            Ok(out)
-        }
-    }
-}
-
-/// The cells of one group.
-fn fold(op: AggregateOp, param: &[f64], group: &LabelGroup, series: &[Sv], n: usize) -> Vec<f64> {
-    let rows = || group.members.iter().map(|i| &series[*i].values);
-    match op {
-        AggregateOp::Sum => each(rows(), n, Sum::default(), |acc, v| acc.add(v), |acc| acc.value()),
-        AggregateOp::Avg => each(rows(), n, Mean::default(), |acc, v| acc.add(v), |acc| acc.value()),
-        AggregateOp::Count => each(rows(), n, 0.0, |acc, _| *acc += 1.0, |acc| *acc),
-        AggregateOp::Group => each(rows(), n, (), |(), _| {}, |()| 1.0),
-        AggregateOp::Min => each(rows(), n, f64::NAN, |acc, v| *acc = acc.min(v), |acc| *acc),
-        AggregateOp::Max => each(rows(), n, f64::NAN, |acc, v| *acc = acc.max(v), |acc| *acc),
-        AggregateOp::Stdvar => each(
-            rows(),
-            n,
+        AggregateOp::Sum => fold(e, a, grid, Sum::default(), |acc, v| acc.add(v), |acc| acc.value()),
+        AggregateOp::Avg => fold(
+            e,
+            a,
+            grid,
+            Mean::default(),
+            |acc, v| acc.add(v),
+            |acc| acc.value(),
+        ),
+        AggregateOp::Count => fold(e, a, grid, 0.0, |acc, _| *acc += 1.0, |acc| *acc),
+        AggregateOp::Group => fold(e, a, grid, (), |(), _| {}, |()| 1.0),
+        AggregateOp::Min => fold(e, a, grid, f64::NAN, |acc, v| *acc = acc.min(v), |acc| *acc),
+        AggregateOp::Max => fold(e, a, grid, f64::NAN, |acc, v| *acc = acc.max(v), |acc| *acc),
+        AggregateOp::Stdvar => fold(
+            e,
+            a,
+            grid,
             Deviation::default(),
             |acc, v| acc.add(v),
             |acc| acc.variance(),
         ),
-        AggregateOp::Stddev => each(
-            rows(),
-            n,
+        AggregateOp::Stddev => fold(
+            e,
+            a,
+            grid,
             Deviation::default(),
             |acc, v| acc.add(v),
             |acc| acc.variance().sqrt(),
         ),
-        _ => (0..n)
-            .map(|step| quantile_at(param[step], rows(), step))
-            .collect(),
+        AggregateOp::CountValues => count_values(e, a, grid),
+        _ => with_param(e, a, grid),
     }
 }
 
-/// Folds all rows of a group step by step, row after row so that memory is read in order.
-fn each<'a, A: Clone>(
-    rows: impl Iterator<Item = &'a Vec<f64>>,
-    n: usize,
+/// Aggregations that need all values of a group at once.
+fn with_param(e: &Engine, a: &Aggregate, grid: &Grid) -> Evaluated<Vec<Sv>> {
+    let Some(expr) = &a.param else {
+        return e.fail(a.expr.span, "the parameter is missing");
+    };
+    let param = e.scalar(expr, grid)?;
+    let series = e.vector(&a.expr, grid)?;
+    let groups = label_groups(a.grouping.as_ref(), &series);
+    if a.op != AggregateOp::Quantile {
+        return topk::eval(e, a, &param, series, &groups, grid);
+    }
+    param
+        .iter()
+        .for_each(|phi| e.notes.check_quantile(expr.span, *phi));
+    let mut out = Vec::with_capacity(groups.len());
+    for g in groups {
+        e.tick()?;
+        let rows = || g.members.iter().map(|i| &series[*i].values);
+        let values = (0..grid.n)
+            .map(|step| quantile_at(param[step], rows(), step))
+            .collect();
+        out.push(Sv {
+            labels: g.labels,
+            drop_name: g.drop_name,
+            values,
+        });
+    }
+    Ok(out)
+}
+
+/// One group in progress: for each step whether there was a value, and what the values amount to.
+struct Folding<A> {
+    labels: Labels,
+    drop_name: bool,
+    cells: Vec<(bool, A)>,
+}
+
+/// Folds the series into their groups as they come; only the groups are held.
+fn fold<A: Clone>(
+    e: &Engine,
+    a: &Aggregate,
+    grid: &Grid,
     zero: A,
     add: impl Fn(&mut A, f64),
     done: impl Fn(&A) -> f64,
-) -> Vec<f64> {
-    let mut cells: Vec<(bool, A)> = vec![(false, zero); n];
-    for row in rows {
-        for ((any, acc), v) in cells.iter_mut().zip(row) {
-            if !is_absent(*v) {
-                *any = true;
-                add(acc, *v);
-            }
+) -> Evaluated<Vec<Sv>> {
+    let mut index: HashMap<Labels, usize> = HashMap::new();
+    let mut groups: Vec<Folding<A>> = Vec::new();
+    e.stream(&a.expr, grid, &mut |s| {
+        if !s.has_values() {
+            return Ok(());
         }
-    }
-    cells
-        .iter()
-        .map(|(any, acc)| if *any { done(acc) } else { ABSENT })
-        .collect()
+        let labels = group_of(a.grouping.as_ref(), &s.labels);
+        let at = match index.get(&labels) {
+            Some(at) => *at,
+            None => {
+                e.charge(grid.n)?;
+                index.insert(labels.clone(), groups.len());
+                let cells = vec![(false, zero.clone()); grid.n];
+                groups.push(Folding {
+                    labels,
+                    drop_name: false,
+                    cells,
+                });
+                groups.len() - 1
+            }
+        };
+        let group = &mut groups[at];
+        group.drop_name |= s.drop_name;
+        for ((any, acc), v) in group
+            .cells
+            .iter_mut()
+            .zip(&s.values)
+            .filter(|(_, v)| !is_absent(**v))
+        {
+            *any = true;
+            add(acc, *v);
+        }
+        Ok(())
+    })?;
+    let cell = |(any, acc): &(bool, A)| if *any { done(acc) } else { ABSENT };
+    let finish = |g: Folding<A>| Sv {
+        values: g.cells.iter().map(cell).collect(),
+        labels: g.labels,
+        drop_name: g.drop_name,
+    };
+    Ok(groups.into_iter().map(finish).collect())
 }
 
 fn quantile_at<'a>(phi: f64, rows: impl Iterator<Item = &'a Vec<f64>>, step: usize) -> f64 {

@@ -14,6 +14,9 @@ use crate::eval::{
 
 pub(crate) type Evaluated<T> = Result<T, EvalError>;
 
+/// Takes the series of a vector one by one, so that they need not all be held.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Sv) -> Evaluated<()>;
+
 /// Series read once and shared by equal selectors.
 pub(crate) type Selection = Rc<Vec<Series>>;
 
@@ -124,7 +127,7 @@ impl<'a> Engine<'a> {
         match &expr.kind {
             ExprKind::Number(n) => Ok(Val::Scalar(vec![n.value; grid.n])),
             ExprKind::String(s) => Ok(Val::Text(s.clone())),
-            ExprKind::Vector(v) => Ok(Val::Vector(self.instant_vector(v, expr.span, grid)?)),
+            ExprKind::Vector(_) => Ok(Val::Vector(self.collect(expr, grid)?)),
             ExprKind::Matrix(_) | ExprKind::Subquery(_) => {
                 self.fail(expr.span, "a range vector where a value is needed")
             }
@@ -141,12 +144,8 @@ impl<'a> Engine<'a> {
 
     fn call(&self, expr: &Expr, call: &Call, grid: &Grid) -> Evaluated<Val> {
         let name = call.func.name;
-        if let Some(range_arg) = call
-            .args
-            .iter()
-            .find(|a| a.value_type() == crate::ValueType::Matrix)
-        {
-            return Ok(Val::Vector(over_time::eval(self, call, range_arg, grid)?));
+        if over_time::range_arg(call).is_some() {
+            return Ok(Val::Vector(self.collect(expr, grid)?));
         }
         let vector = match name {
             "label_replace" | "label_join" | "sort_by_label" | "sort_by_label_desc" => {
@@ -159,6 +158,43 @@ impl<'a> Engine<'a> {
             _ => return math::eval(self, expr, call, grid),
         };
         Ok(Val::Vector(vector))
+    }
+
+    /// Hands the series of a vector to `sink`. Selectors and functions of ranges do so while they read.
+    pub fn stream(&self, expr: &Expr, grid: &Grid, sink: Sink) -> Evaluated<()> {
+        let inner = expr.unparen();
+        let streams = match &inner.kind {
+            ExprKind::Vector(_) => true,
+            ExprKind::Call(call) => over_time::range_arg(call).is_some(),
+            _ => false,
+        };
+        if streams && !(grid.n > 1 && is_fixed(inner)) {
+            return self.stream_node(inner, grid, sink);
+        }
+        self.vector(expr, grid)?.into_iter().try_for_each(sink)
+    }
+
+    fn stream_node(&self, expr: &Expr, grid: &Grid, sink: Sink) -> Evaluated<()> {
+        match &expr.kind {
+            ExprKind::Vector(v) => self.instant_cells(v, expr.span, grid, &|s| s.1, sink),
+            ExprKind::Call(call) => over_time::stream(self, call, grid, sink),
+            _ => self.fail(expr.span, "expected an instant vector"),
+        }
+    }
+
+    fn collect(&self, expr: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {
+        let mut out = Vec::new();
+        self.stream_node(expr, grid, &mut |s| self.keep(&mut out, s))?;
+        Ok(out)
+    }
+
+    /// Keeps a series that has a value at some step.
+    pub fn keep(&self, out: &mut Vec<Sv>, s: Sv) -> Evaluated<()> {
+        if s.has_values() {
+            self.charge(s.values.len())?;
+            out.push(s);
+        }
+        Ok(())
     }
 
     pub fn vector(&self, expr: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {

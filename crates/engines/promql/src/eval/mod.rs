@@ -22,6 +22,8 @@ mod stats;
 mod topk;
 mod window;
 
+use std::ops::ControlFlow;
+
 use thiserror::Error;
 
 use crate::ast::{Expr, Span, ValueType};
@@ -55,6 +57,24 @@ pub trait Source {
         end_ms: i64,
         sample_limit: usize,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// Hands out the series of [`Source::select`] one by one, until `each` breaks off. A source that decodes
+    /// series by series implements this too: queries then never hold the samples of more than one series.
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        sample_limit: usize,
+        each: &mut dyn FnMut(Series) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for series in self.select(matchers, start_ms, end_ms, sample_limit)? {
+            if each(series).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Why a source could not give its series.

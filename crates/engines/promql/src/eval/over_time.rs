@@ -1,9 +1,9 @@
 //! Functions of range vectors.
 
-use crate::ast::{Call, Edge, Expr, ExprKind, VectorSelector};
+use crate::ast::{Call, Edge, Expr, ExprKind, ValueType, VectorSelector};
 use crate::eval::dense::{ABSENT, Grid, Sv, is_absent};
-use crate::eval::engine::{Engine, Evaluated};
-use crate::eval::select::Ranges;
+use crate::eval::engine::{Engine, Evaluated, Sink};
+use crate::eval::select::Windows;
 use crate::eval::stats::{self, Deviation, Mean, Sum};
 use crate::eval::window::{Window, slide};
 use crate::eval::{Sample, math, rate};
@@ -16,16 +16,17 @@ struct Params {
     times: Vec<i64>,
 }
 
-/// Evaluates a call one of whose arguments is the range vector `range_arg`.
-pub(crate) fn eval(e: &Engine, call: &Call, range_arg: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {
+/// The range vector among the arguments of a call.
+pub(crate) fn range_arg(call: &Call) -> Option<&Expr> {
+    call.args.iter().find(|a| a.value_type() == ValueType::Matrix)
+}
+
+/// Evaluates a call with a range vector, series by series.
+pub(crate) fn stream(e: &Engine, call: &Call, grid: &Grid, sink: Sink) -> Evaluated<()> {
     let name = call.func.name;
-    let ranges = e.ranges(range_arg, grid)?;
+    let Some(arg) = range_arg(call) else { return Ok(()) };
     let mut scalars = Vec::new();
-    for arg in call
-        .args
-        .iter()
-        .filter(|a| a.value_type() == crate::ValueType::Scalar)
-    {
+    for arg in call.args.iter().filter(|a| a.value_type() == ValueType::Scalar) {
         scalars.push(e.scalar(arg, grid)?);
     }
     let mut scalars = scalars.into_iter();
@@ -36,27 +37,23 @@ pub(crate) fn eval(e: &Engine, call: &Call, range_arg: &Expr, grid: &Grid) -> Ev
     };
     check_params(e, call, &params)?;
     if name == "absent_over_time" {
-        return absent_over_time(e, range_arg, &ranges, grid);
+        return absent_over_time(e, arg, grid)?.into_iter().try_for_each(sink);
     }
     let keeps_name = matches!(name, "last_over_time" | "first_over_time");
-    let mut out = Vec::with_capacity(ranges.series.len());
-    for s in &ranges.series {
-        e.tick()?;
-        let values = cells(name, &s.samples, &ranges, &params, e.opts.lookback_ms);
+    e.ranges(arg, grid, &mut |windows, s| {
+        let values = cells(name, &s.samples, windows, &params, e.opts.lookback_ms);
         if values.iter().all(|v| is_absent(*v)) {
-            continue;
+            return Ok(());
         }
-        e.charge(values.len())?;
         if matches!(name, "rate" | "increase" | "irate") {
-            note_non_counter(e, s.labels.metric_name(), range_arg);
+            note_non_counter(e, s.labels.metric_name(), arg);
         }
-        out.push(Sv {
-            labels: s.labels.clone(),
+        sink(Sv {
+            labels: s.labels,
             drop_name: s.drop_name || !keeps_name,
             values,
-        });
-    }
-    Ok(out)
+        })
+    })
 }
 
 fn check_params(e: &Engine, call: &Call, params: &Params) -> Evaluated<()> {
@@ -97,12 +94,12 @@ fn note_non_counter(e: &Engine, metric: &str, arg: &Expr) {
 }
 
 /// The cells of one series.
-fn cells(name: &str, samples: &[Sample], ranges: &Ranges, params: &Params, lookback: i64) -> Vec<f64> {
+fn cells(name: &str, samples: &[Sample], windows: &Windows, params: &Params, lookback: i64) -> Vec<f64> {
     if let Some(kind) = rate::kind(name) {
-        return rate::cells(kind, samples, ranges, lookback);
+        return rate::cells(kind, samples, windows, lookback);
     }
     let over = |f: &dyn Fn(Window) -> f64| {
-        slide(samples, &ranges.right, ranges.range_ms, |w| {
+        slide(samples, &windows.right, windows.range_ms, |w| {
             if w.lo == w.hi { ABSENT } else { f(w) }
         })
     };
@@ -110,11 +107,11 @@ fn cells(name: &str, samples: &[Sample], ranges: &Ranges, params: &Params, lookb
         "irate" => over(&|w| rate::last_change(w, true)),
         "idelta" => over(&|w| rate::last_change(w, false)),
         "changes" => over(&|w| {
-            transitions(w, ranges.edge, lookback, |a, b| {
+            transitions(w, windows.edge, lookback, |a, b| {
                 a != b && !(a.is_nan() && b.is_nan())
             })
         }),
-        "resets" => over(&|w| transitions(w, ranges.edge, lookback, |a, b| b < a)),
+        "resets" => over(&|w| transitions(w, windows.edge, lookback, |a, b| b < a)),
         "deriv" => over(&|w| match w.samples() {
             [first, _, ..] => stats::regression(w.samples(), first.0).0,
             _ => ABSENT,
@@ -126,7 +123,7 @@ fn cells(name: &str, samples: &[Sample], ranges: &Ranges, params: &Params, lookb
         }
         _ => match plain(name) {
             Some(f) => over(&f),
-            None => vec![ABSENT; ranges.right.len()],
+            None => vec![ABSENT; windows.right.len()],
         },
     }
 }
@@ -227,15 +224,15 @@ fn smooth(w: Window, params: &Params) -> f64 {
     level
 }
 
-fn absent_over_time(e: &Engine, arg: &Expr, ranges: &Ranges, grid: &Grid) -> Evaluated<Vec<Sv>> {
+fn absent_over_time(e: &Engine, arg: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {
     let mut missing = vec![true; grid.n];
-    for s in &ranges.series {
-        e.tick()?;
-        let counts = slide(&s.samples, &ranges.right, ranges.range_ms, |w| {
+    e.ranges(arg, grid, &mut |windows, s| {
+        let counts = slide(&s.samples, &windows.right, windows.range_ms, |w| {
             (w.hi - w.lo) as f64
         });
         missing.iter_mut().zip(counts).for_each(|(m, n)| *m &= n == 0.0);
-    }
+        Ok(())
+    })?;
     let selector = match &arg.unparen().kind {
         ExprKind::Matrix(m) => Some(&m.selector),
         _ => None,

@@ -6,7 +6,7 @@
 use crate::ast::Edge;
 use crate::eval::Sample;
 use crate::eval::dense::ABSENT;
-use crate::eval::select::{Ranges, interpolate};
+use crate::eval::select::{Windows, interpolate};
 use crate::eval::window::{Window, slide};
 
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,9 @@ pub(crate) fn kind(function: &str) -> Option<Kind> {
 }
 
 /// The cells of one series.
-pub(crate) fn cells(kind: Kind, samples: &[Sample], ranges: &Ranges, lookback: i64) -> Vec<f64> {
-    let (rights, range) = (&ranges.right, ranges.range_ms);
-    match ranges.edge {
+pub(crate) fn cells(kind: Kind, samples: &[Sample], windows: &Windows, lookback: i64) -> Vec<f64> {
+    let (rights, range) = (&windows.right, windows.range_ms);
+    match windows.edge {
         Edge::Plain => {
             let mut falls = Falls::of(samples, kind.counter);
             slide(samples, rights, range, |w| extrapolated(kind, w, &mut falls))

@@ -1,10 +1,11 @@
 //! Reads series from the source and lays them on the grid: selectors and subqueries.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use crate::ast::{At, DurationExpr, Edge, Expr, ExprKind, Span, Subquery, TimeShift, VectorSelector};
 use crate::eval::dense::{ABSENT, Grid, Sv, is_absent};
-use crate::eval::engine::{Engine, Evaluated, Selection};
+use crate::eval::engine::{Engine, Evaluated, Selection, Sink};
 use crate::eval::{EvalError, Sample, Series, SourceError};
 use crate::labels::Labels;
 use crate::matcher::Matcher;
@@ -25,13 +26,16 @@ pub(crate) struct RangeSeries {
     pub samples: Vec<Sample>,
 }
 
-/// A range vector: its series and the right edge of the window of every step.
-pub(crate) struct Ranges {
-    pub series: Vec<RangeSeries>,
+/// The windows of a range vector.
+pub(crate) struct Windows {
     pub range_ms: i64,
+    /// The right edge of the window of every step.
     pub right: Vec<i64>,
     pub edge: Edge,
 }
+
+/// Takes range series one by one.
+pub(crate) type RangeSink<'a> = &'a mut dyn FnMut(&Windows, RangeSeries) -> Evaluated<()>;
 
 impl Engine<'_> {
     /// The duration in milliseconds.
@@ -70,78 +74,110 @@ impl Engine<'_> {
         Ok(vec![pinned - offset; grid.n])
     }
 
-    /// Reads the series of a selector in `[from, to]`, once for equal selectors of a query.
-    pub fn fetch(&self, matchers: &[Matcher], from: i64, to: i64) -> Evaluated<Selection> {
+    /// Reads the series of a selector in `[from, to]` one by one; equal selectors of a query read once.
+    fn each(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        f: &mut dyn FnMut(Labels, Vec<Sample>) -> Evaluated<()>,
+    ) -> Evaluated<()> {
         let id = key(matchers);
-        let shared = self.shared.contains(&id);
-        let id = (id, from, to);
+        if self.shared.contains(&id) {
+            let selection = self.fetch_shared((id, from, to), matchers)?;
+            return selection
+                .iter()
+                .try_for_each(|s| f(s.labels.clone(), s.samples.clone()));
+        }
+        let mut stopped = Ok(());
+        let mut each = |s: Series| {
+            stopped = self
+                .count_read(s.samples.len())
+                .and_then(|()| f(s.labels, s.samples));
+            if stopped.is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let read = self.source.visit(matchers, from, to, self.budget(), &mut each);
+        stopped?;
+        read.map_err(|e| self.source_error(e))
+    }
+
+    fn fetch_shared(&self, id: (String, i64, i64), matchers: &[Matcher]) -> Evaluated<Selection> {
         if let Some(found) = self.selections.borrow().get(&id) {
             return Ok(Rc::clone(found));
         }
-        let limit = self.opts.max_samples;
         let series = self
             .source
-            .select(matchers, from, to, self.budget())
-            .map_err(|e| match e {
-                SourceError::TooManySamples { .. } => EvalError::TooManySamples { limit },
-                SourceError::Cancelled => EvalError::Cancelled,
-                SourceError::Failed(text) => EvalError::Source(text),
-            })?;
-        let samples: usize = series.iter().map(|s| s.samples.len()).sum();
-        self.read.set(self.read.get() + samples);
-        self.charge(0)?;
-        if self.read.get() > limit {
-            return Err(EvalError::TooManySamples { limit });
-        }
+            .select(matchers, id.1, id.2, self.budget())
+            .map_err(|e| self.source_error(e))?;
+        self.count_read(series.iter().map(|s| s.samples.len()).sum())?;
         let series = Rc::new(series);
-        if shared {
-            self.selections.borrow_mut().insert(id, Rc::clone(&series));
-        }
+        self.selections.borrow_mut().insert(id, Rc::clone(&series));
         Ok(series)
     }
 
-    pub fn instant_vector(&self, v: &VectorSelector, span: Span, grid: &Grid) -> Evaluated<Vec<Sv>> {
-        self.instant_cells(v, span, grid, |s| s.1)
+    fn count_read(&self, samples: usize) -> Evaluated<()> {
+        self.tick()?;
+        let over = samples > self.budget();
+        self.read.set(self.read.get().saturating_add(samples));
+        if over {
+            Err(EvalError::TooManySamples {
+                limit: self.opts.max_samples,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn source_error(&self, error: SourceError) -> EvalError {
+        match error {
+            SourceError::TooManySamples { .. } => EvalError::TooManySamples {
+                limit: self.opts.max_samples,
+            },
+            SourceError::Cancelled => EvalError::Cancelled,
+            SourceError::Failed(text) => EvalError::Source(text),
+        }
     }
 
     /// The vector whose values are the times of the samples, in seconds.
     pub fn instant_times(&self, v: &VectorSelector, span: Span, grid: &Grid) -> Evaluated<Vec<Sv>> {
-        self.instant_cells(v, span, grid, |s| s.0 as f64 / 1000.0)
+        let mut out = Vec::new();
+        self.instant_cells(v, span, grid, &|s| s.0 as f64 / 1000.0, &mut |s| {
+            self.keep(&mut out, s)
+        })?;
+        Ok(out)
     }
 
-    fn instant_cells(
+    /// Hands the series of a selector to `sink`, laid on the grid.
+    pub fn instant_cells(
         &self,
         v: &VectorSelector,
         span: Span,
         grid: &Grid,
-        cell: impl Fn(&Sample) -> f64,
-    ) -> Evaluated<Vec<Sv>> {
+        cell: &dyn Fn(&Sample) -> f64,
+        sink: Sink,
+    ) -> Evaluated<()> {
         let times = self.shifted(&v.shift, span, grid)?;
         let lookback = self.opts.lookback_ms;
-        let (first, last) = (times[0], times[times.len() - 1]);
         let ahead = if v.edge == Edge::Smoothed { lookback } else { 0 };
-        let selection = self.fetch(&v.matchers, first - lookback + 1, last + ahead)?;
-        let mut out = Vec::with_capacity(selection.len());
-        for series in selection.iter() {
-            self.tick()?;
+        let span = (times[0] - lookback + 1, times[times.len() - 1] + ahead);
+        self.each(&v.matchers, span, &mut |labels, samples| {
             let values = match v.edge {
-                Edge::Smoothed => smoothed_cells(&without_stale(&series.samples), &times, lookback),
-                Edge::Plain | Edge::Anchored => current_cells(&series.samples, &times, lookback, &cell),
+                Edge::Smoothed => smoothed_cells(&without_stale(samples), &times, lookback),
+                Edge::Plain | Edge::Anchored => current_cells(&samples, &times, lookback, cell),
             };
-            if values.iter().any(|v| !is_absent(*v)) {
-                self.charge(values.len())?;
-                out.push(Sv {
-                    labels: series.labels.clone(),
-                    drop_name: false,
-                    values,
-                });
-            }
-        }
-        Ok(out)
+            sink(Sv {
+                labels,
+                drop_name: false,
+                values,
+            })
+        })
     }
 
-    /// The series and windows of a range selector or subquery.
-    pub fn ranges(&self, expr: &Expr, grid: &Grid) -> Evaluated<Ranges> {
+    /// Hands the series of a range selector or subquery to `sink`.
+    pub fn ranges(&self, expr: &Expr, grid: &Grid, sink: RangeSink) -> Evaluated<()> {
         let inner = expr.unparen();
         match &inner.kind {
             ExprKind::Matrix(m) => {
@@ -157,30 +193,27 @@ impl Engine<'_> {
                 } else {
                     0
                 };
-                let from = right[0] - range_ms - around + 1;
-                let selection = self.fetch(&m.selector.matchers, from, right[right.len() - 1] + ahead)?;
-                let one = |s: &Series| RangeSeries {
-                    labels: s.labels.clone(),
-                    drop_name: false,
-                    samples: without_stale(&s.samples),
-                };
-                let series = match Rc::try_unwrap(selection) {
-                    Ok(owned) => owned.into_iter().map(owned_range).collect(),
-                    Err(shared) => shared.iter().map(one).collect(),
-                };
-                Ok(Ranges {
-                    series,
+                let span = (right[0] - range_ms - around + 1, right[right.len() - 1] + ahead);
+                let windows = Windows {
                     range_ms,
                     right,
                     edge: m.selector.edge,
+                };
+                self.each(&m.selector.matchers, span, &mut |labels, samples| {
+                    let series = RangeSeries {
+                        labels,
+                        drop_name: false,
+                        samples: without_stale(samples),
+                    };
+                    sink(&windows, series)
                 })
             }
-            ExprKind::Subquery(s) => self.subquery(s, inner.span, grid),
+            ExprKind::Subquery(s) => self.subquery(s, inner.span, grid, sink),
             _ => self.fail(expr.span, "expected a range vector"),
         }
     }
 
-    fn subquery(&self, s: &Subquery, span: Span, grid: &Grid) -> Evaluated<Ranges> {
+    fn subquery(&self, s: &Subquery, span: Span, grid: &Grid, sink: RangeSink) -> Evaluated<()> {
         let range_ms = self.positive_millis(&s.range, span)?;
         let step = match &s.step {
             Some(step) => self.positive_millis(step, span)?,
@@ -191,42 +224,34 @@ impl Engine<'_> {
         let left = right[0] - range_ms;
         let start = (left.div_euclid(step) + 1) * step;
         let end = right[right.len() - 1];
-        let empty = Ranges {
-            series: Vec::new(),
-            range_ms,
-            right: right.clone(),
-            edge: Edge::Plain,
-        };
         if end < start {
-            return Ok(empty);
+            return Ok(());
         }
         let inner = Grid::range(start, end, step, self.opts.max_samples)?;
-        let vector = self.vector(&s.expr, &inner)?;
-        let mut series = Vec::with_capacity(vector.len());
-        for sv in vector {
-            self.tick()?;
-            let samples = sv.samples(&inner);
-            series.push(RangeSeries {
-                labels: sv.labels,
-                drop_name: sv.drop_name,
-                samples,
-            });
-        }
-        Ok(Ranges {
-            series,
+        let windows = Windows {
             range_ms,
             right,
             edge: Edge::Plain,
+        };
+        self.stream(&s.expr, &inner, &mut |sv| {
+            let samples = sv.samples(&inner);
+            sink(
+                &windows,
+                RangeSeries {
+                    labels: sv.labels,
+                    drop_name: sv.drop_name,
+                    samples,
+                },
+            )
         })
     }
 
     /// The samples of a range vector at one instant, as an instant query shows them.
     pub fn raw_matrix(&self, expr: &Expr, t: i64) -> Evaluated<Vec<Series>> {
-        let ranges = self.ranges(expr, &Grid::single(t))?;
-        let right = ranges.right[0];
-        let mut out = Vec::with_capacity(ranges.series.len());
-        for s in ranges.series {
-            let inside = |t: i64| t > right - ranges.range_ms && t <= right;
+        let mut out = Vec::new();
+        self.ranges(expr, &Grid::single(t), &mut |windows, s| {
+            let right = windows.right[0];
+            let inside = |t: i64| t > right - windows.range_ms && t <= right;
             let samples: Vec<Sample> = s.samples.into_iter().filter(|s| inside(s.0)).collect();
             let labels = if s.drop_name {
                 s.labels.without_schema()
@@ -236,24 +261,16 @@ impl Engine<'_> {
             if !samples.is_empty() {
                 out.push(Series { labels, samples });
             }
-        }
+            Ok(())
+        })?;
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(out)
     }
 }
 
-fn owned_range(s: Series) -> RangeSeries {
-    let mut samples = s.samples;
+fn without_stale(mut samples: Vec<Sample>) -> Vec<Sample> {
     samples.retain(|s| !is_absent(s.1));
-    RangeSeries {
-        labels: s.labels,
-        drop_name: false,
-        samples,
-    }
-}
-
-fn without_stale(samples: &[Sample]) -> Vec<Sample> {
-    samples.iter().filter(|s| !is_absent(s.1)).copied().collect()
+    samples
 }
 
 /// For each instant the newest sample not older than the look-back, unless it is a stale marker.
@@ -261,7 +278,7 @@ fn current_cells(
     samples: &[Sample],
     times: &[i64],
     lookback: i64,
-    cell: &impl Fn(&Sample) -> f64,
+    cell: &dyn Fn(&Sample) -> f64,
 ) -> Vec<f64> {
     let mut next = 0;
     let at = |t: &i64| {
