@@ -141,6 +141,8 @@ struct Parts {
     figures: Arc<Figures>,
     config: watch::Receiver<AgentConfig>,
     uplink: Uplink,
+    /// Ends commands.
+    shutdown: CancellationToken,
 }
 
 impl Parts {
@@ -162,7 +164,10 @@ impl Parts {
             rt::now_ms(),
         )
         .map_err(|source| Error::state("open the spool in", &folder, source))?;
-        let commander = Commander;
+        let commands = state.path("commands");
+        let shutdown = CancellationToken::new();
+        let commander = Commander::open(&commands, roots, boot_id, shutdown.clone())
+            .map_err(|source| Error::state("open the journal in", &commands, source))?;
         let greeter = Credentials {
             state: state.clone(),
             enrolment,
@@ -180,25 +185,11 @@ impl Parts {
             renewal: Renewal::new(state),
             figures: figures.clone(),
         };
-        Ok(Self {
-            options,
-            greeter: Arc::new(greeter),
-            series,
-            figures,
-            config,
-            uplink,
-        })
+        Ok(Self { options, greeter: Arc::new(greeter), series, figures, config, uplink, shutdown })
     }
 
     async fn run(self, stop: CancellationToken) {
-        let Self {
-            options,
-            greeter,
-            series,
-            figures,
-            config,
-            uplink,
-        } = self;
+        let Self { options, greeter, series, figures, config, uplink, shutdown } = self;
         let (observations, observation_queue) = mpsc::channel(observe::QUEUE);
         let (events, event_queue) = mpsc::channel(64);
         // Collectors stop first, so that the uplink can put away all that they have said.
@@ -214,12 +205,15 @@ impl Parts {
             )
         })];
         drop(observations);
+        let commands = rt::spawn("commands", greeter.commander.clone().run());
         let connection = rt::spawn("session", session::keep(greeter, events, uplink_stop.clone()));
         let uplink = rt::spawn(
             "uplink",
             uplink.run(observation_queue, event_queue, uplink_stop.clone()),
         );
         stop.cancelled().await;
+        shutdown.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(8), commands).await;
         for task in collecting.drain(..) {
             // A task that panicked has said so.
             let _ = tokio::time::timeout(Duration::from_secs(5), task).await;

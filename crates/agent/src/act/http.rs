@@ -1,0 +1,94 @@
+//! HTTP requests made from the host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use protocol::{CommandState, HttpMethod, Stream};
+
+use super::output::Capture;
+
+pub(crate) struct Request {
+    pub(crate) method: HttpMethod,
+    pub(crate) url: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<String>,
+    pub(crate) expect_status: Vec<u16>,
+}
+
+/// Makes the request; the body of the answer is the command's standard output, the status its standard error. The exit
+/// code is 0 when the status is expected (any 2xx when nothing is said), else 1.
+pub(crate) async fn run(
+    request: Request,
+    folder: &PathBuf,
+    id: &str,
+    cap_bytes: u64,
+    timeout: Duration,
+) -> CommandState {
+    let begun = Instant::now();
+    match attempt(request, folder, id, cap_bytes, timeout).await {
+        Ok((exit_code, dropped_bytes)) => CommandState::Exited {
+            exit_code: Some(exit_code),
+            signal: None,
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            dropped_bytes,
+        },
+        Err(error) => CommandState::Failed { error },
+    }
+}
+
+async fn attempt(
+    request: Request,
+    folder: &PathBuf,
+    id: &str,
+    cap_bytes: u64,
+    timeout: Duration,
+) -> Result<(i32, u64), String> {
+    // The process may have a provider already; then that one is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::limited(5))
+        .build()
+        .map_err(|error| format!("failed to prepare an HTTP client: {}", reason(&error)))?;
+    let method = match request.method {
+        HttpMethod::Get => reqwest::Method::GET,
+        HttpMethod::Head => reqwest::Method::HEAD,
+        HttpMethod::Post => reqwest::Method::POST,
+        HttpMethod::Put => reqwest::Method::PUT,
+        HttpMethod::Patch => reqwest::Method::PATCH,
+        HttpMethod::Delete => reqwest::Method::DELETE,
+    };
+    let mut builder = client.request(method, &request.url);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    if let Some(body) = request.body {
+        builder = builder.body(body);
+    }
+    let mut response = builder.send().await.map_err(|error| reason(&error))?;
+    let status = response.status();
+    let io = |error: std::io::Error| format!("failed to keep the answer: {error}");
+    Capture::create(folder, id, Stream::Stderr, cap_bytes).map_err(io)?.write(format!("{status}\n").as_bytes());
+    let mut capture = Capture::create(folder, id, Stream::Stdout, cap_bytes).map_err(io)?;
+    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+        capture.write(&chunk);
+    }
+    let expected = match request.expect_status.as_slice() {
+        [] => status.is_success(),
+        codes => codes.contains(&status.as_u16()),
+    };
+    Ok((i32::from(!expected), capture.dropped))
+}
+
+/// An error with its causes: the outermost alone says little.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

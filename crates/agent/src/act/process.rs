@@ -1,0 +1,209 @@
+//! Running a program: own process group, output captured, ended as a whole on timeout or cancel.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use protocol::{CommandState, Stream};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::output::Capture;
+use super::user::Account;
+use crate::rt;
+
+/// Between the request to end and the order.
+const GRACE: Duration = Duration::from_secs(5);
+/// A child that lives on (a daemon that was started) may hold the pipes; this long its words still count.
+const AFTERTHOUGHTS: Duration = Duration::from_secs(1);
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) cwd: Option<String>,
+    pub(crate) account: Option<Account>,
+    pub(crate) stdin: Option<String>,
+}
+
+/// Why a command stops before its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Cancelled,
+    /// The agent itself stops.
+    Shutdown,
+}
+
+/// What surrounds a run.
+pub(crate) struct Control<'a> {
+    pub(crate) folder: &'a PathBuf,
+    pub(crate) id: &'a str,
+    pub(crate) timeout: Duration,
+    pub(crate) cap_bytes: u64,
+    pub(crate) cancel: &'a CancellationToken,
+    pub(crate) shutdown: &'a CancellationToken,
+    /// Called after each piece of output.
+    pub(crate) spoke: std::sync::Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Runs to the end. `spawned` gets the process id. `None` when the agent shut down in the middle.
+pub(crate) async fn run(
+    program: &Program,
+    control: &Control<'_>,
+    spawned: impl FnOnce(u32),
+) -> Option<CommandState> {
+    let begun = Instant::now();
+    let mut child = match spawn(program) {
+        Ok(child) => child,
+        Err(error) => return Some(CommandState::Failed { error }),
+    };
+    let pid = child.id().unwrap_or(0);
+    spawned(pid);
+    feed(&mut child, program.stdin.clone());
+    let out = capture(child.stdout.take(), control, Stream::Stdout);
+    let err = capture(child.stderr.take(), control, Stream::Stderr);
+    let outcome = tokio::select! {
+        status = child.wait() => Ok(status),
+        () = tokio::time::sleep(control.timeout) => Err(None),
+        () = control.cancel.cancelled() => Err(Some(Stop::Cancelled)),
+        () = control.shutdown.cancelled() => Err(Some(Stop::Shutdown)),
+    };
+    if outcome.is_err() {
+        end_group(pid, &mut child).await;
+    }
+    let dropped_bytes = finish(out).await + finish(err).await;
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Some(match outcome {
+        Ok(Ok(status)) => CommandState::Exited {
+            exit_code: status.code(),
+            signal: std::os::unix::process::ExitStatusExt::signal(&status),
+            duration_ms,
+            dropped_bytes,
+        },
+        Ok(Err(error)) => CommandState::Failed { error: format!("failed to wait for the process: {error}") },
+        Err(None) => CommandState::TimedOut { duration_ms },
+        Err(Some(Stop::Cancelled)) => CommandState::Cancelled { duration_ms },
+        Err(Some(Stop::Shutdown)) => return None,
+    })
+}
+
+fn spawn(program: &Program) -> Result<Child, String> {
+    let (name, args) = program.argv.split_first().ok_or("the command names no program")?;
+    let mut command = Command::new(name);
+    command.args(args).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+    command.current_dir(program.cwd.as_deref().unwrap_or("/")).process_group(0);
+    command.stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(account) = &program.account {
+        let names = [("HOME", &account.home), ("USER", &account.name), ("LOGNAME", &account.name), ("SHELL", &account.shell)];
+        command.envs(names);
+        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        if own != (account.uid, account.gid) {
+            // As root this also gives up the supplementary groups.
+            command.uid(account.uid).gid(account.gid);
+        }
+    } else {
+        command.envs(std::env::vars().filter(|(key, _)| matches!(key.as_str(), "HOME" | "USER" | "LOGNAME")));
+    }
+    command.envs(&program.env);
+    command.spawn().map_err(|error| match (error.kind(), &program.cwd) {
+        (std::io::ErrorKind::NotFound, Some(cwd)) => format!("failed to start {name:?} in {cwd:?}: {error}"),
+        _ => format!("failed to start {name:?}: {error}"),
+    })
+}
+
+fn feed(child: &mut Child, text: Option<String>) {
+    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), text) {
+        rt::spawn("command input", async move {
+            // A program that does not read its input is no fault of ours.
+            let _ = pipe.write_all(text.as_bytes()).await;
+        });
+    }
+}
+
+/// Reads a stream until its end. The count of dropped bytes comes when the stream ends; after the command has ended the
+/// reader goes on and throws away, so that a daemon it left behind is not killed by a closed pipe.
+fn capture<R: AsyncRead + Unpin + Send + 'static>(
+    pipe: Option<R>,
+    control: &Control<'_>,
+    stream: Stream,
+) -> Reading {
+    let (sender, dropped) = oneshot::channel();
+    let stop = CancellationToken::new();
+    let capture = Capture::create(control.folder, control.id, stream, control.cap_bytes);
+    if let (Some(mut pipe), Ok(mut capture)) = (pipe, capture) {
+        let (stop, spoke) = (stop.clone(), control.spoke.clone());
+        rt::spawn("command output", async move {
+            let mut buffer = vec![0; 16 * 1024];
+            loop {
+                let read = tokio::select! {
+                    biased;
+                    read = pipe.read(&mut buffer) => read,
+                    () = stop.cancelled() => break,
+                };
+                match read {
+                    Ok(length) if length > 0 => {
+                        capture.write(buffer.get(..length).unwrap_or_default());
+                        spoke();
+                    }
+                    _ => break,
+                }
+            }
+            let _ = sender.send(capture.dropped);
+            drop(capture);
+            while matches!(pipe.read(&mut buffer).await, Ok(length) if length > 0) {}
+        });
+    }
+    Reading { dropped, stop }
+}
+
+struct Reading {
+    dropped: oneshot::Receiver<u64>,
+    stop: CancellationToken,
+}
+
+async fn finish(reading: Reading) -> u64 {
+    let Reading { mut dropped, stop } = reading;
+    match tokio::time::timeout(AFTERTHOUGHTS, &mut dropped).await {
+        Ok(count) => count.unwrap_or(0),
+        Err(_) => {
+            stop.cancel();
+            dropped.await.unwrap_or(0)
+        }
+    }
+}
+
+/// Asks the whole group to end, and after the grace orders it.
+async fn end_group(pid: u32, child: &mut Child) {
+    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let _ = kill_process_group(group, Signal::TERM);
+    let deadline = tokio::time::Instant::now() + GRACE;
+    // The leader's exit is an event; that the rest of the group is gone can only be asked.
+    let _ = tokio::time::timeout_at(deadline, child.wait()).await;
+    while test_kill_process_group(group).is_ok() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait().await;
+}
+
+/// Ends what a killed agent has left running.
+pub(crate) fn kill_left_over(pid: u32) {
+    if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Start time of a process in clock ticks since boot.
+pub(crate) fn started_ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
