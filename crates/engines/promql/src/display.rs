@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::METRIC_NAME;
 use crate::ast::{
-    Aggregate, At, Binary, DurationExpr, Edge, Expr, ExprKind, Group, Matching, Number, Subquery, TimeShift,
-    VectorSelector,
+    Aggregate, At, Binary, Edge, Expr, ExprKind, Group, Matching, Number, Subquery, TimeShift, VectorSelector,
 };
+use crate::duration::DurationExpr;
 use crate::matcher::MatchOp;
 
 /// `text` in double quotes with escapes.

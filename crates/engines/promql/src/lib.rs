@@ -6,6 +6,7 @@
 
 mod ast;
 mod display;
+mod duration;
 mod eval;
 mod functions;
 mod inspect;
@@ -16,6 +17,7 @@ mod regex;
 
 pub use ast::*;
 pub use display::format_value;
+pub use duration::DurationExpr;
 pub use eval::{
     EvalError, Options, Outcome, STALE_NAN_BITS, Sample, Series, Source, SourceError, Value, VectorSample,
     instant, range,

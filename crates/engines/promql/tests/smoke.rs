@@ -143,3 +143,45 @@ fn thresholds_are_recognised() {
     }
     assert_eq!(metric_names(&parse("rate(a[5m]) / b > a").unwrap()).len(), 2);
 }
+
+#[test]
+fn deep_queries_are_refused_before_they_hurt() {
+    let chain = |n: usize, op: &str| vec!["x_total"; n].join(op);
+    let nested = |open: &str, n: usize| format!("{}x_total{}", open.repeat(n), ")".repeat(n));
+    let shapes = [
+        chain(190, " or "),
+        chain(190, " + on (job) "),
+        chain(95, " ^ "),
+        nested("(", 95),
+        nested("abs(", 95),
+        nested("-abs(", 48),
+        nested("sum by (job) (", 95),
+        nested("sum(x_total + ", 48),
+        format!("sum_over_time(x_total[{}])", vec!["1s"; 100].join("+")),
+    ];
+    // The stack of a worker thread must be enough for everything that parses.
+    let worker = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        for text in shapes {
+            let expr = parse(&text).unwrap();
+            assert_eq!(parse(&expr.to_string()).unwrap(), expr);
+            instant(&memory(), &expr, 300_000, &Options::default()).unwrap();
+        }
+    });
+    worker.unwrap().join().unwrap();
+    for text in [
+        chain(210, " or "),
+        chain(20_000, "+"),
+        nested("(", 5_000),
+        nested("-", 5_000),
+        "[".repeat(9_000),
+    ] {
+        assert!(parse(&text).is_err());
+    }
+    assert!(parse(&format!("x[{}]", vec!["1"; 9_000].join("+"))).is_err());
+    assert!(
+        parse(&"x".repeat(70_000))
+            .unwrap_err()
+            .to_string()
+            .contains("the limit is")
+    );
+}

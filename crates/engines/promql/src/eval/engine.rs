@@ -20,6 +20,9 @@ pub(crate) type Sink<'a> = &'a mut dyn FnMut(Sv) -> Evaluated<()>;
 /// Series read once and shared by equal selectors.
 pub(crate) type Selection = Rc<Vec<Series>>;
 
+/// Samples looked at before a long loop asks again whether to go on: about a millisecond.
+const WORK_BETWEEN_QUESTIONS: usize = 500_000;
+
 /// One query in progress.
 pub(crate) struct Engine<'a> {
     pub source: &'a dyn Source,
@@ -32,6 +35,8 @@ pub(crate) struct Engine<'a> {
     pub(super) read: Cell<usize>,
     cells: Cell<usize>,
     ticks: Cell<u32>,
+    work: Cell<usize>,
+    stopped: Cell<bool>,
     pub(super) selections: RefCell<HashMap<(String, i64, i64), Selection>>,
     /// Selectors that occur more than once, worth keeping.
     pub(super) shared: Vec<String>,
@@ -63,19 +68,24 @@ impl<'a> Engine<'a> {
             read: Cell::new(0),
             cells: Cell::new(0),
             ticks: Cell::new(0),
+            work: Cell::new(0),
+            stopped: Cell::new(false),
             selections: RefCell::default(),
             shared,
         }
     }
 
-    pub fn outcome(&self, value: Value) -> Outcome {
+    pub fn outcome(&self, value: Value) -> Evaluated<Outcome> {
+        if self.stopped.get() {
+            return Err(EvalError::Cancelled);
+        }
         let (warnings, infos) = (self.notes.warnings(), self.notes.infos());
-        Outcome {
+        Ok(Outcome {
             value,
             warnings,
             infos,
             samples_read: self.read.get(),
-        }
+        })
     }
 
     /// How many more samples and cells the query may hold.
@@ -101,10 +111,25 @@ impl<'a> Engine<'a> {
     pub fn tick(&self) -> Evaluated<()> {
         let tick = self.ticks.get().wrapping_add(1);
         self.ticks.set(tick);
-        match self.opts.cancelled {
-            Some(cancelled) if tick % 16 == 1 && cancelled() => Err(EvalError::Cancelled),
-            _ => Ok(()),
+        if self.stopped.get() || (tick % 16 == 1 && self.is_cancelled()) {
+            return Err(EvalError::Cancelled);
         }
+        Ok(())
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.opts.cancelled.is_some_and(|cancelled| cancelled())
+    }
+
+    /// Accounts for samples looked at. False once the query is cancelled; the next [`Engine::tick`] then fails.
+    pub fn spend(&self, samples: usize) -> bool {
+        let work = self.work.get() + samples;
+        let ask = work > WORK_BETWEEN_QUESTIONS;
+        self.work.set(if ask { 0 } else { work });
+        if ask && self.is_cancelled() {
+            self.stopped.set(true);
+        }
+        !self.stopped.get()
     }
 
     pub fn fail<T>(&self, span: Span, message: impl Into<String>) -> Evaluated<T> {

@@ -177,7 +177,7 @@ pub fn instant(source: &dyn Source, expr: &Expr, t_ms: i64, opts: &Options) -> R
             Val::Vector(series) => Value::Vector(vector_at(series, t_ms, expr.span)?),
         },
     };
-    Ok(engine.outcome(value))
+    engine.outcome(value)
 }
 
 /// Evaluates at `start_ms`, `start_ms + step_ms`, … up to `end_ms`. The value is a matrix ordered by labels.
@@ -210,7 +210,7 @@ pub fn range(
     };
     let mut matrix = to_matrix(series, &grid, expr.span)?;
     matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(engine.outcome(Value::Matrix(matrix)))
+    engine.outcome(Value::Matrix(matrix))
 }
 
 fn vector_at(series: Vec<Sv>, t_ms: i64, span: Span) -> Result<Vec<VectorSample>, EvalError> {

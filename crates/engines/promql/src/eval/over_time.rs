@@ -41,7 +41,7 @@ pub(crate) fn stream(e: &Engine, call: &Call, grid: &Grid, sink: Sink) -> Evalua
     }
     let keeps_name = matches!(name, "last_over_time" | "first_over_time");
     e.ranges(arg, grid, &mut |windows, s| {
-        let values = cells(name, &s.samples, windows, &params, e.opts.lookback_ms);
+        let values = cells(e, name, &s.samples, windows, &params);
         if values.iter().all(|v| is_absent(*v)) {
             return Ok(());
         }
@@ -94,14 +94,14 @@ fn note_non_counter(e: &Engine, metric: &str, arg: &Expr) {
 }
 
 /// The cells of one series.
-fn cells(name: &str, samples: &[Sample], windows: &Windows, params: &Params, lookback: i64) -> Vec<f64> {
+fn cells(e: &Engine, name: &str, samples: &[Sample], windows: &Windows, params: &Params) -> Vec<f64> {
+    let lookback = e.opts.lookback_ms;
     if let Some(kind) = rate::kind(name) {
-        return rate::cells(kind, samples, windows, lookback);
+        return rate::cells(e, kind, samples, windows);
     }
     let over = |f: &dyn Fn(Window) -> f64| {
-        slide(samples, &windows.right, windows.range_ms, |w| {
-            if w.lo == w.hi { ABSENT } else { f(w) }
-        })
+        let some = |w: Window| if w.lo == w.hi { ABSENT } else { f(w) };
+        slide(samples, &windows.right, windows.range_ms, &|n| e.spend(n), some)
     };
     match name {
         "irate" => over(&|w| rate::last_change(w, true)),
@@ -227,7 +227,7 @@ fn smooth(w: Window, params: &Params) -> f64 {
 fn absent_over_time(e: &Engine, arg: &Expr, grid: &Grid) -> Evaluated<Vec<Sv>> {
     let mut missing = vec![true; grid.n];
     e.ranges(arg, grid, &mut |windows, s| {
-        let counts = slide(&s.samples, &windows.right, windows.range_ms, |w| {
+        let counts = slide(&s.samples, &windows.right, windows.range_ms, &|_| true, |w| {
             (w.hi - w.lo) as f64
         });
         missing.iter_mut().zip(counts).for_each(|(m, n)| *m &= n == 0.0);

@@ -6,6 +6,7 @@
 use crate::ast::Edge;
 use crate::eval::Sample;
 use crate::eval::dense::ABSENT;
+use crate::eval::engine::Engine;
 use crate::eval::select::{Windows, interpolate};
 use crate::eval::window::{Window, slide};
 
@@ -26,15 +27,18 @@ pub(crate) fn kind(function: &str) -> Option<Kind> {
 }
 
 /// The cells of one series.
-pub(crate) fn cells(kind: Kind, samples: &[Sample], windows: &Windows, lookback: i64) -> Vec<f64> {
-    let (rights, range) = (&windows.right, windows.range_ms);
+pub(crate) fn cells(e: &Engine, kind: Kind, samples: &[Sample], windows: &Windows) -> Vec<f64> {
+    let lookback = e.opts.lookback_ms;
+    let (rights, range, spend) = (&windows.right, windows.range_ms, &|n| e.spend(n));
     match windows.edge {
         Edge::Plain => {
             let mut falls = Falls::of(samples, kind.counter);
-            slide(samples, rights, range, |w| extrapolated(kind, w, &mut falls))
+            slide(samples, rights, range, spend, |w| {
+                extrapolated(kind, w, &mut falls)
+            })
         }
-        Edge::Anchored => slide(samples, rights, range, |w| anchored(kind, w, lookback)),
-        Edge::Smoothed => slide(samples, rights, range, |w| smoothed(kind, w, lookback)),
+        Edge::Anchored => slide(samples, rights, range, spend, |w| anchored(kind, w, lookback)),
+        Edge::Smoothed => slide(samples, rights, range, spend, |w| smoothed(kind, w, lookback)),
     }
 }
 

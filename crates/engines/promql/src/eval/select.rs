@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use crate::ast::{At, DurationExpr, Edge, Expr, ExprKind, Span, Subquery, TimeShift, VectorSelector};
+use crate::ast::{At, Edge, Expr, ExprKind, Span, Subquery, TimeShift, VectorSelector};
+use crate::duration::DurationExpr;
 use crate::eval::dense::{ABSENT, Grid, Sv, is_absent};
 use crate::eval::engine::{Engine, Evaluated, Selection, Sink};
 use crate::eval::{EvalError, Sample, Series, SourceError};

@@ -1,6 +1,7 @@
 //! Windows over a series that only ever move forward, so that a step costs what enters and leaves.
 
 use crate::eval::Sample;
+use crate::eval::dense::ABSENT;
 
 /// The samples of one step: those after `left`, up to and including `right`.
 #[derive(Clone, Copy)]
@@ -30,11 +31,13 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Calls `f` with the window of every step. Invariant: `rights` does not descend.
+/// Calls `f` with the window of every step. Large windows cost time: `spend` is told how much, and once it says no
+/// the rest stays absent. Invariant: `rights` does not descend.
 pub(crate) fn slide(
     samples: &[Sample],
     rights: &[i64],
     range_ms: i64,
+    spend: &dyn Fn(usize) -> bool,
     mut f: impl FnMut(Window) -> f64,
 ) -> Vec<f64> {
     let (mut lo, mut hi) = (0, 0);
@@ -45,6 +48,9 @@ pub(crate) fn slide(
         }
         while lo < hi && samples[lo].0 <= left {
             lo += 1;
+        }
+        if !spend(hi - lo) {
+            return ABSENT;
         }
         f(Window {
             all: samples,
@@ -65,7 +71,9 @@ mod tests {
     #[test]
     fn windows_are_left_open() {
         let samples: Vec<Sample> = (0..10).map(|i| (i * 10, i as f64)).collect();
-        let counts = slide(&samples, &[0, 30, 35, 200], 20, |w| w.samples().len() as f64);
+        let counts = slide(&samples, &[0, 30, 35, 200], 20, &|_| true, |w| {
+            w.samples().len() as f64
+        });
         assert_eq!(counts, [1.0, 2.0, 2.0, 0.0]);
     }
 }

@@ -1,10 +1,13 @@
 //! Durations inside `[…]` and after `offset`: literals and arithmetic over `step()` and `range()`.
 
-use crate::ast::{BinaryOp, DurationExpr, Number};
+use crate::ast::{BinaryOp, Number};
+use crate::duration::DurationExpr;
 use crate::parse::error::ParseError;
 use crate::parse::lexer::Tok;
 use crate::parse::{Parsed, Parser};
 
+/// In all durations of a query. A chain nests to the left, as deep as it is long.
+const MAX_OPERATORS: u32 = 100;
 /// Seconds; longer spans would overflow time arithmetic in milliseconds.
 const MAX_SECONDS: f64 = 1e12;
 
@@ -34,6 +37,11 @@ impl Parser {
             let arithmetic = op.precedence() >= 4 && op != BinaryOp::Atan2;
             if !arithmetic || op.precedence() < strength {
                 break;
+            }
+            self.duration_operators += 1;
+            if self.duration_operators > MAX_OPERATORS {
+                let message = format!("more than {MAX_OPERATORS} operators in durations");
+                return Err(ParseError::new(self.span(), message).help("write the durations as numbers"));
             }
             self.advance();
             let next = if op == BinaryOp::Pow {

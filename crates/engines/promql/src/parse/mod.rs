@@ -21,6 +21,10 @@ use lexer::{Tok, Token};
 
 /// Deeper nesting is refused: the tree is walked recursively.
 const MAX_DEPTH: u32 = 100;
+/// Likewise for the finished tree, in which a chain of operators nests to the left.
+const MAX_TREE_DEPTH: u32 = 200;
+/// More operators are refused before the tree is built: even dropping it is recursive.
+const MAX_OPERATORS: u32 = 2000;
 /// Longer queries are refused.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -39,6 +43,8 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         tokens: lexer::tokens(text)?,
         at: 0,
         depth: 0,
+        operators: 0,
+        duration_operators: 0,
     };
     if parser.peek() == &Tok::End {
         return Err(ParseError::new(start, "the query is empty").help("write for example up"));
@@ -47,8 +53,23 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     if parser.peek() != &Tok::End {
         return Err(parser.unexpected("after the expression", "an operator or the end of the query"));
     }
+    not_too_deep(&expr)?;
     check::check(&expr)?;
     Ok(expr)
+}
+
+fn not_too_deep(expr: &Expr) -> Result<(), ParseError> {
+    let mut open = vec![(expr, 1)];
+    while let Some((expr, depth)) = open.pop() {
+        if depth > MAX_TREE_DEPTH {
+            let message = format!("the query is nested more than {MAX_TREE_DEPTH} levels deep");
+            let help =
+                "split it with recording rules, or join long chains of \"or\" in one regular expression";
+            return Err(ParseError::new(expr.span, message).help(help));
+        }
+        open.extend(expr.children().into_iter().map(|c| (c, depth + 1)));
+    }
+    Ok(())
 }
 
 /// Parses a selector (`up{job="x"}`) to its matchers, as the series and label endpoints take it.
@@ -66,6 +87,8 @@ pub(crate) struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: u32,
+    operators: u32,
+    duration_operators: u32,
 }
 
 type Parsed<T> = Result<T, ParseError>;

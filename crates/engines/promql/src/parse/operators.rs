@@ -3,7 +3,7 @@
 use crate::ast::{Binary, BinaryOp, Expr, ExprKind, Group, Matching, Number};
 use crate::parse::error::ParseError;
 use crate::parse::lexer::Tok;
-use crate::parse::{Parsed, Parser, named_number};
+use crate::parse::{MAX_OPERATORS, Parsed, Parser, named_number};
 
 /// The strength at which a unary sign takes its operand: `-2^2` is `-(2^2)`, `-a*b` is `(-a)*b`.
 const UNARY: u8 = 6;
@@ -16,6 +16,7 @@ impl Parser {
             if op.precedence() < strength {
                 break;
             }
+            self.count_operator()?;
             self.advance();
             let return_bool = self.eat_word("bool");
             if return_bool && !op.is_comparison() {
@@ -44,6 +45,15 @@ impl Parser {
             };
         }
         Ok(lhs)
+    }
+
+    pub(super) fn count_operator(&mut self) -> Parsed<()> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            let message = format!("the query has more than {MAX_OPERATORS} operators");
+            return Err(ParseError::new(self.span(), message).help("split it with recording rules"));
+        }
+        Ok(())
     }
 
     fn unary(&mut self) -> Parsed<Expr> {

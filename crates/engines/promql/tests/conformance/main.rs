@@ -99,3 +99,10 @@ fn the_fields_own_vectors() {
     println!("all: {} passed, {} failed, {} skipped", sum.0, sum.1, sum.2);
     assert!(wrong.is_empty(), "other counts than recorded:\n{wrong}");
 }
+
+#[test]
+fn our_own_vectors() {
+    let tally = run(include_str!("own.test"));
+    assert_eq!((tally.failed, tally.skipped), (0, 0), "\n{}", tally.report);
+    assert!(tally.passed > 60);
+}
