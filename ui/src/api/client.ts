@@ -1,0 +1,78 @@
+/** The one way to the server: typed requests, the CSRF token on every write, and problems as errors. */
+import createClient, { type Middleware } from 'openapi-fetch';
+import type { paths } from './schema';
+
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** RFC 9457, as the server speaks it. */
+export class ProblemError extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly type: string,
+    readonly errors: FieldError[] = [],
+    readonly requestId: string | null = null,
+  ) {
+    super(detail || title);
+    this.name = 'ProblemError';
+  }
+}
+
+let csrf = '';
+export function setCsrf(token: string) {
+  csrf = token;
+}
+
+const guard: Middleware = {
+  onRequest({ request }) {
+    if (csrf && request.method !== 'GET' && request.method !== 'HEAD') request.headers.set('x-csrf-token', csrf);
+    return request;
+  },
+};
+
+type Answer<T> = { data?: T; error?: unknown; response: Response };
+// biome-ignore lint/suspicious/noExplicitAny: the description of the server's answers is not generated yet
+type Call = (path: string, init?: object) => Promise<Answer<any>>;
+
+const client = createClient<paths>({ baseUrl: window.location.origin, credentials: 'same-origin' });
+client.use(guard);
+export const api = client as unknown as Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Call>;
+
+/** The body of an answer, or a {@link ProblemError}. */
+export async function body<T>(answer: Promise<Answer<T>>): Promise<T> {
+  let result: Answer<T>;
+  try {
+    result = await answer;
+  } catch (cause) {
+    throw unreachable(cause);
+  }
+  if (!result.response.ok) throw problem(result.response, result.error);
+  return result.data as T;
+}
+
+export function unreachable(cause: unknown): ProblemError {
+  if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+  return new ProblemError(
+    0,
+    'The server does not answer',
+    'Check that it runs and that this device reaches it.',
+    'offline',
+  );
+}
+
+export function problem(response: Response, error: unknown): ProblemError {
+  const p = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  const text = (key: string, otherwise: string) => (typeof p[key] === 'string' ? (p[key] as string) : otherwise);
+  return new ProblemError(
+    response.status,
+    text('title', `The server answered ${response.status}`),
+    text('detail', typeof error === 'string' ? error.slice(0, 300) : ''),
+    text('type', ''),
+    Array.isArray(p.errors) ? (p.errors as FieldError[]) : [],
+    response.headers.get('x-request-id'),
+  );
+}

@@ -1,0 +1,125 @@
+/** Incidents: lists, one incident with its evidence, and the verbs. */
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
+import type { Alert } from './alerting';
+import { api, body } from './client';
+import type { Event, Page } from './types';
+
+export type IncidentState = 'triggered' | 'acknowledged' | 'mitigated' | 'resolved' | 'closed';
+export type Sev = 'sev1' | 'sev2' | 'sev3' | 'sev4';
+
+export interface PersonRef {
+  id: string;
+  name: string;
+}
+
+export interface Incident {
+  id: string;
+  number: number;
+  title: string;
+  state: IncidentState;
+  severity: Sev;
+  lead: PersonRef | null;
+  items: { id: string; name: string; kind: string }[];
+  alert_count: number;
+  opened_at: string;
+  acknowledged_at: string | null;
+  acknowledged_by: PersonRef | null;
+  resolved_at: string | null;
+  version: number;
+  likely_cause?: { title: string; score: number; reasons: string[] } | null;
+}
+
+export interface Suspect {
+  seq: number;
+  title: string;
+  detail: string;
+  kind: string;
+  at: string;
+  score: number;
+  evidence: string[];
+  subject: string;
+}
+
+export interface Impact {
+  id: string;
+  name: string;
+  kind: string;
+  distance: number;
+  via: string;
+  status?: string;
+}
+
+export interface IncidentDetail extends Incident {
+  alerts: Alert[];
+  impact: Impact[];
+  suspects: Suspect[];
+  runbooks: IncidentRunbook[];
+}
+
+export interface IncidentRunbook {
+  id: string;
+  name: string;
+  description: string;
+  attached_by: string;
+}
+
+export interface TimelineEntry extends Event {
+  text: string;
+  status: string;
+}
+
+export interface IncidentStats {
+  open: number;
+  mtta_s: number | null;
+  mttr_s: number | null;
+}
+
+export interface IncidentFilter {
+  state?: string;
+  severity?: string;
+  item?: string;
+  limit?: number;
+}
+
+export const incidentsQuery = (filter: IncidentFilter) =>
+  queryOptions({
+    queryKey: ['incidents', 'list', filter],
+    queryFn: () => body<Page<Incident>>(api.GET('/api/v1/incidents', { params: { query: filter } })),
+    placeholderData: keepPreviousData,
+  });
+
+export const incidentQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['incidents', 'one', id],
+    queryFn: () => body<IncidentDetail>(api.GET('/api/v1/incidents/{id}', { params: { path: { id } } })),
+  });
+
+export const incidentTimelineQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['incidents', 'timeline', id],
+    queryFn: () => body<Event[]>(api.GET('/api/v1/incidents/{id}/timeline', { params: { path: { id } } })),
+  });
+
+export const incidentStatsQuery = queryOptions({
+  queryKey: ['incidents', 'stats'],
+  queryFn: () => body<IncidentStats>(api.GET('/api/v1/incidents/stats')),
+});
+
+const one = (id: string) => ({ params: { path: { id } } });
+
+export const acknowledge = (id: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/acknowledge', { ...one(id), body: {} }));
+export const assign = (id: string, person: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/assign', { ...one(id), body: { person } }));
+export const comment = (id: string, text: string) =>
+  body<unknown>(api.POST('/api/v1/incidents/{id}/comment', { ...one(id), body: { text } }));
+export const setSeverity = (id: string, severity: Sev) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/severity', { ...one(id), body: { severity } }));
+export const merge = (id: string, into: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/merge', { ...one(id), body: { into } }));
+export const resolve = (id: string, note: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/resolve', { ...one(id), body: { note } }));
+export const reopen = (id: string, reason: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/reopen', { ...one(id), body: { reason } }));
+export const declare = (incident: { title: string; severity: Sev; items: string[]; description: string }) =>
+  body<Incident>(api.POST('/api/v1/incidents', { body: incident }));

@@ -1,0 +1,42 @@
+/** The places of the product: the navigation's verbs, their keys, and what the palette finds. */
+export interface Place {
+  text: string;
+  href: string;
+  keys?: string;
+}
+
+export const PLACES: { verb: string; places: Place[] }[] = [
+  { verb: '', places: [{ text: 'Now', href: '/', keys: 'g n' }] },
+  {
+    verb: 'Respond',
+    places: [
+      { text: 'Incidents', href: '/incidents', keys: 'g i' },
+      { text: 'Alerts', href: '/alerts', keys: 'g a' },
+    ],
+  },
+  {
+    verb: 'Observe',
+    places: [
+      { text: 'Hosts', href: '/hosts', keys: 'g h' },
+      { text: 'Services', href: '/services', keys: 'g s' },
+      { text: 'Metrics', href: '/metrics', keys: 'g m' },
+      { text: 'Logs', href: '/logs', keys: 'g l' },
+      { text: 'Inventory', href: '/inventory', keys: 'g v' },
+    ],
+  },
+  {
+    verb: 'Change',
+    places: [
+      { text: 'Changes', href: '/changes', keys: 'g c' },
+      { text: 'Runbooks', href: '/runbooks', keys: 'g b' },
+      { text: 'Runs', href: '/runs', keys: 'g r' },
+    ],
+  },
+];
+
+export const FOOT: Place[] = [
+  { text: 'Timeline', href: '/timeline', keys: 'g t' },
+  { text: 'Admin', href: '/admin', keys: 'g d' },
+];
+
+export const ALL_PLACES: Place[] = [...PLACES.flatMap((group) => group.places), ...FOOT];

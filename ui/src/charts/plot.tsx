@@ -1,0 +1,183 @@
+/** uPlot in our look: hairlines, one accent, gaps as gaps, a shared crosshair, drag to zoom. */
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { format, type Unit } from '@/parts/number';
+
+export interface Line {
+  label: string;
+  /** A token name: `--accent`, `--series-2`. */
+  color: string;
+  fill?: boolean;
+}
+
+export interface Mark {
+  /** Unix seconds. */
+  at: number;
+  text: string;
+  color?: string;
+}
+
+export interface PlotProps {
+  /** Unix seconds. */
+  times: number[];
+  values: (number | null)[][];
+  lines: Line[];
+  unit: Unit;
+  height?: number;
+  /** The top of the scale: 1 for shares. */
+  max?: number;
+  from?: number;
+  to?: number;
+  marks?: Mark[];
+  /** Ranges to tint, in Unix seconds. */
+  bands?: [number, number][];
+  /** What the chart shows, for those who cannot see it. */
+  label: string;
+  zoom?: (from: number, to: number) => void;
+}
+
+const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const sync = uPlot.sync('page');
+
+function options(p: PlotProps, width: number): uPlot.Options {
+  const axis = { stroke: token('--faint'), font: `11px ${token('--font')}`, ticks: { show: false } };
+  return {
+    width,
+    height: p.height ?? 120,
+    padding: [8, 16, 0, 0],
+    legend: { show: false },
+    cursor: {
+      sync: { key: sync.key },
+      drag: { x: Boolean(p.zoom), y: false, setScale: false },
+      points: { size: 6 },
+    },
+    scales: {
+      x: { time: true, range: p.from && p.to ? () => [p.from as number, p.to as number] : undefined },
+      y: { range: (_u, low, high) => [Math.min(0, low ?? 0), p.max ?? (high > 0 ? high * 1.12 : 1)] },
+    },
+    axes: [
+      {
+        ...axis,
+        size: 22,
+        space: 90,
+        grid: { show: false },
+        values: (_u, ticks) => ticks.map((t) => timeLabel(t, (p.to ?? 0) - (p.from ?? 0))),
+      },
+      {
+        ...axis,
+        size: (_u, values) => 12 + 6.2 * Math.max(3, ...(values ?? []).map((v) => v.length)),
+        space: 34,
+        gap: 6,
+        grid: { stroke: token('--line'), width: 1 },
+        splits: p.max === 1 ? () => [0, 0.5, 1] : undefined,
+        values: (_u, ticks) => ticks.map((t) => format(t, p.unit)),
+      },
+    ],
+    series: [
+      {},
+      ...p.lines.map((line) => ({
+        label: line.label,
+        stroke: token(line.color),
+        width: 1.6,
+        fill: line.fill ? `${token(line.color)}14` : undefined,
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
+    hooks: {
+      drawClear: [
+        (u) => {
+          u.ctx.save();
+          u.ctx.fillStyle = token('--critical-soft');
+          for (const [a, b] of p.bands ?? []) {
+            const left = Math.max(u.bbox.left, u.valToPos(a, 'x', true));
+            const right = Math.min(u.bbox.left + u.bbox.width, u.valToPos(b, 'x', true));
+            if (right > left) u.ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
+          }
+          u.ctx.restore();
+        },
+      ],
+      draw: [(u) => drawMarks(u, p.marks ?? [])],
+      setSelect: [
+        (u) => {
+          if (u.select.width > 4)
+            p.zoom?.(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'));
+          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+    },
+  };
+}
+
+function drawMarks(u: uPlot, marks: Mark[]) {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = `550 ${11 * ratio}px ${token('--font')}`;
+  marks.forEach((mark, i) => {
+    const x = u.valToPos(mark.at, 'x', true);
+    if (x < bbox.left || x > bbox.left + bbox.width) return;
+    ctx.strokeStyle = ctx.fillStyle = token(mark.color ?? '--muted');
+    ctx.setLineDash([3 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.textAlign = x - bbox.left > 90 * ratio ? 'right' : 'left';
+    ctx.fillText(mark.text, x + (ctx.textAlign === 'right' ? -5 : 5) * ratio, bbox.top + (10 + 14 * (i % 3)) * ratio);
+  });
+  ctx.restore();
+}
+
+function timeLabel(t: number, span: number): string {
+  const d = new Date(t * 1000);
+  const two = (n: number) => String(n).padStart(2, '0');
+  if (span > 2 * 86_400) return `${d.getDate()}.${d.getMonth() + 1}.`;
+  const seconds = span < 600 && d.getSeconds() !== 0 ? `:${two(d.getSeconds())}` : '';
+  return `${two(d.getHours())}:${two(d.getMinutes())}${seconds}`;
+}
+
+export function Plot(props: PlotProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const current = useRef(props);
+  current.current = props;
+  const shape = JSON.stringify([props.lines, props.unit, props.max, props.height, Boolean(props.zoom)]);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shape covers what the options are made of; the rest is read when drawn
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const make = () => {
+      plot.current?.destroy();
+      const live = new Proxy({} as PlotProps, { get: (_t, key) => current.current[key as keyof PlotProps] });
+      plot.current = new uPlot(
+        options(live, element.clientWidth),
+        [current.current.times, ...current.current.values] as uPlot.AlignedData,
+        element,
+      );
+    };
+    make();
+    const resize = new ResizeObserver(() => {
+      if (plot.current && element.clientWidth > 0 && element.clientWidth !== plot.current.width) {
+        plot.current.setSize({ width: element.clientWidth, height: plot.current.height });
+      }
+    });
+    resize.observe(element);
+    const themed = new MutationObserver(make);
+    themed.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+    return () => {
+      resize.disconnect();
+      themed.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+
+  useEffect(() => {
+    plot.current?.setData([props.times, ...props.values] as uPlot.AlignedData);
+  }, [props.times, props.values]);
+
+  return <div ref={box} role="img" aria-label={props.label} style={{ minHeight: props.height ?? 120, minWidth: 0 }} />;
+}

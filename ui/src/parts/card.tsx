@@ -1,0 +1,112 @@
+/** A card ends where its content ends; a page opens with the answer. */
+import { Link } from '@tanstack/react-router';
+import { Fragment, type ReactNode, useEffect, useId } from 'react';
+
+export function Card(props: {
+  title: ReactNode;
+  aside?: ReactNode;
+  children: ReactNode;
+  flush?: boolean;
+  className?: string;
+}) {
+  const id = useId();
+  return (
+    <section className={`card ${props.className ?? ''}`} aria-labelledby={id}>
+      <header>
+        <h2 id={id}>{props.title}</h2>
+        {props.aside !== undefined && <span className="muted num">{props.aside}</span>}
+      </header>
+      {props.flush ? props.children : <div className="body">{props.children}</div>}
+    </section>
+  );
+}
+
+export interface HeadlineProps {
+  /** Where one is: names and addresses, from the outside in. */
+  crumbs?: { text: string; href?: string; mono?: boolean }[];
+  /** One sentence about the state of the world. */
+  title: ReactNode;
+  /** For the browser's tab. */
+  tab: string;
+  lede?: ReactNode;
+  facts?: ReactNode;
+  actions?: ReactNode;
+}
+
+export function Headline({ crumbs, title, tab, lede, facts, actions }: HeadlineProps) {
+  useEffect(() => {
+    document.title = `${tab} · Mainstay`;
+  }, [tab]);
+  return (
+    <>
+      {crumbs && (
+        <nav className="crumbs" aria-label="Breadcrumb">
+          {crumbs.map((crumb, i) => (
+            <Fragment key={crumb.text}>
+              {i > 0 && <span aria-hidden="true">/</span>}
+              {crumb.href ? (
+                <Link to={crumb.href}>{crumb.text}</Link>
+              ) : (
+                <span className={crumb.mono ? 'mono' : 'cut'}>{crumb.text}</span>
+              )}
+            </Fragment>
+          ))}
+        </nav>
+      )}
+      <div className="head">
+        <div>
+          <h1>{title}</h1>
+          {lede && <p className="lede">{lede}</p>}
+          {facts && <div className="facts">{facts}</div>}
+        </div>
+        {actions && <div className="row wrap">{actions}</div>}
+      </div>
+    </>
+  );
+}
+
+export function Tabs({ tabs, current }: { tabs: { id: string; text: string; count?: number }[]; current: string }) {
+  return (
+    <nav className="tabs" aria-label="Sections">
+      {tabs.map((tab) => (
+        <Link
+          key={tab.id}
+          to="."
+          search={(old: Record<string, unknown>) => ({ ...old, tab: tab === tabs[0] ? undefined : tab.id })}
+          aria-current={tab.id === current ? 'page' : undefined}
+        >
+          {tab.text}
+          {tab.count !== undefined && <span className="faint num"> {tab.count}</span>}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+export function Meter({ ratio, status, label }: { ratio: number; status?: 'warning' | 'critical'; label: string }) {
+  const share = Math.max(0, Math.min(1, ratio));
+  return (
+    <div
+      className={`meter ${status ?? ''}`}
+      role="meter"
+      aria-label={label}
+      aria-valuenow={Math.round(share * 100)}
+      aria-valuemin={0}
+      aria-valuemax={100}
+    >
+      <i style={{ width: `${share * 100}%` }} />
+    </div>
+  );
+}
+
+export function Chips({ values }: { values: string[] }) {
+  return (
+    <span className="chips">
+      {values.map((value) => (
+        <span key={value} className="chip">
+          {value}
+        </span>
+      ))}
+    </span>
+  );
+}

@@ -1,0 +1,95 @@
+/** Loading, empty, failed, forbidden: a panel says which, and what to do. */
+import type { UseQueryResult } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useState } from 'react';
+import { ProblemError } from '@/api/client';
+import { Action } from './action';
+import { CopyButton } from './copy';
+import { StatusBadge } from './status';
+
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <b>{title}</b>
+      {children && <div>{children}</div>}
+    </div>
+  );
+}
+
+export function Failure({ error, retry, what }: { error: unknown; retry?: () => void; what?: string }) {
+  const problem = error instanceof ProblemError ? error : null;
+  if (problem?.status === 403) {
+    return (
+      <div className="empty" role="status">
+        <StatusBadge status="unknown">Not yours to see</StatusBadge>
+        <div>
+          {problem.detail || 'Your roles do not cover this.'} An administrator can grant it under Admin, People.
+        </div>
+      </div>
+    );
+  }
+  return (
+    <div className="problem" role="alert">
+      <b>{what ? `${what}: ${lower(problem?.title ?? 'failed')}` : (problem?.title ?? 'This failed')}</b>
+      <span className="muted break">
+        {problem ? problem.detail : error instanceof Error ? error.message : String(error)}
+      </span>
+      <span className="row">
+        {retry && <Action onClick={retry}>Try again</Action>}
+        {problem?.requestId && (
+          <span className="row faint">
+            request <span className="mono">{problem.requestId}</span>{' '}
+            <CopyButton value={problem.requestId} label="Copy the request id" />
+          </span>
+        )}
+      </span>
+    </div>
+  );
+}
+
+const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** Bars of the size of the rows that will come; nothing at all during the first 200 ms. */
+export function Skeleton({ rows = 3 }: { rows?: number }) {
+  const [shown, setShown] = useState(false);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setShown(true), 200);
+    return () => window.clearTimeout(timer);
+  }, []);
+  return (
+    <div aria-busy="true" style={{ visibility: shown ? 'visible' : 'hidden' }}>
+      <span className="sr" role="status">
+        Loading
+      </span>
+      {Array.from({ length: rows }, (_, i) => (
+        <div className="line" key={i}>
+          <div className="grow" style={{ display: 'grid', gap: 8, padding: '3px 0' }}>
+            <div className="bone" style={{ width: `${58 - ((i * 13) % 30)}%` }} />
+            <div className="bone" style={{ width: `${36 - ((i * 7) % 16)}%`, height: 10 }} />
+          </div>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** The one way to show a query: its data when there is any, dimmed while old; else why not. */
+export function Shown<T>(props: {
+  query: UseQueryResult<T>;
+  what?: string;
+  rows?: number;
+  empty?: { when: (data: T) => boolean; show: ReactNode };
+  children: (data: T) => ReactNode;
+}) {
+  const { query, empty } = props;
+  if (query.data !== undefined) {
+    if (empty?.when(query.data)) return <>{empty.show}</>;
+    return (
+      <>
+        {query.isError && <Failure error={query.error} what={props.what} retry={() => void query.refetch()} />}
+        <div className={query.isPlaceholderData ? 'stale' : undefined}>{props.children(query.data)}</div>
+      </>
+    );
+  }
+  if (query.isError) return <Failure error={query.error} what={props.what} retry={() => void query.refetch()} />;
+  return <Skeleton rows={props.rows} />;
+}

@@ -1,0 +1,202 @@
+/** Events as sentences: what happened, to what, and as what status it counts. */
+import type { Event, Status } from '@/api/types';
+import { ofRun, ofService, ofSeverity, sevWord } from './status';
+
+export interface Told {
+  status: Status;
+  /** The sentence, without the subject. */
+  text: string;
+  /** What it happened to, to be set in bold. */
+  subject: string;
+  /** Details after the sentence. */
+  detail: string;
+}
+
+type Data = Record<string, unknown>;
+const str = (data: Data, ...keys: string[]): string => {
+  for (const key of keys) {
+    const value = data[key];
+    if (typeof value === 'string' && value !== '') return value;
+    if (typeof value === 'number') return String(value);
+  }
+  return '';
+};
+const labels = (data: Data): Data => (typeof data.labels === 'object' && data.labels ? (data.labels as Data) : {});
+const notes = (data: Data): Data =>
+  typeof data.annotations === 'object' && data.annotations ? (data.annotations as Data) : {};
+
+type Teller = (data: Data, event: Event) => Partial<Told>;
+
+const alertDetail = (data: Data) => {
+  const on = str(labels(data), 'instance', 'host');
+  return [str(data, 'name'), on && `on ${on}`].filter(Boolean).join(' ');
+};
+
+const TELLERS: Record<string, Teller> = {
+  'alert.fired': (d) => ({
+    status: ofSeverity(str(d, 'severity')),
+    text: 'fires',
+    subject: str(notes(d), 'summary') || str(d, 'name'),
+    detail: `alert ${alertDetail(d)}`,
+  }),
+  'alert.resolved': (d) => ({ status: 'ok', text: 'is over', subject: str(d, 'name'), detail: alertDetail(d) }),
+  'alert.silenced': (d) => ({ status: 'maintenance', text: 'silenced', subject: str(d, 'name') }),
+  'alert.suppressed': (d) => ({ status: 'maintenance', text: 'held back by maintenance', subject: str(d, 'name') }),
+  'incident.opened': (d) => ({
+    status: 'critical',
+    text: 'opened',
+    subject: str(d, 'title') || 'Incident',
+    detail: sevWord(str(d, 'severity')),
+  }),
+  'incident.acknowledged': (_, e) => ({ status: 'ok', text: 'acknowledged the incident', subject: e.actor_name }),
+  'incident.assigned': (d) => ({ status: 'ok', text: 'leads now', subject: str(d, 'lead_name', 'name', 'person') }),
+  'incident.commented': (d, e) => ({
+    status: 'unknown',
+    text: `: ${str(d, 'text', 'comment')}`,
+    subject: e.actor_name,
+  }),
+  'incident.merged': (d) => ({ status: 'unknown', text: 'merged', subject: str(d, 'title') || 'Incident' }),
+  'incident.resolved': (d, e) => ({
+    status: 'ok',
+    text: e.actor.startsWith('person') ? `resolved by ${e.actor_name}` : 'resolved itself: all its alerts are over',
+    subject: 'Incident',
+    detail: str(d, 'note', 'reason'),
+  }),
+  'incident.reopened': (d) => ({ status: 'warning', text: 'reopened', subject: 'Incident', detail: str(d, 'reason') }),
+  'incident.severity_changed': (d) => ({
+    status: 'unknown',
+    text: `is now ${sevWord(str(d, 'after', 'severity', 'to'))}`,
+    subject: 'Severity',
+  }),
+  'incident.alert_added': (d) => ({
+    status: 'warning',
+    text: 'joined the incident',
+    subject: str(d, 'name', 'alert') || 'An alert',
+  }),
+  'service.changed': (d) => ({
+    status: ofService(str(d, 'state')),
+    text: `is ${str(d, 'state')}`,
+    subject: str(d, 'name', 'service'),
+    detail: [str(d, 'manager'), str(d, 'reason')].filter(Boolean).join(' · '),
+  }),
+  'agent.joined': (d, e) => ({ status: 'ok', text: 'joined', subject: str(d, 'name', 'host') || e.subject }),
+  'agent.connected': (d, e) => ({
+    status: 'ok',
+    text: 'is connected',
+    subject: str(d, 'name', 'host') || e.actor_name,
+  }),
+  'agent.disconnected': (d, e) => ({
+    status: 'unknown',
+    text: 'closed its connection',
+    subject: str(d, 'name', 'host') || e.actor_name,
+  }),
+  'agent.lost': (d, e) => ({
+    status: 'critical',
+    text: 'is not heard of any more',
+    subject: str(d, 'name', 'host') || e.subject,
+  }),
+  'agent.returned': (d, e) => ({
+    status: 'ok',
+    text: 'is back',
+    subject: str(d, 'name', 'host') || e.subject,
+    detail: str(d, 'gap'),
+  }),
+  'message.sent': (d) => ({
+    status: 'ok',
+    text: 'was told',
+    subject: str(d, 'channel_name', 'channel') || 'A channel',
+    detail: str(d, 'title'),
+  }),
+  'message.failed': (d) => ({
+    status: 'critical',
+    text: 'could not be told',
+    subject: str(d, 'channel_name', 'channel') || 'A channel',
+    detail: str(d, 'error', 'title'),
+  }),
+  'run.started': (d) => ({
+    status: 'maintenance',
+    text: 'started',
+    subject: str(d, 'runbook_name', 'runbook', 'name'),
+  }),
+  'run.waiting': (d) => ({
+    status: 'warning',
+    text: 'waits for approval',
+    subject: str(d, 'runbook_name', 'runbook', 'name'),
+  }),
+  'run.step_finished': (d) => ({
+    status: ofRun(str(d, 'state')),
+    text: `step ${str(d, 'state')}`,
+    subject: str(d, 'step_name', 'step', 'name'),
+    detail: str(d, 'target_name', 'target', 'host'),
+  }),
+  'run.finished': (d) => ({
+    status: ofRun(str(d, 'state')),
+    text: str(d, 'state') || 'finished',
+    subject: str(d, 'runbook_name', 'runbook', 'name'),
+  }),
+  'command.finished': (d) => ({
+    status: ofRun(stateWord(d.state)),
+    text: `ended: ${stateWord(d.state)}`,
+    subject: 'Command',
+  }),
+  'item.created': (d) => ({
+    status: 'unknown',
+    text: 'found',
+    subject: str(d, 'name') || 'Item',
+    detail: str(d, 'kind'),
+  }),
+  'item.changed': (d) => ({
+    status: 'unknown',
+    text: `: ${str(d, 'attribute')} is now ${short(d.after)}`,
+    subject: str(d, 'name', 'item') || 'Item',
+    detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before)}`,
+  }),
+  'change.requested': (d) => ({ status: 'warning', text: 'asks for approval', subject: str(d, 'title') }),
+  'change.approved': (d, e) => ({ status: 'ok', text: `approved by ${e.actor_name}`, subject: str(d, 'title') }),
+  'change.rejected': (d, e) => ({ status: 'critical', text: `rejected by ${e.actor_name}`, subject: str(d, 'title') }),
+  'change.granted': (d) => ({ status: 'maintenance', text: 'granted', subject: str(d, 'title') }),
+  'silence.created': (d, e) => ({
+    status: 'maintenance',
+    text: 'set a silence',
+    subject: e.actor_name,
+    detail: str(d, 'comment'),
+  }),
+};
+
+function stateWord(state: unknown): string {
+  if (typeof state === 'string') return state;
+  const is = (state as Data | null)?.is;
+  return typeof is === 'string' ? is : '';
+}
+
+function short(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text && text.length > 60 ? `${text.slice(0, 59)}…` : (text ?? 'nothing');
+}
+
+export function tell(event: Event): Told {
+  const data = event.data ?? {};
+  const told = TELLERS[event.topic]?.(data, event) ?? {};
+  const [noun = '', verb = ''] = event.topic.split('.');
+  return {
+    status: told.status ?? 'unknown',
+    text: told.text ?? verb.replaceAll('_', ' '),
+    subject: told.subject || str(data, 'name', 'title') || capital(noun.replaceAll('_', ' ')),
+    detail: told.detail ?? '',
+  };
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Who did it, when that says something. */
+export function by(event: Event): string {
+  return event.actor.startsWith('person') || event.actor.startsWith('service') ? `by ${event.actor_name}` : '';
+}
+
+/** Where an event's subject has a page. */
+export function address(subject: string): string | null {
+  const [prefix] = subject.split('_');
+  const pages: Record<string, string> = { inc: '/incidents/', itm: '/items/', run: '/runs/', rbk: '/runbooks/' };
+  const page = prefix ? pages[prefix] : undefined;
+  return page ? page + subject : null;
+}

@@ -1,0 +1,183 @@
+/** The one table: sortable, sticky head, rows that open, virtual past 200 rows, CSV. */
+import {
+  type ColumnDef,
+  createSortedRowModel,
+  rowSortingFeature,
+  sortFns,
+  tableFeatures,
+  useTable,
+} from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type KeyboardEvent, type ReactNode, useMemo, useRef } from 'react';
+import { toCsv } from './csv';
+import { save } from './download';
+import { useParam } from './url';
+
+const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSortedRowModel(), sortFns });
+
+export interface Column<T> {
+  id: string;
+  head: string;
+  /** What sorting and CSV use. */
+  value: (row: T) => string | number | null | undefined;
+  /** What is shown, if not the value. */
+  cell?: (row: T) => ReactNode;
+  number?: boolean;
+  width?: number | string;
+  /** Left out on a phone. */
+  wide?: boolean;
+}
+
+export interface DataTableProps<T extends object> {
+  rows: T[];
+  columns: Column<T>[];
+  id: (row: T) => string;
+  label: string;
+  /** Opens a row by click, enter or `o`. */
+  open?: (row: T) => void;
+  /** File name for the export; none, no button. */
+  csv?: string;
+  sort?: string;
+  aside?: ReactNode;
+  maxHeight?: number;
+  /** Name of the address parameter that keeps the order. */
+  param?: string;
+}
+
+const VIRTUAL_FROM = 200;
+
+export function DataTable<T extends object>(props: DataTableProps<T>) {
+  const { rows, columns, label, open } = props;
+  const [order, setOrder] = useParam(props.param ?? 'sort', props.sort ?? '');
+  const sorting = useMemo(() => (order ? [{ id: order.replace(/^-/, ''), desc: order.startsWith('-') }] : []), [order]);
+  const defs = useMemo(
+    () =>
+      columns.map(
+        (column): ColumnDef<typeof features, T, string | number | null> => ({
+          id: column.id,
+          header: column.head,
+          accessorFn: (row) => column.value(row) ?? null,
+          sortFn: column.number ? 'basic' : 'alphanumeric',
+          sortUndefined: 'last',
+        }),
+      ),
+    [columns],
+  );
+  const table = useTable({
+    features,
+    data: rows as T[],
+    columns: defs as never,
+    state: { sorting },
+    getRowId: props.id as never,
+  });
+  const model = table.getRowModel().rows;
+  const scroller = useRef<HTMLDivElement>(null);
+  const isVirtual = model.length > VIRTUAL_FROM;
+  const virtual = useVirtualizer({
+    count: isVirtual ? model.length : 0,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => 37,
+    overscan: 20,
+  });
+  const seen = isVirtual ? virtual.getVirtualItems() : model.map((_, index) => ({ index }));
+  const before = isVirtual ? (virtual.getVirtualItems()[0]?.start ?? 0) : 0;
+  const last = virtual.getVirtualItems().at(-1);
+  const after = isVirtual && last ? virtual.getTotalSize() - last.end : 0;
+
+  const turn = (id: string) => setOrder(order === id ? `-${id}` : order === `-${id}` ? '' : id);
+  const walk = (event: KeyboardEvent<HTMLTableRowElement>, row: T) => {
+    const to = { j: 'next', ArrowDown: 'next', k: 'previous', ArrowUp: 'previous' }[event.key];
+    if (event.target !== event.currentTarget) return;
+    if (to) {
+      const row_ = event.currentTarget;
+      const other = to === 'next' ? row_.nextElementSibling : row_.previousElementSibling;
+      if (other instanceof HTMLElement) other.focus();
+      event.preventDefault();
+    } else if (event.key === 'Enter') {
+      open?.(row);
+    }
+  };
+
+  return (
+    <>
+      {(props.csv || props.aside) && (
+        <div className="row between small" style={{ padding: '6px 14px', borderBottom: '1px solid var(--line)' }}>
+          <span className="muted">{props.aside}</span>
+          {props.csv && (
+            <button
+              type="button"
+              className="plain link"
+              style={{ minHeight: 24 }}
+              onClick={() =>
+                save(
+                  `${props.csv}.csv`,
+                  toCsv(
+                    columns,
+                    model.map((r) => r.original as T),
+                  ),
+                  'text/csv',
+                )
+              }
+            >
+              CSV
+            </button>
+          )}
+        </div>
+      )}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
+      <div
+        className="scroll"
+        ref={scroller}
+        tabIndex={isVirtual ? 0 : undefined}
+        style={isVirtual ? { maxHeight: props.maxHeight ?? 640, overflow: 'auto' } : undefined}
+      >
+        <table className="t" aria-label={label} aria-rowcount={model.length}>
+          <thead
+            style={isVirtual ? { position: 'sticky', top: 0, background: 'var(--surface)', zIndex: 1 } : undefined}
+          >
+            <tr>
+              {columns.map((column) => (
+                <th
+                  key={column.id}
+                  scope="col"
+                  style={{ width: column.width }}
+                  className={`${column.number ? 'n' : ''} ${column.wide ? 'hide-s' : ''}`}
+                  aria-sort={order === column.id ? 'ascending' : order === `-${column.id}` ? 'descending' : undefined}
+                >
+                  <button type="button" onClick={() => turn(column.id)}>
+                    {column.head}
+                    {order === column.id ? ' ↑' : order === `-${column.id}` ? ' ↓' : ''}
+                  </button>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {before > 0 && <tr style={{ height: before }} />}
+            {seen.map(({ index }) => {
+              const row = model[index];
+              if (!row) return null;
+              const it = row.original as T;
+              return (
+                <tr
+                  key={row.id}
+                  className={open ? 'go' : undefined}
+                  tabIndex={open ? 0 : undefined}
+                  onClick={open ? () => open(it) : undefined}
+                  onKeyDown={open ? (event) => walk(event, it) : undefined}
+                >
+                  {columns.map((column) => (
+                    <td key={column.id} className={`${column.number ? 'n' : ''} ${column.wide ? 'hide-s' : ''}`}>
+                      {column.cell ? column.cell(it) : (column.value(it) ?? <span className="faint">–</span>)}
+                    </td>
+                  ))}
+                </tr>
+              );
+            })}
+            {after > 0 && <tr style={{ height: after }} />}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}

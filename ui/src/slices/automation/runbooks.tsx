@@ -1,0 +1,3 @@
+export function Runbooks() {
+  return null;
+}

@@ -1,0 +1,220 @@
+/** The dialogs behind an incident's verbs. */
+import { Select, Textarea } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { peopleQuery } from '@/api/access';
+import {
+  assign,
+  comment,
+  type IncidentDetail,
+  incidentsQuery,
+  merge,
+  reopen,
+  resolve,
+  type Sev,
+  setSeverity,
+} from '@/api/incidents';
+import { useSession } from '@/api/session';
+import { FormDialog } from '@/parts/dialog';
+import { say } from '@/parts/toast';
+import { SEV_DATA } from './declare';
+import { useVerbs } from './verbs';
+
+export type Asked = 'comment' | 'assign' | 'resolve' | 'reopen' | 'merge' | 'severity' | null;
+
+export function IncidentDialogs({
+  incident,
+  asked,
+  close,
+}: {
+  incident: IncidentDetail;
+  asked: Asked;
+  close: () => void;
+}) {
+  const { settle } = useVerbs();
+  const done = (text: string) => {
+    say(text);
+    settle();
+  };
+  return (
+    <>
+      <TextDialog
+        key={`comment-${asked}`}
+        open={asked === 'comment'}
+        close={close}
+        title="Add an update"
+        label="What is known, done or next"
+        verb="Add update"
+        field="text"
+        required
+        submit={async (text) => {
+          await comment(incident.id, text);
+          done('Update added');
+        }}
+      />
+      <TextDialog
+        key={`resolve-${asked}`}
+        open={asked === 'resolve'}
+        close={close}
+        title="Resolve this incident"
+        label="What mended it"
+        verb="Resolve"
+        field="note"
+        submit={async (note) => {
+          await resolve(incident.id, note);
+          done('Resolved');
+        }}
+      />
+      <TextDialog
+        key={`reopen-${asked}`}
+        open={asked === 'reopen'}
+        close={close}
+        title="Reopen this incident"
+        label="What is still wrong"
+        verb="Reopen"
+        field="reason"
+        submit={async (reason) => {
+          await reopen(incident.id, reason);
+          done('Reopened');
+        }}
+      />
+      {asked === 'assign' && <AssignDialog incident={incident} close={close} done={done} />}
+      {asked === 'merge' && <MergeDialog incident={incident} close={close} done={done} />}
+      {asked === 'severity' && <SeverityDialog incident={incident} close={close} done={done} />}
+    </>
+  );
+}
+
+function TextDialog(props: {
+  open: boolean;
+  close: () => void;
+  title: string;
+  label: string;
+  verb: string;
+  field: string;
+  required?: boolean;
+  submit: (text: string) => Promise<void>;
+}) {
+  const [text, setText] = useState('');
+  return (
+    <FormDialog
+      title={props.title}
+      open={props.open}
+      close={props.close}
+      verb={props.verb}
+      submit={() => props.submit(text)}
+    >
+      {(fault) => (
+        <Textarea
+          label={props.label}
+          autosize
+          minRows={3}
+          data-autofocus
+          required={props.required}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+          error={fault(props.field)}
+        />
+      )}
+    </FormDialog>
+  );
+}
+
+interface Inner {
+  incident: IncidentDetail;
+  close: () => void;
+  done: (text: string) => void;
+}
+
+function AssignDialog({ incident, close, done }: Inner) {
+  const me = useSession()?.actor;
+  const people = useQuery(peopleQuery).data?.items ?? [];
+  const data = people
+    .filter((p) => !p.is_disabled)
+    .map((p) => ({ value: p.id, label: p.id === me?.id ? `${p.name} (you)` : p.name }));
+  if (me && !data.some((d) => d.value === me.id)) data.unshift({ value: me.id, label: `${me.name} (you)` });
+  const [person, setPerson] = useState<string | null>(incident.lead?.id ?? me?.id ?? null);
+  return (
+    <FormDialog
+      title="Who leads it?"
+      open
+      close={close}
+      verb="Assign"
+      refusal={person ? null : 'Choose a person.'}
+      submit={async () => {
+        await assign(incident.id, person ?? '');
+        done('Assigned');
+      }}
+    >
+      {(fault) => (
+        <Select
+          label="Person"
+          data={data}
+          value={person}
+          onChange={setPerson}
+          searchable
+          data-autofocus
+          error={fault('person')}
+        />
+      )}
+    </FormDialog>
+  );
+}
+
+function MergeDialog({ incident, close, done }: Inner) {
+  const open = useQuery(incidentsQuery({ state: 'open', limit: 50 })).data?.items ?? [];
+  const [into, setInto] = useState<string | null>(null);
+  const data = open.filter((i) => i.id !== incident.id).map((i) => ({ value: i.id, label: `${i.number} ${i.title}` }));
+  return (
+    <FormDialog
+      title="Merge into another incident"
+      open
+      close={close}
+      verb="Merge"
+      refusal={into ? null : 'Choose the incident that goes on.'}
+      submit={async () => {
+        await merge(incident.id, into ?? '');
+        done('Merged; its alerts and story moved');
+      }}
+    >
+      {(fault) => (
+        <Select
+          label="Incident that goes on"
+          data={data}
+          value={into}
+          onChange={setInto}
+          searchable
+          data-autofocus
+          error={fault('into')}
+          nothingFoundMessage="No other incident is open"
+        />
+      )}
+    </FormDialog>
+  );
+}
+
+function SeverityDialog({ incident, close, done }: Inner) {
+  const [severity, set] = useState<Sev>(incident.severity);
+  return (
+    <FormDialog
+      title="Change the severity"
+      open
+      close={close}
+      verb="Change"
+      submit={async () => {
+        await setSeverity(incident.id, severity);
+        done('Severity changed');
+      }}
+    >
+      {(fault) => (
+        <Select
+          label="Severity"
+          data={SEV_DATA}
+          value={severity}
+          onChange={(v) => v && set(v as Sev)}
+          error={fault('severity')}
+        />
+      )}
+    </FormDialog>
+  );
+}

@@ -1,0 +1,166 @@
+/** One incident: what, why, who feels it, what mends it, and the whole story. */
+import { useQuery } from '@tanstack/react-query';
+import { useParams } from '@tanstack/react-router';
+import { useState } from 'react';
+import { type IncidentDetail, incidentQuery, incidentTimelineQuery } from '@/api/incidents';
+import { useSession } from '@/api/session';
+import { Guarded } from '@/parts/action';
+import { Since } from '@/parts/ago';
+import { Card, Headline } from '@/parts/card';
+import { useKeys } from '@/parts/keys';
+import { plural } from '@/parts/number';
+import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
+import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
+import { Timeline } from '@/parts/timeline';
+import { type Asked, IncidentDialogs } from './dialogs';
+import { IncidentAlerts, WhoFeelsIt } from './evidence';
+import { IncidentChart } from './incidentChart';
+import { MoreMenu } from './moreMenu';
+import { Remedies } from './remedies';
+import { Suspects } from './suspects';
+import { useVerbs } from './verbs';
+
+export function IncidentPage() {
+  const { id } = useParams({ strict: false }) as { id: string };
+  const incident = useQuery(incidentQuery(id));
+  if (incident.data) return <Loaded incident={incident.data} />;
+  return (
+    <>
+      <Headline
+        tab="Incident"
+        crumbs={[
+          { text: 'Incidents', href: '/incidents' },
+          { text: id, mono: true },
+        ]}
+        title={incident.isError ? 'This incident cannot be shown' : 'Reading the incident…'}
+      />
+      <div className="card below">
+        {incident.isError ? (
+          <Failure error={incident.error} retry={() => void incident.refetch()} />
+        ) : (
+          <Skeleton rows={5} />
+        )}
+      </div>
+    </>
+  );
+}
+
+function Loaded({ incident }: { incident: IncidentDetail }) {
+  const verbs = useVerbs();
+  const me = useSession()?.actor.id;
+  const [asked, ask] = useState<Asked>(null);
+  const over = incident.state === 'resolved' || incident.state === 'closed';
+  const status = over ? 'ok' : ofSeverity(incident.severity);
+  useKeys({
+    e: () => void verbs.acknowledge(incident),
+    a: () => ask('assign'),
+    c: () => ask('comment'),
+    r: () => document.getElementById('remedies')?.querySelector('button')?.focus(),
+  });
+  return (
+    <>
+      <Headline
+        tab={incident.title}
+        crumbs={[
+          { text: 'Incidents', href: '/incidents' },
+          { text: `inc ${incident.number}`, mono: true },
+        ]}
+        title={incident.title}
+        facts={
+          <>
+            <StatusBadge status={status} pill>
+              {over ? 'Resolved' : sevWord(incident.severity)}
+            </StatusBadge>
+            <span>
+              {over ? 'was open for' : 'open for'}{' '}
+              <b>
+                <Since at={incident.opened_at} until={incident.resolved_at} />
+              </b>
+            </span>
+            <span>
+              {incident.state === 'triggered'
+                ? 'nobody has acknowledged it'
+                : incident.acknowledged_by
+                  ? `acknowledged by ${incident.acknowledged_by.id === me ? 'you' : incident.acknowledged_by.name}`
+                  : incident.state}
+            </span>
+            <span>lead {incident.lead ? <b>{incident.lead.id === me ? 'you' : incident.lead.name}</b> : 'nobody'}</span>
+          </>
+        }
+        actions={
+          <>
+            <MoreMenu incident={incident} ask={ask} />
+            <Guarded permission="incidents.write" keys="c" onClick={() => ask('comment')}>
+              Add update
+            </Guarded>
+            <Guarded permission="incidents.write" keys="a" onClick={() => ask('assign')}>
+              Assign
+            </Guarded>
+            {over ? (
+              <Guarded permission="incidents.write" onClick={() => ask('reopen')}>
+                Reopen
+              </Guarded>
+            ) : incident.state === 'triggered' ? (
+              <Guarded
+                permission="incidents.write"
+                tone="primary"
+                keys="e"
+                onClick={() => void verbs.acknowledge(incident)}
+              >
+                Acknowledge
+              </Guarded>
+            ) : (
+              <Guarded permission="incidents.write" tone="primary" onClick={() => ask('resolve')}>
+                Resolve
+              </Guarded>
+            )}
+          </>
+        }
+      />
+      <div className="cols side needs">
+        <div className="stack">
+          <div className="first">
+            <Suspects incident={incident} />
+          </div>
+          <div className="fourth">
+            <IncidentChart incident={incident} />
+          </div>
+          <div className="last">
+            <Story id={incident.id} />
+          </div>
+        </div>
+        <div className="stack">
+          <div className="second stack">
+            <Remedies incident={incident} held={incident.state !== 'triggered' && !over} />
+          </div>
+          <div className="third">
+            <IncidentAlerts alerts={incident.alerts} />
+          </div>
+          <div className="third">
+            <WhoFeelsIt incident={incident} />
+          </div>
+        </div>
+      </div>
+      <IncidentDialogs incident={incident} asked={asked} close={() => ask(null)} />
+    </>
+  );
+}
+
+function Story({ id }: { id: string }) {
+  const story = useQuery(incidentTimelineQuery(id));
+  return (
+    <Card
+      title="Story"
+      aside={story.data ? `${plural(story.data.length, 'step')}, every one names its cause` : undefined}
+      flush={story.data?.length === 0}
+    >
+      <Shown
+        query={story}
+        what="The story"
+        empty={{ when: (e) => e.length === 0, show: <Empty title="Nothing has been written yet" /> }}
+      >
+        {(events) => <Timeline events={events} />}
+      </Shown>
+    </Card>
+  );
+}

@@ -1,0 +1,50 @@
+/** Which measure shows an alert best. */
+import type { Alert } from '@/api/alerting';
+import type { Unit } from '@/parts/number';
+
+export interface Measure {
+  title: string;
+  expr: string;
+  unit: Unit;
+  max?: number;
+}
+
+const quote = (text: string) => JSON.stringify(text);
+
+export function chartFor(alert: Alert | null, host: string | undefined): Measure | null {
+  const on = host ? `instance=${quote(host)}` : '';
+  const l = alert?.labels ?? {};
+  const name = (alert?.name ?? '').toLowerCase();
+  if (l.mountpoint) {
+    const at = `{${[on, `mountpoint=${quote(l.mountpoint)}`].filter(Boolean).join(',')}}`;
+    return {
+      title: `Disk ${l.mountpoint}, used`,
+      expr: `1 - node_filesystem_avail_bytes${at} / node_filesystem_size_bytes${at}`,
+      unit: 'percent',
+      max: 1,
+    };
+  }
+  if (/mem|swap|oom/.test(name)) {
+    return {
+      title: 'Memory, used',
+      expr: `1 - node_memory_MemAvailable_bytes{${on}} / node_memory_MemTotal_bytes{${on}}`,
+      unit: 'percent',
+      max: 1,
+    };
+  }
+  if (l.name && /unit|service|systemd/.test(name)) {
+    return {
+      title: `${l.name}, running`,
+      expr: `node_systemd_unit_state{${[on, `name=${quote(l.name)}`, 'state="active"'].filter(Boolean).join(',')}}`,
+      unit: 'plain',
+      max: 1,
+    };
+  }
+  if (!host) return null;
+  return {
+    title: 'Processors, busy',
+    expr: `1 - avg(rate(node_cpu_seconds_total{mode="idle",${on}}[30s]))`,
+    unit: 'percent',
+    max: 1,
+  };
+}

@@ -1,0 +1,29 @@
+/** The rarer verbs. */
+import { Menu } from '@mantine/core';
+import type { IncidentDetail } from '@/api/incidents';
+import { useRefusal } from '@/api/session';
+import { Action } from '@/parts/action';
+import type { Asked } from './dialogs';
+
+export function MoreMenu({ incident, ask }: { incident: IncidentDetail; ask: (what: Asked) => void }) {
+  const refusal = useRefusal('incidents.write');
+  const over = incident.state === 'resolved' || incident.state === 'closed';
+  return (
+    <Menu position="bottom-end" disabled={refusal !== null}>
+      <Menu.Target>
+        <span>
+          <Action refusal={refusal} label="More actions">
+            …
+          </Action>
+        </span>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => ask('severity')}>Change severity…</Menu.Item>
+        <Menu.Item onClick={() => ask('merge')} disabled={over}>
+          Merge into another…
+        </Menu.Item>
+        {incident.state === 'triggered' && <Menu.Item onClick={() => ask('resolve')}>Resolve…</Menu.Item>}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,55 @@
+/** Runbooks that apply: a dry run first, then the run with its output in place. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { runsQuery } from '@/api/automation';
+import type { IncidentDetail, IncidentRunbook } from '@/api/incidents';
+import { Guarded } from '@/parts/action';
+import { Card } from '@/parts/card';
+import { RunDialog } from '@/parts/runDialog';
+import { RunLive } from '@/parts/runLive';
+import { Empty } from '@/parts/states';
+
+export function Remedies({ incident, held }: { incident: IncidentDetail; held: boolean }) {
+  const [chosen, choose] = useState<IncidentRunbook | null>(null);
+  const runs = useQuery(runsQuery({ incident: incident.id, limit: 5 })).data?.items ?? [];
+  return (
+    <>
+      <section id="remedies">
+        <Card title="Runbooks that apply" flush>
+          {incident.runbooks.map((runbook) => (
+            <div className="line" key={runbook.id}>
+              <div style={{ minWidth: 0 }}>
+                <Link to="/runbooks/$id" params={{ id: runbook.id }} className="under">
+                  <b>{runbook.name}</b>
+                </Link>
+                <div className="muted break">{runbook.description || runbook.attached_by}</div>
+              </div>
+              <Guarded
+                permission="runs.start"
+                keys="r"
+                tone={held ? 'primary' : undefined}
+                onClick={() => choose(runbook)}
+              >
+                Run…
+              </Guarded>
+            </div>
+          ))}
+          {incident.runbooks.length === 0 && (
+            <Empty title="None is attached to these alerts">
+              Give a rule the annotation <span className="mono">runbook</span>, or{' '}
+              <Link to="/runbooks" className="link">
+                choose one
+              </Link>
+              .
+            </Empty>
+          )}
+        </Card>
+      </section>
+      {runs.map((run) => (
+        <RunLive key={run.id} id={run.id} />
+      ))}
+      {chosen && <RunDialog runbook={chosen.id} name={chosen.name} incident={incident.id} close={() => choose(null)} />}
+    </>
+  );
+}

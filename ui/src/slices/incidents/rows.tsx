@@ -1,0 +1,92 @@
+/** Open incidents as rows: what, where, the likely cause, since when and in whose hands. */
+import { useRouter } from '@tanstack/react-router';
+import type { KeyboardEvent } from 'react';
+import type { Incident } from '@/api/incidents';
+import { useSession } from '@/api/session';
+import { Since } from '@/parts/ago';
+import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
+import { useVerbs } from './verbs';
+
+export function hands(incident: Incident, me: string | undefined): string {
+  if (incident.state === 'resolved' || incident.state === 'closed') return 'resolved';
+  const holder = incident.lead ?? incident.acknowledged_by;
+  if (!holder) return incident.state === 'triggered' ? 'nobody yet' : incident.state;
+  const who = holder.id === me ? 'you' : holder.name;
+  return incident.lead ? `led by ${who}` : `acknowledged by ${who}`;
+}
+
+export function where(incident: Incident): string {
+  const names = incident.items.slice(0, 3).map((i) => i.name);
+  const more = incident.items.length - names.length;
+  return [
+    names.join(', ') + (more > 0 ? ` and ${more} more` : ''),
+    incident.alert_count > 1 ? `${incident.alert_count} alerts` : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+export function IncidentRows({ incidents }: { incidents: Incident[] }) {
+  const router = useRouter();
+  const me = useSession()?.actor.id;
+  const verbs = useVerbs();
+  const press = (event: KeyboardEvent<HTMLTableRowElement>, incident: Incident) => {
+    const row = event.currentTarget;
+    const next = {
+      j: row.nextElementSibling,
+      ArrowDown: row.nextElementSibling,
+      k: row.previousElementSibling,
+      ArrowUp: row.previousElementSibling,
+    }[event.key];
+    if (next instanceof HTMLElement) next.focus();
+    else if (event.key === 'Enter') router.history.push(`/incidents/${incident.id}`);
+    else if (event.key === 'e') void verbs.acknowledge(incident);
+    else if (event.key === 'a') void verbs.take(incident);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <table className="t" aria-label="Incidents">
+      <tbody>
+        {incidents.map((incident) => (
+          <tr
+            key={incident.id}
+            className="go"
+            tabIndex={0}
+            onClick={() => router.history.push(`/incidents/${incident.id}`)}
+            onKeyDown={(event) => press(event, incident)}
+          >
+            <td style={{ width: 112 }} className="hide-s">
+              <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)}>
+                {incident.resolved_at ? 'Resolved' : sevWord(incident.severity)}
+              </StatusBadge>
+            </td>
+            <td>
+              <span className="row tight" style={{ alignItems: 'baseline' }}>
+                <span className="only-s">
+                  <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />
+                </span>
+                <b className="break">{incident.title}</b>
+              </span>
+              <div className="muted break">{where(incident)}</div>
+            </td>
+            <td className="hide-s" style={{ width: '34%' }}>
+              {incident.likely_cause && (
+                <>
+                  <span className="muted">Likely</span> <b>{incident.likely_cause.title}</b>
+                  <div className="faint num">
+                    {incident.likely_cause.score.toFixed(2)} · {incident.likely_cause.reasons.join(', ')}
+                  </div>
+                </>
+              )}
+            </td>
+            <td className="n" style={{ width: 120 }}>
+              <Since at={incident.opened_at} until={incident.resolved_at} short />
+              <div className="muted">{hands(incident, me)}</div>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
