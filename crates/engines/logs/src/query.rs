@@ -117,7 +117,8 @@ pub struct Query {
     pub direction: Direction,
     /// Continue after this position, from [`Page::next`].
     pub after: Option<Position>,
-    /// When to stop and return what was found so far.
+    /// When to stop and return what was found so far. Blocks at the edge where the page starts are always read,
+    /// so that every page gets further.
     pub deadline: Option<Instant>,
 }
 

@@ -96,7 +96,14 @@ pub(crate) fn page(snapshot: &Snapshot, query: &Query) -> Result<Page> {
         if best.len() == keep && beyond(&best, task, newest) {
             break;
         }
-        if index > 0 && is_over(query.deadline) {
+        // Only where the cursor moves: a block that reaches to the edge must be read, or the next page would
+        // meet the same blocks again.
+        let moves = if newest {
+            task.last.successor() < high
+        } else {
+            task.first > low
+        };
+        if index > 0 && moves && is_over(query.deadline) {
             cut = Some(if newest {
                 task.last.successor()
             } else {

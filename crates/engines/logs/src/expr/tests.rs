@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn filters_never_hide_a_match(query in "(NOT )?([abc]{1,5}|\"[ab ]{1,6}\"|/[abc]{1,4}.?[abc]{0,4}/)( (OR )?[abc]{1,4})?", lines in proptest::collection::vec("[ABCabc ]{0,12}", 1..6)) {
+    fn filters_never_hide_a_match(query in "(NOT )?([abc]{1,5}|\"[ab ]{1,6}\"|/[abc]{1,4}[.]?[abc]{0,4}/)( (OR )?[abc]{1,4})?", lines in proptest::collection::vec("[ABCabc ]{0,12}", 1..6)) {
         let query = TextQuery::parse(&query).unwrap();
         let mut builder = crate::trigram::FilterBuilder::new();
         lines.iter().for_each(|line| builder.add(line));

@@ -141,9 +141,8 @@ impl Logs {
         }
         let group = std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner));
         self.commit_group(&mut writer, &group);
-        if self.read_view().head.bytes() >= self.options.segment_bytes
-            && let Err(error) = self.rotate(&mut writer)
-        {
+        let head_is_full = self.read_view().head.bytes() >= self.options.segment_bytes;
+        if head_is_full && let Err(error) = self.rotate(&mut writer) {
             self.notice(&self.dir, format!("the head was not frozen: {error}"));
         }
         drop(writer);

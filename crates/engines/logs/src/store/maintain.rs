@@ -127,7 +127,8 @@ impl Logs {
     fn enforce_age(&self, now_ms: i64, _duty: &Duty<'_>) -> Result<u64> {
         let oldest_allowed = now_ms.saturating_sub(self.options.retention_ms);
         let mut removed = 0;
-        for segment in self.read_view().segments.clone() {
+        let segments = self.read_view().segments.clone();
+        for segment in segments {
             if segment.expires_from_ms() < oldest_allowed {
                 removed += self.remove(&segment, &self.counters.expired_by_age)?;
             }
