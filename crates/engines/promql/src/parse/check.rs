@@ -134,6 +134,15 @@ fn check_edge(function: &str, arg: &Expr) -> Parsed<()> {
 
 fn check_aggregate(aggregate: &Aggregate) -> Parsed<()> {
     let name = aggregate.op.name();
+    if let Some(param) = &aggregate.param
+        && (param.value_type(), aggregate.expr.value_type()) == (ValueType::Vector, ValueType::Scalar)
+    {
+        let error = ParseError::new(
+            param.span,
+            format!("the arguments of {name} are in the wrong order"),
+        );
+        return Err(error.help(format!("write {name}(parameter, vector)")));
+    }
     want(
         &aggregate.expr,
         ValueType::Vector,

@@ -159,10 +159,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self) -> Result<(), ParseError> {
-        let rest = self.rest();
-        let (tok, len) = literal::number_or_duration(rest).map_err(|(len, message)| {
-            ParseError::new(self.span(len), message).help("write 1.5e3, 0x1f, or a duration such as 1h30m")
-        })?;
+        let (tok, len) = literal::number_or_duration(self.rest())
+            .map_err(|(len, message)| ParseError::new(self.span(len), message))?;
         self.push(tok, len);
         Ok(())
     }

@@ -65,7 +65,10 @@ pub(crate) fn number_or_duration(rest: &str) -> Result<(Tok, usize), Refusal> {
         let digits = rest[2..word].replace('_', "");
         return match u64::from_str_radix(&digits, 16) {
             Ok(n) => Ok((Tok::Number(n as f64), word)),
-            Err(_) => Err((word, format!("\"{}\" is not a hexadecimal number", &rest[..word]))),
+            Err(_) => Err((
+                word,
+                format!("\"{}\" is not a hexadecimal number such as 0x1f", &rest[..word]),
+            )),
         };
     }
     let digits = rest
@@ -85,7 +88,10 @@ pub(crate) fn number_or_duration(rest: &str) -> Result<(Tok, usize), Refusal> {
         Ok(n) if !after.is_ascii_alphanumeric() && after != '_' => Ok((Tok::Number(n), len)),
         _ => Err((
             len.max(word),
-            format!("\"{}\" is not a number", &rest[..len.max(word)]),
+            format!(
+                "\"{}\" is not a number; write for example 1.5e3, 0x1f or 1h30m",
+                &rest[..len.max(word)]
+            ),
         )),
     }
 }

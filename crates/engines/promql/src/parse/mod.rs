@@ -155,8 +155,31 @@ impl Parser {
     }
 
     fn unexpected(&self, place: &str, wanted: &str) -> ParseError {
-        let message = format!("unexpected {} {place}", self.peek().describe());
-        ParseError::new(self.span(), message).help(format!("expected {wanted}"))
+        let message = match self.peek() {
+            Tok::End => format!("the query ends {place}"),
+            other => format!("unexpected {} {place}", other.describe()),
+        };
+        ParseError::new(self.span(), message).help(self.hint().unwrap_or(format!("expected {wanted}")))
+    }
+
+    /// What a token in the wrong place is likely to mean.
+    fn hint(&self) -> Option<String> {
+        let hint = match self.peek() {
+            Tok::Ident(word) => match word.to_ascii_lowercase().as_str() {
+                "by" | "without" => {
+                    format!(
+                        "\"{word}\" belongs to an aggregation such as sum; a \")\" may be missing before it"
+                    )
+                }
+                "group_left" | "group_right" => format!("\"{word}\" needs on(…) or ignoring(…) before it"),
+                _ => return None,
+            },
+            Tok::Sym(op @ ("=" | "=~" | "!~")) => {
+                format!("conditions on labels stand in braces: {{name{op}\"…\"}}")
+            }
+            _ => return None,
+        };
+        Some(hint)
     }
 
     /// Runs a step one level deeper.
@@ -288,7 +311,7 @@ pub(crate) fn named_number(name: &str) -> Option<f64> {
 
 /// The candidate nearest to `word`, if it is near enough to be a misspelling.
 fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = word.chars().count() / 3 + 1;
+    let limit = (word.chars().count() / 3).max(1);
     let near = candidates.map(|c| (distance(word, c), c)).min()?;
     (near.0 <= limit).then_some(near.1)
 }

@@ -135,6 +135,9 @@ impl Parser {
                 }
             }
         }
+        if (self.is_word("group_left") || self.is_word("group_right")) && self.second_is_paren() {
+            return Err(self.unexpected("here", "a vector"));
+        }
         while self.fill(op, &mut matching)? {}
         Ok(matching)
     }

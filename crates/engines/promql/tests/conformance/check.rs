@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use promql::{EvalError, Expr, Labels, Options, Outcome, Series, Value, ValueType, instant, parse, range};
+use promql::{
+    At, EvalError, Expr, ExprKind, Labels, Options, Outcome, Series, Value, ValueType, instant, parse, range,
+};
 
 use crate::notation;
 use crate::script::{Case, When};
@@ -34,7 +36,8 @@ pub fn run(store: &Store, case: &Case) -> Verdict {
         Ok(out) => {
             let checked = notes(case, &out)
                 .and_then(|()| value(case, &out.value))
-                .and_then(|()| as_range(store, &expr, case));
+                .and_then(|()| as_range(store, &expr, case))
+                .and_then(|()| pinned(store, expr, case, &out.value));
             checked.map_or_else(Verdict::Failed, |()| Verdict::Passed)
         }
     }
@@ -224,4 +227,87 @@ fn as_range(store: &Store, expr: &Expr, case: &Case) -> Result<(), String> {
         })
         .collect();
     same_set(found, wanted).map_err(|e| format!("as a range query: {e}"))
+}
+
+/// With `@` on everything an instant query gives the same at any other time.
+fn pinned(store: &Store, mut expr: Expr, case: &Case, wanted: &Value) -> Result<(), String> {
+    let When::At(t) = case.when else { return Ok(()) };
+    if case.ordered || !matches!(wanted, Value::Vector(_)) || reads_clock(&expr) {
+        return Ok(());
+    }
+    pin(&mut expr, t);
+    for when in [
+        When::At(t + 600_000),
+        When::Range {
+            start: 0,
+            end: 60_000,
+            step: 60_000,
+        },
+    ] {
+        let out = eval(store, &expr, when).map_err(|e| format!("pinned: {e}"))?;
+        let same = match (wanted, out.value) {
+            (Value::Vector(wanted), Value::Vector(found)) => {
+                let rows = |v: &[promql::VectorSample]| {
+                    v.iter().map(|s| (s.labels.clone(), Some(s.value))).collect()
+                };
+                same_set(rows(&found), rows(wanted))
+            }
+            (Value::Vector(wanted), Value::Matrix(found)) => {
+                let steps = found
+                    .iter()
+                    .flat_map(|s| s.samples.iter().map(|p| (s.labels.clone(), Some(p.1))));
+                let twice = wanted.iter().flat_map(|s| {
+                    [
+                        (s.labels.clone(), Some(s.value)),
+                        (s.labels.clone(), Some(s.value)),
+                    ]
+                });
+                same_set(steps.collect(), twice.collect())
+            }
+            _ => Ok(()),
+        };
+        same.map_err(|e| format!("pinned as {expr}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn reads_clock(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Call(c) => {
+            [
+                "time",
+                "timestamp",
+                "predict_linear",
+                "start",
+                "end",
+                "range",
+                "step",
+            ]
+            .contains(&c.func.name)
+                || (c.args.is_empty() && c.func.optional > 0)
+        }
+        _ => false,
+    };
+    here || expr.to_string().contains("range()") || expr.children().into_iter().any(reads_clock)
+}
+
+fn pin(expr: &mut Expr, t: i64) {
+    let at = Some(At::Millis(t));
+    match &mut expr.kind {
+        ExprKind::Vector(v) => v.shift.at = v.shift.at.or(at),
+        ExprKind::Matrix(m) => m.selector.shift.at = m.selector.shift.at.or(at),
+        // What is inside a subquery runs on the subquery's own instants.
+        ExprKind::Subquery(s) => s.shift.at = s.shift.at.or(at),
+        ExprKind::Call(c) => c.args.iter_mut().for_each(|a| pin(a, t)),
+        ExprKind::Aggregate(a) => {
+            a.param.iter_mut().for_each(|p| pin(p, t));
+            pin(&mut a.expr, t);
+        }
+        ExprKind::Binary(b) => {
+            pin(&mut b.lhs, t);
+            pin(&mut b.rhs, t);
+        }
+        ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => pin(expr, t),
+        ExprKind::Number(_) | ExprKind::String(_) => {}
+    }
 }

