@@ -1,17 +1,19 @@
 //! A crash between any two steps, and a disk that refuses at any step.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tsdb::{FaultHook, Options, Tsdb};
 
 use crate::support::{Contents, contents, copy_tree, names, one, small, up};
 
-/// Appends, cuts, late samples, merges, expiry. Returns what was acknowledged; a refused append or
-/// housekeeping is repeated once the disk is well again (`mend`).
-fn story(db: &Tsdb, acked: &Mutex<Contents>, mend: &dyn Fn()) {
+/// Appends, late samples, cuts and merges in the given seconds; notes what was acknowledged. A refused
+/// append or housekeeping is repeated once the disk is well again (`mend`).
+fn story(db: &Tsdb, seconds: Range<i64>, acked: &Mutex<Contents>, mend: &dyn Fn()) {
     let put = |job: &str, t: i64, v: f64| {
         let batch = one(&up(job), t, v);
         let outcome = db.append(&batch).or_else(|e| {
@@ -29,7 +31,7 @@ fn story(db: &Tsdb, acked: &Mutex<Contents>, mend: &dyn Fn()) {
             db.maintain(now).unwrap();
         }
     };
-    for second in 0..10 {
+    for second in seconds {
         for i in 0..5 {
             put("a", second * 1000 + i * 200, i as f64);
             put("b", second * 1000 + i * 200, 0.5);
@@ -39,7 +41,6 @@ fn story(db: &Tsdb, acked: &Mutex<Contents>, mend: &dyn Fn()) {
             maintain(second * 1000 + 500);
         }
     }
-    maintain(20_000);
 }
 
 fn check(dir: &Path, options: &Options, want: &Contents, step: &str) {
@@ -94,7 +95,8 @@ fn a_crash_between_any_two_steps_leaves_everything_acknowledged() {
         },
     )
     .unwrap();
-    story(&db, &acked, &|| {});
+    story(&db, 0..10, &acked, &|| {});
+    db.maintain(20_000).unwrap();
     drop(db);
     let copies = std::mem::take(&mut *copies.lock().unwrap());
     assert!(copies.len() > 50);
@@ -128,7 +130,7 @@ fn a_full_disk_refuses_and_the_store_goes_on_when_there_is_space() {
     // First count the steps, then refuse each of them in a run of its own.
     let steps = run(usize::MAX);
     assert!(steps > 100);
-    for n in (0..steps).step_by(3) {
+    for n in (0..steps).step_by(7) {
         run(n);
     }
 }
@@ -140,9 +142,16 @@ fn run(refuse: usize) -> usize {
     let mended = Arc::new(AtomicBool::new(false));
     let hook = {
         let (steps, mended) = (Arc::clone(&steps), Arc::clone(&mended));
-        FaultHook::new(move |_| {
+        let wal = dir.path().join("wal");
+        FaultHook::new(move |step| {
             let n = steps.fetch_add(1, Ordering::SeqCst);
             if n >= refuse && !mended.load(Ordering::SeqCst) {
+                if step == "write log" {
+                    // The disk took half a record before it was full.
+                    let last = names(&wal).pop().unwrap();
+                    let mut file = OpenOptions::new().append(true).open(wal.join(last)).unwrap();
+                    file.write_all(b"half a record").unwrap();
+                }
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
             Ok(())
@@ -154,11 +163,63 @@ fn run(refuse: usize) -> usize {
         ..small()
     };
     let db = Tsdb::open(dir.path(), options).unwrap();
-    story(&db, &acked, &|| mended.store(true, Ordering::SeqCst));
+    let mend = || mended.store(true, Ordering::SeqCst);
+    // What was acknowledged is on disk, not only in memory: look at it after each second.
+    for second in 0..10 {
+        story(&db, second..second + 1, &acked, &mend);
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(dir.path(), copy.path());
+        let copied = Tsdb::open(copy.path(), small()).unwrap();
+        assert_eq!(
+            contents(&copied),
+            *acked.lock().unwrap(),
+            "refused at step {refuse}"
+        );
+    }
+    if db.maintain(20_000).is_err() {
+        mend();
+        db.maintain(20_000).unwrap();
+    }
     let want = acked.into_inner().unwrap();
     assert_eq!(contents(&db), want, "refused at step {refuse}");
     assert!(db.stats().append_failures <= 1);
     drop(db);
     check(dir.path(), &small(), &want, &format!("refusal at step {refuse}"));
     steps.load(Ordering::SeqCst)
+}
+
+#[test]
+fn samples_that_arrive_during_a_cut_stay_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<OnceLock<Tsdb>> = Arc::default();
+    let hook = {
+        let (store, once) = (Arc::clone(&store), AtomicBool::new(false));
+        FaultHook::new(move |step| {
+            if step == "write index" && !once.swap(true, Ordering::SeqCst) {
+                // Enough for several log segments, all in the window that is being written.
+                for t in 0..400 {
+                    let outcome = store.get().unwrap().append(&one(&up("late"), t, 1.0));
+                    assert_eq!(outcome.unwrap().accepted, 1);
+                }
+            }
+            Ok(())
+        })
+    };
+    let db = Tsdb::open(
+        dir.path(),
+        Options {
+            faults: hook,
+            ..small()
+        },
+    )
+    .unwrap();
+    let db = store.get_or_init(|| db);
+    db.append(&one(&up("a"), 500, 1.0)).unwrap();
+    assert_eq!(db.maintain(3_000).unwrap().cut, 1);
+    assert!(db.stats().wal_segments > 2);
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(dir.path(), copy.path());
+    let copied = Tsdb::open(copy.path(), small()).unwrap();
+    assert_eq!(contents(&copied).len(), 401);
+    assert_eq!(copied.stats().head_samples, 400);
 }
