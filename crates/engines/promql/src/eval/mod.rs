@@ -6,6 +6,7 @@
 mod aggregate;
 mod arithmetic;
 mod binary;
+mod blocks;
 mod dense;
 mod engine;
 mod histogram;

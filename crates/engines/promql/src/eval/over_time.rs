@@ -1,6 +1,7 @@
 //! Functions of range vectors.
 
 use crate::ast::{Call, Edge, Expr, ExprKind, ValueType, VectorSelector};
+use crate::eval::blocks::{Blocks, What};
 use crate::eval::dense::{ABSENT, Grid, Sv, is_absent};
 use crate::eval::engine::{Engine, Evaluated, Sink};
 use crate::eval::select::Windows;
@@ -103,6 +104,9 @@ fn cells(e: &Engine, name: &str, samples: &[Sample], windows: &Windows, params: 
         let some = |w: Window| if w.lo == w.hi { ABSENT } else { f(w) };
         slide(samples, &windows.right, windows.range_ms, &|n| e.spend(n), some)
     };
+    if let Some(blocks) = What::of(name).and_then(|what| Blocks::of(what, samples, windows.right.len())) {
+        return over(&|w| blocks.value(w));
+    }
     match name {
         "irate" => over(&|w| rate::last_change(w, true)),
         "idelta" => over(&|w| rate::last_change(w, false)),

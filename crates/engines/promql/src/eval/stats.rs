@@ -22,6 +22,17 @@ impl Sum {
         self.sum = next;
     }
 
+    /// Adds another sum with what it had lost.
+    pub fn join(&mut self, other: Sum) {
+        self.add(other.sum);
+        self.lost += other.lost;
+    }
+
+    /// The sum divided by `n`, keeping the digits lost.
+    pub fn over(&self, n: f64) -> f64 {
+        self.sum / n + self.lost / n
+    }
+
     pub fn value(&self) -> f64 {
         if self.sum.is_infinite() {
             self.sum
@@ -71,7 +82,7 @@ impl Mean {
         if self.acc.sum.is_infinite() {
             return self.acc.sum;
         }
-        self.acc.sum / self.n + self.acc.lost / self.n
+        self.acc.over(self.n)
     }
 }
 
