@@ -218,7 +218,6 @@ impl Tsdb {
     }
 
     fn remove_idle(&self) -> u64 {
-        let _writer = lock(&self.writer);
         let removed = self.head.remove_idle();
         self.counters.series_removed.add(removed);
         removed

@@ -86,13 +86,19 @@ impl Tsdb {
         let head = Head::default();
         let mut replay = Replay::new(&head, options.block_ms, &found.blocks);
         let replayed = wal::replay_dir(&wal_dir, &mut replay, &counters)?;
-        let Replay { windows, newest, .. } = replay;
+        let (windows, newest) = (replay.windows, replay.newest);
+        // Invariant: segment numbers are never used twice, or a block's cut would hide new samples.
+        let used = found
+            .blocks
+            .iter()
+            .flat_map(|b| b.meta.cuts.iter().map(|c| c.below));
+        let next_seq = used.max().unwrap_or(1).max(replayed.next_seq);
         let mut wal = Wal::new(
             &wal_dir,
             options.wal_segment_bytes,
             options.faults.clone(),
             replayed.closed,
-            replayed.next_seq,
+            next_seq,
         );
         // What cannot be deleted now is tried again by the housekeeping, which reports the reason.
         let _ = wal.delete_done();

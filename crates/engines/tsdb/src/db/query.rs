@@ -1,8 +1,7 @@
 //! Reading: what passes the matchers, in a time range (both ends included), from blocks and head.
 //!
-//! A reader pins what it needs when it starts: the head's epoch, then series, then blocks, in this
-//! order, so that a window that is being cut is seen at least once. It decodes one series at a time
-//! when asked for it. Parts are merged oldest source first, so of two values for one instant the one
+//! A reader enters the head's epoch before it takes the list of blocks, so a window that is cut
+//! meanwhile stays in the head for it. It decodes one series at a time when asked for it. Parts are merged oldest source first, so of two values for one instant the one
 //! that was stored first wins.
 
 use std::collections::BTreeSet;
@@ -69,9 +68,7 @@ impl Tsdb {
         end_ms: i64,
         limits: Limits,
     ) -> Result<SeriesStream> {
-        let epoch = self.head.enter();
-        let in_head = self.head.select(matchers);
-        let blocks = self.open_blocks(start_ms, end_ms)?;
+        let (epoch, blocks) = self.pin(start_ms, end_ms)?;
         let mut found: FastMap<Labels, Vec<Part>> = FastMap::default();
         for (at, open) in (0u32..).zip(&blocks) {
             for id in postings::find(&*open.index, matchers) {
@@ -83,7 +80,7 @@ impl Tsdb {
                 }
             }
         }
-        for series in in_head {
+        for series in self.head.select(matchers) {
             if series.state().overlaps(start_ms, end_ms) {
                 found
                     .entry(series.labels.clone())
@@ -151,6 +148,12 @@ impl Tsdb {
         }
     }
 
+    /// The blocks of a time range, and a token that keeps in the head what is in none of them.
+    fn pin(&self, start_ms: i64, end_ms: i64) -> Result<(Epoch, Vec<OpenBlock>)> {
+        let epoch = self.head.enter();
+        Ok((epoch, self.open_blocks(start_ms, end_ms)?))
+    }
+
     /// The blocks of a time range with their indexes. Damaged ones are left out and reported.
     fn open_blocks(&self, start_ms: i64, end_ms: i64) -> Result<Vec<OpenBlock>> {
         let mut attempt = 0;
@@ -188,16 +191,17 @@ impl Tsdb {
     /// Without matchers whole blocks are looked at, so names from just outside the range may show.
     pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
-        let visit = &mut |labels: &Labels| labels.iter().for_each(|(name, _)| insert(&mut names, name));
-        self.each_in_head(matchers, start_ms, end_ms, visit);
-        for open in self.open_blocks(start_ms, end_ms)? {
-            if matchers.is_empty() {
-                open.index.each_name(&mut |name| insert(&mut names, name));
-            } else {
-                open.each_match(matchers, start_ms, end_ms, &mut |labels| {
-                    labels.iter().for_each(|(name, _)| insert(&mut names, name));
-                });
-            }
+        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        if matchers.is_empty() {
+            self.head
+                .each_name(start_ms, end_ms, &mut |name| insert(&mut names, name));
+            blocks
+                .iter()
+                .for_each(|b| b.index.each_name(&mut |name| insert(&mut names, name)));
+        } else {
+            self.each_match(&blocks, matchers, start_ms, end_ms, &mut |labels| {
+                labels.iter().for_each(|(name, _)| insert(&mut names, name));
+            });
         }
         Ok(names.into_iter().collect())
     }
@@ -211,17 +215,17 @@ impl Tsdb {
         end_ms: i64,
     ) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
-        let visit = &mut |labels: &Labels| insert(&mut values, labels.value(name));
-        self.each_in_head(matchers, start_ms, end_ms, visit);
-        for open in self.open_blocks(start_ms, end_ms)? {
-            if matchers.is_empty() {
-                open.index
-                    .each_value(name, &mut |value| insert(&mut values, value));
-            } else {
-                open.each_match(matchers, start_ms, end_ms, &mut |labels| {
-                    insert(&mut values, labels.value(name));
-                });
-            }
+        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        if matchers.is_empty() {
+            self.head
+                .each_value(name, start_ms, end_ms, &mut |value| insert(&mut values, value));
+            blocks
+                .iter()
+                .for_each(|b| b.index.each_value(name, &mut |value| insert(&mut values, value)));
+        } else {
+            self.each_match(&blocks, matchers, start_ms, end_ms, &mut |labels| {
+                insert(&mut values, labels.value(name));
+            });
         }
         values.remove("");
         Ok(values.into_iter().collect())
@@ -231,14 +235,10 @@ impl Tsdb {
     /// by their first and last sample), sorted.
     pub fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>> {
         let mut found = BTreeSet::new();
-        self.each_in_head(matchers, start_ms, end_ms, &mut |labels| {
+        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        self.each_match(&blocks, matchers, start_ms, end_ms, &mut |labels| {
             found.insert(labels.clone());
         });
-        for open in self.open_blocks(start_ms, end_ms)? {
-            open.each_match(matchers, start_ms, end_ms, &mut |labels| {
-                found.insert(labels.clone());
-            });
-        }
         Ok(found.into_iter().collect())
     }
 
@@ -256,20 +256,25 @@ impl Tsdb {
         found
     }
 
-    fn each_in_head(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64, visit: &mut dyn FnMut(&Labels)) {
+    /// Calls `visit` with the labels of the matching series of head and blocks.
+    fn each_match(
+        &self,
+        blocks: &[OpenBlock],
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        visit: &mut dyn FnMut(&Labels),
+    ) {
         for series in self.head.select(matchers) {
-            if series.state().overlaps(start_ms, end_ms) {
+            if series.state().overlaps(start, end) {
                 visit(&series.labels);
             }
         }
-    }
-}
-
-impl OpenBlock {
-    fn each_match(&self, matchers: &[Matcher], start: i64, end: i64, visit: &mut dyn FnMut(&Labels)) {
-        for id in postings::find(&*self.index, matchers) {
-            if self.index.overlaps(id, start, end) {
-                visit(&self.index.labels(id));
+        for index in blocks.iter().map(|b| &b.index) {
+            for id in postings::find(&**index, matchers) {
+                if index.overlaps(id, start, end) {
+                    visit(&index.labels(id));
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The head: all series with samples that are not in a block yet, and their inverted index.
 //!
 //! Readers take the index lock for the lookup only and then one series' lock at a time. Only the
-//! holder of the writer lock inserts samples, freezes windows or removes series; registering a series
-//! needs the index lock alone.
+//! holder of the writer lock inserts samples or freezes windows; registering a series and removing an
+//! idle one need the index lock alone.
 
 mod series;
 
@@ -105,6 +105,26 @@ impl Head {
         ids.iter().filter_map(|id| index.by_id.get(id).cloned()).collect()
     }
 
+    /// Calls `visit` with the names of labels of series with samples in `start..=end`.
+    pub(crate) fn each_name(&self, start: i64, end: i64, visit: &mut dyn FnMut(&str)) {
+        let index = self.read();
+        for (name, values) in &index.names {
+            if values.values().any(|ids| index.any_overlaps(ids, start, end)) {
+                visit(name);
+            }
+        }
+    }
+
+    /// Calls `visit` with the values of `name` of series with samples in `start..=end`.
+    pub(crate) fn each_value(&self, name: &str, start: i64, end: i64, visit: &mut dyn FnMut(&str)) {
+        let index = self.read();
+        for (value, ids) in index.names.get(name).into_iter().flatten() {
+            if index.any_overlaps(ids, start, end) {
+                visit(value);
+            }
+        }
+    }
+
     /// A token that keeps frozen windows alive; take it before looking at series or blocks.
     pub(crate) fn enter(&self) -> Epoch {
         Arc::clone(&lock(&self.epoch))
@@ -139,8 +159,8 @@ impl Head {
         series
     }
 
-    /// Removes series without samples that nobody holds; returns how many. For holders of the writer
-    /// lock: an append in flight holds its series, so it never writes into a removed one.
+    /// Removes series without samples that nobody holds; returns how many. An append in flight holds its
+    /// series, so it never writes into a removed one.
     pub(crate) fn remove_idle(&self) -> u64 {
         let idle: Vec<u64> = self
             .everything()
@@ -197,6 +217,12 @@ impl Index {
         self.by_id.insert(id, Arc::clone(&series));
         self.by_labels.insert(labels, Arc::clone(&series));
         series
+    }
+
+    fn any_overlaps(&self, ids: &[u64], start: i64, end: i64) -> bool {
+        ids.iter()
+            .filter_map(|id| self.by_id.get(id))
+            .any(|s| s.state().overlaps(start, end))
     }
 
     fn remove_unused(&mut self, candidates: &[u64]) -> u64 {
@@ -282,7 +308,7 @@ mod tests {
         drop(held);
         assert_eq!(head.remove_idle(), 1);
         let mut values = Vec::new();
-        head.read().each_value("i", &mut |v| values.push(v.to_owned()));
+        LabelIndex::each_value(&*head.read(), "i", &mut |v| values.push(v.to_owned()));
         assert_eq!(values, ["4"]);
     }
 }

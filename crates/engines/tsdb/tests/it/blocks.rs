@@ -54,6 +54,18 @@ fn windows_move_from_head_to_blocks_and_the_log_goes() {
 }
 
 #[test]
+fn a_cut_hides_nothing_that_is_logged_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    for t in [1_000, 1_001, 1_002] {
+        let db = Tsdb::open(dir.path(), small()).unwrap();
+        db.append(&one(&up("a"), t, 1.0)).unwrap();
+        db.maintain(2_500).unwrap();
+        db.append(&one(&up("a"), t + 500, 1.0)).unwrap();
+    }
+    assert_eq!(contents(&Tsdb::open(dir.path(), small()).unwrap()).len(), 6);
+}
+
+#[test]
 fn late_samples_join_their_window_and_the_first_value_stays() {
     let dir = tempfile::tempdir().unwrap();
     let db = Tsdb::open(dir.path(), small()).unwrap();
