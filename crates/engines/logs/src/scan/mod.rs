@@ -2,16 +2,21 @@
 //!
 //! A snapshot is taken first, so a query sees one moment and blocks nobody. Blocks are visited in the order of
 //! their edge towards the reader; a page stops as soon as no later block can hold a line that belongs on it.
-use crate::columns::{Columns, NO_SEVERITY};
-use crate::error::{Error, Result};
+mod count;
+mod page;
+
+pub(crate) use count::{histogram, streams};
+pub(crate) use page::page;
+
+use crate::columns::Columns;
+use crate::error::Result;
 use crate::expr::{Line, Verdict};
 use crate::head::{Chunk, Frozen};
 use crate::labels::Labels;
-use crate::query::{Bucket, Direction, Histogram, Page, Query, Selection};
-use crate::record::{Found, Position, Record};
+use crate::query::Selection;
+use crate::record::Position;
 use crate::segment::{BlockMeta, OpenSegment, Segment};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -68,214 +73,6 @@ struct Walk<'a> {
     open: Option<(usize, OpenSegment<'a>)>,
     scratch: String,
     tally: Tally,
-}
-
-pub(crate) fn page(snapshot: &Snapshot, query: &Query) -> Result<Page> {
-    if query.limit == 0 || query.limit > Query::MAX_LIMIT {
-        return Err(Error::BadQuery(format!(
-            "limit {} is not between 1 and {}",
-            query.limit,
-            Query::MAX_LIMIT
-        )));
-    }
-    let (low, high) = query.bounds();
-    let mut walk = Walk::new(snapshot, &query.selection, low, high, true);
-    let newest = query.direction == Direction::NewestFirst;
-    if newest {
-        walk.tasks
-            .sort_unstable_by_key(|task| std::cmp::Reverse(task.last));
-    } else {
-        walk.tasks.sort_unstable_by_key(|task| task.first);
-    }
-    let mut best: BTreeMap<Position, Record> = BTreeMap::new();
-    // One line more than asked for tells whether there is a next page.
-    let keep = query.limit + 1;
-    let mut cut = None;
-    for index in 0..walk.tasks.len() {
-        let task = walk.tasks[index];
-        if best.len() == keep && beyond(&best, task, newest) {
-            break;
-        }
-        // Only where the cursor moves: a block that reaches to the edge must be read, or the next page would
-        // meet the same blocks again.
-        let moves = if newest {
-            task.last.successor() < high
-        } else {
-            task.first > low
-        };
-        if index > 0 && moves && is_over(query.deadline) {
-            cut = Some(if newest {
-                task.last.successor()
-            } else {
-                task.first.predecessor()
-            });
-            break;
-        }
-        walk.visit(task, |row| keep_best(&mut best, row, keep, newest))?;
-    }
-    Ok(finish_page(best, query.limit, cut, newest, &walk.tally))
-}
-
-/// True when no line of the block can come before the worst line that is kept.
-fn beyond(best: &BTreeMap<Position, Record>, task: Task, newest: bool) -> bool {
-    if newest {
-        best.first_key_value()
-            .is_some_and(|(worst, _)| *worst > task.last)
-    } else {
-        best.last_key_value()
-            .is_some_and(|(worst, _)| *worst < task.first)
-    }
-}
-
-fn keep_best(best: &mut BTreeMap<Position, Record>, row: &Row<'_>, keep: usize, newest: bool) {
-    if best.len() == keep {
-        let worst = if newest {
-            best.first_entry()
-        } else {
-            best.last_entry()
-        };
-        let Some(worst) = worst else { return };
-        if (*worst.key() > row.position) == newest {
-            return;
-        }
-        worst.remove();
-    }
-    let record = Record {
-        at_ms: row.position.at_ms,
-        labels: row.labels.clone(),
-        severity: (row.severity < NO_SEVERITY).then_some(row.severity),
-        text: row.text.to_string(),
-    };
-    best.insert(row.position, record);
-}
-
-/// `cut` is the cursor at which a search that ran out of time goes on: lines behind it are not final.
-fn finish_page(
-    best: BTreeMap<Position, Record>,
-    limit: usize,
-    cut: Option<Position>,
-    newest: bool,
-    tally: &Tally,
-) -> Page {
-    let is_final = |position: Position| match cut {
-        None => true,
-        Some(cut) if newest => position >= cut,
-        Some(cut) => position <= cut,
-    };
-    let found = |(position, record)| Found { position, record };
-    let mut records: Vec<Found> = if newest {
-        best.into_iter().rev().map(found).collect()
-    } else {
-        best.into_iter().map(found).collect()
-    };
-    records.retain(|found| is_final(found.position));
-    let full = records.len() > limit;
-    records.truncate(limit);
-    let next = if full {
-        records.last().map(|found| found.position)
-    } else {
-        cut
-    };
-    Page {
-        complete: full || cut.is_none(),
-        records,
-        next,
-        damaged_blocks: tally.damaged,
-        scanned_records: tally.scanned,
-        read_blocks: tally.read,
-        skipped_blocks: tally.skipped,
-    }
-}
-
-pub(crate) fn histogram(snapshot: &Snapshot, query: &Query, step_ms: i64) -> Result<Histogram> {
-    let (low, high) = (Position::new(query.from_ms, 0), Position::new(query.to_ms, 0));
-    let mut buckets = empty_buckets(query.from_ms, query.to_ms, step_ms)?;
-    let origin = buckets.first().map_or(0, |bucket| bucket.start_ms);
-    let mut walk = Walk::new(snapshot, &query.selection, low, high, false);
-    let mut complete = true;
-    for index in 0..walk.tasks.len() {
-        if index > 0 && is_over(query.deadline) {
-            complete = false;
-            break;
-        }
-        walk.visit(walk.tasks[index], |row| {
-            let bucket = (row.position.at_ms - origin) / step_ms;
-            buckets[bucket as usize].by_severity[usize::from(row.severity)] += 1;
-        })?;
-    }
-    Ok(Histogram {
-        buckets,
-        complete,
-        damaged_blocks: walk.tally.damaged,
-    })
-}
-
-fn empty_buckets(from_ms: i64, to_ms: i64, step_ms: i64) -> Result<Vec<Bucket>> {
-    if step_ms <= 0 {
-        return Err(Error::BadQuery(format!(
-            "step of {step_ms} ms: use a positive step"
-        )));
-    }
-    if to_ms <= from_ms {
-        return Ok(Vec::new());
-    }
-    let (first, last) = (from_ms.div_euclid(step_ms), (to_ms - 1).div_euclid(step_ms));
-    let count = last.saturating_sub(first).saturating_add(1);
-    let Some(origin) = first.checked_mul(step_ms) else {
-        return Err(Error::BadQuery(format!("the start {from_ms} is out of range")));
-    };
-    if count > Histogram::MAX_BUCKETS {
-        let most = Histogram::MAX_BUCKETS;
-        return Err(Error::BadQuery(format!(
-            "{count} buckets, at most {most}: use a larger step or a shorter time"
-        )));
-    }
-    Ok((0..count)
-        .map(|index| Bucket {
-            start_ms: origin + index * step_ms,
-            by_severity: [0; 9],
-        })
-        .collect())
-}
-
-/// Streams that the selection's label conditions allow and that may have lines in the span of time.
-pub(crate) fn streams(
-    snapshot: &Snapshot,
-    selection: &Selection,
-    from_ms: i64,
-    to_ms: i64,
-) -> BTreeSet<Labels> {
-    let (low, high) = (Position::new(from_ms, 0), Position::new(to_ms, 0));
-    let walk = Walk::new(snapshot, selection, low, high, false);
-    let mut found = BTreeSet::new();
-    for source in 0..walk.sources.len() {
-        let source_ref = &walk.sources[source];
-        let mut seen = vec![false; source_ref.streams.len()];
-        for task in walk.tasks.iter().filter(|task| task.source == source) {
-            match source_ref.blocks {
-                Blocks::Memory(chunks) => {
-                    chunks[task.block]
-                        .columns
-                        .stream
-                        .iter()
-                        .for_each(|id| seen[*id as usize] = true);
-                }
-                Blocks::Disk(segment) => {
-                    segment.blocks[task.block]
-                        .streams
-                        .iter()
-                        .for_each(|id| seen[*id as usize] = true);
-                }
-            }
-        }
-        let allowed = |id: &usize| seen[*id] && !matches!(source_ref.verdicts[*id], Verdict::Never);
-        found.extend(
-            (0..seen.len())
-                .filter(allowed)
-                .map(|id| source_ref.streams[id].clone()),
-        );
-    }
-    found
 }
 
 fn is_over(deadline: Option<Instant>) -> bool {
