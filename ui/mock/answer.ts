@@ -64,7 +64,7 @@ function select(q: string): MockItem[] {
       if (key === 'kind') return item.kind === value;
       if (key === 'name') return new RegExp(`^${value.replaceAll('*', '.*')}$`).test(item.name);
       if (key.startsWith('tag:')) return (item.tags as Record<string, string>)[key.slice(4)] === value;
-      if (key === 'parent') return item.parent === value;
+      if (key === 'on') return items.find((i) => i.id === item.parent)?.name === value.replaceAll('"', '');
       return item.name.includes(word);
     }),
   );

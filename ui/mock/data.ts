@@ -103,6 +103,13 @@ for (const [i, name] of HOSTS.entries()) {
         description: unit.replace('.service', ' server'),
         main_pid: 700 + k * 31,
         started_at: ago(86400 * 3),
+        listening:
+          {
+            'nginx.service': ['tcp 0.0.0.0:443', 'tcp 0.0.0.0:80'],
+            'ssh.service': ['tcp 0.0.0.0:22'],
+            'checkout.service': ['tcp 127.0.0.1:8080'],
+            'postgresql.service': ['tcp 10.0.1.14:5432'],
+          }[unit] ?? null,
       }),
     );
   }
@@ -118,7 +125,7 @@ for (const [i, name] of HOSTS.entries()) {
     );
   items.push(
     item('interface', 'eth0', host.id, {
-      mac: '52:54:00:aa:10:0' + (i % 10),
+      mac: `52:54:00:aa:10:0${i % 10}`,
       addresses: [`10.0.1.${10 + i}/24`],
       mtu: 1500,
       speed_mbit: 10000,
@@ -195,7 +202,7 @@ const alert = (
   fired_at: ago(since),
   resolved_at: null,
   due_at: null,
-  sources: ['rule:host/' + name],
+  sources: [`rule:host/${name}`],
   silenced_by: null,
   suppressed_by: null,
   flapping: false,

@@ -72,7 +72,7 @@ export function prometheus(path: string, p: URLSearchParams): { status: number; 
     });
   }
   const t = Date.now() / 1000;
-  if (/namedprocess|process/.test(expr)) {
+  if (/mainstay_process/.test(expr)) {
     const names = [
       'postgres: checkpointer',
       'postgres: walwriter',

@@ -76,3 +76,18 @@ export function problem(response: Response, error: unknown): ProblemError {
     response.headers.get('x-request-id'),
   );
 }
+
+/** All pages of a list, up to a bound; for lists that are searched and sorted on the page. */
+export async function everyPage<T>(
+  read: (cursor: string | undefined) => Promise<{ items: T[]; next?: string | null }>,
+  most = 5000,
+): Promise<T[]> {
+  const all: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await read(cursor);
+    all.push(...page.items);
+    cursor = page.next ?? undefined;
+  } while (cursor && all.length < most);
+  return all;
+}

@@ -1,6 +1,6 @@
 /** Items, their relations and history, and the service map. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { api, body } from './client';
+import { api, body, everyPage } from './client';
 import type { Event, Labels, Page } from './types';
 
 export interface AttributeValue {
@@ -156,5 +156,9 @@ export const packagesQuery = (id: string) =>
   queryOptions({
     queryKey: ['items', 'packages', id],
     queryFn: () =>
-      body<Page<Package>>(api.GET('/api/v1/items/{id}/packages', { params: { path: { id }, query: { limit: 500 } } })),
+      everyPage((cursor) =>
+        body<Page<Package>>(
+          api.GET('/api/v1/items/{id}/packages', { params: { path: { id }, query: { limit: 500, cursor } } }),
+        ),
+      ),
   });

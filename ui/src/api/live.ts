@@ -58,7 +58,8 @@ function take(message: MessageEvent<string>) {
   lastSeq = event.seq;
   for (const listener of listeners) listener(event);
   for (const key of concerned(event.topic)) dirty.add(key);
-  flush ??= window.setTimeout(() => {
+  if (flush !== undefined) return;
+  flush = window.setTimeout(() => {
     const keys = dirty;
     dirty = new Set();
     flush = undefined;

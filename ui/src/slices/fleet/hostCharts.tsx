@@ -1,0 +1,75 @@
+/** Six charts that answer how the host does, live at one second. */
+import { LazyPlot } from '@/charts/lazy';
+import type { Gauge } from '@/charts/liveHost';
+import { useHostLive } from '@/charts/useHostLive';
+import { Card } from '@/parts/card';
+import { format, type Unit } from '@/parts/number';
+import { type Range, SPANS } from '@/parts/range';
+import { StatusBadge } from '@/parts/status';
+
+interface Tile {
+  gauge: Gauge;
+  title: string;
+  unit: Unit;
+  max?: number;
+  /** Above these the line takes the colour of the status. */
+  warning?: number;
+  critical?: number;
+}
+
+const TILES: Tile[] = [
+  { gauge: 'cpu', title: 'Processors', unit: 'percent', max: 1, warning: 0.9, critical: 0.98 },
+  { gauge: 'memory', title: 'Memory', unit: 'percent', max: 1, warning: 0.9, critical: 0.97 },
+  { gauge: 'disk', title: 'Fullest disk', unit: 'percent', max: 1, warning: 0.85, critical: 0.95 },
+  { gauge: 'busy', title: 'Busiest disk', unit: 'percent', max: 1, warning: 0.9 },
+  { gauge: 'rx', title: 'Network in', unit: 'bits' },
+  { gauge: 'load', title: 'Load, 1 min', unit: 'plain' },
+];
+
+function color(tile: Tile, value: number | null | undefined): string {
+  if (value === null || value === undefined) return '--accent';
+  if (tile.critical !== undefined && value >= tile.critical) return '--critical';
+  if (tile.warning !== undefined && value >= tile.warning) return '--warning';
+  return '--accent';
+}
+
+export function HostCharts({ host, range }: { host: string; range: Range }) {
+  const span = range.name === '5m' ? (SPANS['5m'] as number) : range.span;
+  const { tracks, to, live, error } = useHostLive(host, span, range.step);
+  return (
+    <>
+      <div className="cols three" data-live={live}>
+        {TILES.map((tile) => {
+          const track = tracks[tile.gauge];
+          const last = track.values.at(-1);
+          return (
+            <Card
+              key={tile.gauge}
+              title={tile.title}
+              aside={<span className="text">{track.times.length > 0 ? format(last, tile.unit) : 'no data'}</span>}
+            >
+              <LazyPlot
+                times={track.times}
+                values={[track.values]}
+                lines={[{ label: tile.title, color: color(tile, last), fill: true }]}
+                unit={tile.unit}
+                max={tile.max}
+                height={112}
+                from={to - span}
+                to={to}
+                label={`${tile.title} of ${host}, now ${format(last, tile.unit)}`}
+              />
+            </Card>
+          );
+        })}
+      </div>
+      {range.step === 1 && !live && (
+        <p className="muted" style={{ marginTop: 8 }}>
+          <StatusBadge status="unknown">
+            {error ? 'The store does not answer; charts go on with what comes live' : 'Waiting for live samples'}
+          </StatusBadge>
+        </p>
+      )}
+    </>
+  );
+}
