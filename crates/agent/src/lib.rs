@@ -8,8 +8,10 @@ mod act;
 mod collect;
 mod error;
 mod facts;
+mod host;
 mod observe;
 mod rt;
+mod services;
 mod spool;
 mod state;
 mod tls;
@@ -32,6 +34,7 @@ use act::Commander;
 use collect::sampler::Sampler;
 use collect::series::Series;
 use observe::{Checkpoints, Observation, Observations};
+use services::{Services, Watch};
 use state::{Enrolment, State};
 use token::Token;
 use uplink::session::{self, Greeter};
@@ -48,6 +51,8 @@ pub struct Options {
     pub version: String,
     /// Where the host's files are; [`Roots::default`] but in tests.
     pub roots: Roots,
+    /// The D-Bus address of systemd where it is not the system bus.
+    pub bus: Option<String>,
 }
 
 impl Options {
@@ -57,6 +62,7 @@ impl Options {
             token: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             roots: Roots::default(),
+            bus: None,
         }
     }
 }
@@ -190,20 +196,24 @@ impl Parts {
 
     async fn run(self, stop: CancellationToken) {
         let Self { options, greeter, series, figures, config, uplink, shutdown } = self;
+        let services_path = options.state_dir.join("services.json");
         let (observations, observation_queue) = mpsc::channel(observe::QUEUE);
         let (events, event_queue) = mpsc::channel(64);
         // Collectors stop first, so that the uplink can put away all that they have said.
         let uplink_stop = CancellationToken::new();
-        let mut collecting = vec![rt::spawn("sampler", {
-            let mut collectors = collect::node::all(&options.roots, &collect::node::Choice::default());
-            collectors.push(Box::new(collect::own::OwnFigures::new(series.clone(), figures)));
-            sample(
-                Sampler::new(collectors, &series),
-                config,
-                observations.clone(),
-                stop.clone(),
-            )
-        })];
+        let services = Services::open(&services_path);
+        let roots = &options.roots;
+        let mut collectors = collect::node::all(roots, &collect::node::Choice::default());
+        collectors.push(Box::new(collect::own::OwnFigures::new(series.clone(), figures)));
+        collectors.push(Box::new(collect::own::ServiceStates(services.clone())));
+        collectors.push(Box::new(collect::own::ProcessGroups::new(roots)));
+        collectors.push(Box::new(collect::own::Certificates::new(roots, config.clone())));
+        let sampler = Sampler::new(collectors, &series);
+        let watch = Watch { roots: roots.clone(), services, path: services_path, series, bus: options.bus.clone() };
+        let mut collecting = vec![
+            rt::spawn("sampler", sample(sampler, config.clone(), observations.clone(), stop.clone())),
+            rt::spawn("services", watch.run(config, observations.clone(), stop.clone())),
+        ];
         drop(observations);
         let commands = rt::spawn("commands", greeter.commander.clone().run());
         let connection = rt::spawn("session", session::keep(greeter, events, uplink_stop.clone()));

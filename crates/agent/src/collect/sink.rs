@@ -109,6 +109,11 @@ impl Sink {
         self.round = self.round.wrapping_add(1);
     }
 
+    /// Takes the samples without ending a round: nothing is said of series that were not put.
+    pub(crate) fn take(&mut self, at_ms: i64, into: &mut Vec<Sample>) {
+        into.extend(self.out.drain(..).map(|(id, value)| Sample(id, at_ms, value)));
+    }
+
     /// Drops what a failed collection has put.
     pub(crate) fn abandon(&mut self) {
         self.out.clear();

@@ -1,4 +1,11 @@
-//! Collectors of what node_exporter does not have.
+//! Collectors of what node_exporter does not have: services, process groups, certificates, the agent itself.
 
+mod certificates;
 mod figures;
+mod process_groups;
+mod services;
+
+pub(crate) use certificates::Certificates;
 pub(crate) use figures::OwnFigures;
+pub(crate) use process_groups::ProcessGroups;
+pub(crate) use services::{ServiceStates, put_service};

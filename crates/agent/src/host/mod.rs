@@ -1,0 +1,4 @@
+//! The host's processes and sockets, for everything that relates the two.
+
+pub(crate) mod processes;
+pub(crate) mod sockets;
