@@ -1,0 +1,248 @@
+//! The outbox.
+
+use kernel::db::{from_json, to_json};
+use kernel::{DbError, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::{id, optional_time, time};
+use crate::model::{Message, MessageState};
+
+fn row_to_message(row: &AnyRow) -> Result<Message, DbError> {
+    let state: String = row.try_get(5)?;
+    let state = MessageState::parse(&state)
+        .ok_or_else(|| sqlx::Error::Decode(format!("\"{state}\" is not a state").into()))?;
+    Ok(Message {
+        seq: row.try_get(0)?,
+        id: id(row, 1)?,
+        channel: row.try_get(2)?,
+        target: row.try_get(3)?,
+        page: from_json("message.page", &row.try_get::<String, _>(4)?)?,
+        state,
+        attempts: row.try_get(6)?,
+        created_at: time(row, 7)?,
+        next_attempt_at: time(row, 8)?,
+        expires_at: time(row, 9)?,
+        sent_at: optional_time(row, 10)?,
+        error: row.try_get(11)?,
+        cause: row.try_get(12)?,
+    })
+}
+
+/// False when this page is on its way to this recipient already.
+pub async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<bool, DbError> {
+    let sql = "INSERT INTO message (id, channel, target, dedup_key, thread, page, state, attempts, created_at, \
+        next_attempt_at, expires_at, lease_owner, lease_until) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, $7, $8, '', 0) \
+        ON CONFLICT (channel, target, dedup_key) DO NOTHING";
+    let done = sqlx::query(sql)
+        .bind(message.id.as_str())
+        .bind(message.channel.clone())
+        .bind(message.target.clone())
+        .bind(message.page.dedup_key.clone())
+        .bind(message.page.url_path.clone().unwrap_or_default())
+        .bind(to_json("message.page", &message.page)?)
+        .bind(message.created_at.as_microsecond())
+        .bind(message.expires_at.as_microsecond())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn set_cause(connection: &mut AnyConnection, id: &str, cause: i64) -> Result<(), DbError> {
+    sqlx::query("UPDATE message SET cause = $2 WHERE id = $1")
+        .bind(id)
+        .bind(cause)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn get(connection: &mut AnyConnection, id: &str) -> Result<Option<Message>, DbError> {
+    let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
+        error, cause FROM message WHERE id = $1";
+    let row = sqlx::query(sql).bind(id).fetch_optional(connection).await?;
+    row.as_ref().map(row_to_message).transpose()
+}
+
+/// Messages before `seq`, newest first; `channel` and `state` narrow when they are not empty.
+pub async fn list(
+    connection: &mut AnyConnection,
+    channel: &str,
+    state: &str,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Message>, DbError> {
+    let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
+        error, cause FROM message WHERE seq < $1 AND ($2 = '' OR channel = $2) AND ($3 = '' OR state = $3) \
+        ORDER BY seq DESC LIMIT $4";
+    let rows = sqlx::query(sql)
+        .bind(before)
+        .bind(channel)
+        .bind(state)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_message).collect()
+}
+
+/// The channels, as far as they are on, that have something to send.
+pub async fn channels_due(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT DISTINCT m.channel FROM message m JOIN channel c ON c.id = m.channel \
+        WHERE m.state = 'waiting' AND m.next_attempt_at <= $1 AND m.lease_until <= $1 AND c.is_enabled = 1";
+    let rows = sqlx::query(sql)
+        .bind(now.as_microsecond())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// What a channel has to send now, oldest first. What belongs together keeps its order, unless the earlier one keeps failing.
+pub async fn due(
+    connection: &mut AnyConnection,
+    channel: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Message>, DbError> {
+    let sql = "SELECT m.seq, m.id, m.channel, m.target, m.page, m.state, m.attempts, m.created_at, m.next_attempt_at, \
+        m.expires_at, m.sent_at, m.error, m.cause FROM message m \
+        WHERE m.channel = $1 AND m.state = 'waiting' AND m.next_attempt_at <= $2 AND m.lease_until <= $2 \
+        AND (m.thread = '' OR NOT EXISTS (SELECT 1 FROM message e WHERE e.thread = m.thread AND e.channel = m.channel \
+        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3)) \
+        ORDER BY m.seq LIMIT $3";
+    let rows = sqlx::query(sql)
+        .bind(channel)
+        .bind(now.as_microsecond())
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_message).collect()
+}
+
+/// Takes a message for one attempt. False when somebody else has it.
+pub async fn lease(
+    connection: &mut AnyConnection,
+    id: &str,
+    owner: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE message SET lease_owner = $2, lease_until = $4, attempts = attempts + 1 \
+        WHERE id = $1 AND state = 'waiting' AND lease_until <= $3";
+    let done = sqlx::query(sql)
+        .bind(id)
+        .bind(owner)
+        .bind(now.as_microsecond())
+        .bind(until.as_microsecond())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives back what other processes had taken. Only right when there are none: on SQLite, at the start.
+pub async fn release_leases(connection: &mut AnyConnection, owner: &str) -> Result<u64, DbError> {
+    let done = sqlx::query("UPDATE message SET lease_until = 0 WHERE state = 'waiting' AND lease_until > 0 AND lease_owner <> $1")
+        .bind(owner)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Writes how an attempt of `owner` ended. False when the message is no longer theirs.
+pub async fn set_outcome(
+    connection: &mut AnyConnection,
+    message: &Message,
+    owner: &str,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE message SET state = $3, next_attempt_at = $4, sent_at = $5, error = $6, lease_until = 0 \
+        WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
+    let done = sqlx::query(sql)
+        .bind(message.id.as_str())
+        .bind(owner)
+        .bind(message.state.as_str())
+        .bind(message.next_attempt_at.as_microsecond())
+        .bind(message.sent_at.map(Timestamp::as_microsecond))
+        .bind(message.error.clone())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts a message that was not sent back to the front.
+pub async fn requeue(
+    connection: &mut AnyConnection,
+    id: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, expires_at = $3 \
+        WHERE id = $1 AND state <> 'sent' AND lease_until <= $2";
+    let done = sqlx::query(sql)
+        .bind(id)
+        .bind(now.as_microsecond())
+        .bind(expires_at.as_microsecond())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What waits beyond its time and is not being sent.
+pub async fn expired(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Message>, DbError> {
+    let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
+        error, cause FROM message WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 ORDER BY seq LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(now.as_microsecond())
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_message).collect()
+}
+
+/// What still waits on a channel.
+pub async fn waiting_on(
+    connection: &mut AnyConnection,
+    channel: &str,
+    limit: i64,
+) -> Result<Vec<Message>, DbError> {
+    list(
+        connection,
+        channel,
+        MessageState::Waiting.as_str(),
+        i64::MAX,
+        limit,
+    )
+    .await
+}
+
+/// Gives a message up.
+pub async fn bury(connection: &mut AnyConnection, id: &str, error: &str) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE message SET state = 'dead', error = $2, lease_until = 0 WHERE id = $1 AND state = 'waiting'",
+    )
+    .bind(id)
+    .bind(error)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what was made before `before` and is sent or dead.
+pub async fn delete_old(connection: &mut AnyConnection, before: Timestamp) -> Result<u64, DbError> {
+    let done = sqlx::query("DELETE FROM message WHERE state <> 'waiting' AND created_at < $1")
+        .bind(before.as_microsecond())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// How many messages wait, for the metrics.
+pub async fn count_waiting(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let row = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM message WHERE state = 'waiting'")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}

@@ -1,0 +1,93 @@
+//! What notify does by itself: send, give up what is too old, forget what is done.
+
+use std::time::Duration;
+
+use kernel::{AnyError, Kernel, Task, Wake};
+
+use crate::Notify;
+use crate::deliver::{self, tell};
+use crate::model::MessageState;
+use crate::page::add_s;
+use crate::store::{channels, messages};
+
+/// Covers retries that become due and commits of other processes.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a stop waits for sends under way.
+const FINISH: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(60);
+/// Sent and dead messages are shown this long.
+const KEEP_S: i64 = 30 * 86_400;
+
+/// Sends as soon as something is queued. It does not wait for the sends: a slow channel must not delay another.
+pub fn delivery(notify: &Notify) -> Task {
+    let notify = notify.clone();
+    Task::new("notify-delivery", POLL, Wake::default(), move |kernel| {
+        let notify = notify.clone();
+        async move { deliver_until_stopped(&notify, &kernel).await }
+    })
+}
+
+async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel) -> Result<(), AnyError> {
+    let mut committed = kernel.db.watch_events();
+    notify.release_left_behind().await?;
+    while !kernel.stop.is_cancelled() {
+        for job in notify.take_due().await? {
+            drop(kernel::task::spawn(kernel, "notify-send", deliver::run(job)));
+        }
+        tokio::select! {
+            () = kernel.stop.cancelled() => {}
+            () = notify.wake().wait() => {}
+            // Every page appends an event, so a commit is the sign that there may be something to send.
+            _ = committed.changed() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+    // What is under way gets the time to be written down, or it would be sent again at the next start.
+    let _ = tokio::time::timeout(FINISH, async {
+        while notify.is_busy() {
+            notify.wake().wait().await;
+        }
+    })
+    .await;
+    Ok(())
+}
+
+pub fn housekeeping(notify: &Notify) -> Task {
+    let notify = notify.clone();
+    Task::new("notify-housekeeping", SWEEP, Wake::default(), move |_| {
+        let notify = notify.clone();
+        async move { Ok(notify.sweep().await?) }
+    })
+}
+
+impl Notify {
+    /// Gives up what could not be sent in time, and forgets what was done long ago.
+    pub async fn sweep(&self) -> Result<(), kernel::DbError> {
+        let mut tx = self.kernel().db.write().await?;
+        let now = tx.now();
+        for mut message in messages::expired(&mut tx, now, 500).await? {
+            let reason = match &message.error {
+                Some(error) => format!("given up after 24 hours; the last error was: {error}"),
+                None => "given up after 24 hours: the channel was off".to_owned(),
+            };
+            messages::bury(&mut tx, message.id.as_str(), &reason).await?;
+            message.state = MessageState::Dead;
+            message.error = Some(reason);
+            let channel = channels::get(&mut tx, &message.channel).await?;
+            tell(
+                &mut tx,
+                &message,
+                channel.as_ref().map_or("", |channel| &channel.name),
+            )
+            .await?;
+        }
+        messages::delete_old(&mut tx, add_s(now, -KEEP_S)).await?;
+        let waiting = messages::count_waiting(&mut tx).await?;
+        tx.commit().await?;
+        self.kernel()
+            .metrics
+            .gauge("mainstay_messages_waiting", &[])
+            .set(waiting);
+        Ok(())
+    }
+}
