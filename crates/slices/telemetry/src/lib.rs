@@ -1,1 +1,250 @@
-//! Placeholder.
+//! Metrics, logs and rules: taking observations in, answering questions about them, and telling alerting what is wrong.
+//!
+//! Flow: fleet hands batches to [`Telemetry`] ([`fleet::Intake`]) → `tsdb` and `logs` make them durable → rules that read the samples are
+//! evaluated at once → changes go to `alerting::observe`. Queries: `prom` (the Prometheus API), `logs_api`, `live_api`.
+
+mod ingest;
+mod intake;
+mod live_api;
+mod logs_api;
+mod prom;
+mod query;
+mod rules;
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{AnyError, Kernel, Migration, Slice, Task, Wake};
+use logs::Logs;
+use serde::Deserialize;
+use tsdb::Tsdb;
+
+pub use ingest::{IngestError, SeriesEntry};
+pub use query::QueryError;
+use query::{At, Queries, TIMEOUT};
+use rules::RuleEngine;
+pub use rules::{FileError, check as check_rules};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "rules",
+    sql: include_str!("../migrations/0001_rules.sql"),
+}];
+
+/// `[telemetry]` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Days that samples are kept.
+    pub metric_retention_days: u32,
+    /// Days that log lines are kept.
+    pub log_retention_days: u32,
+    /// Largest size of the log store.
+    pub log_max_bytes: u64,
+    /// Series that the metric store holds at once.
+    pub max_series: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            metric_retention_days: 15,
+            log_retention_days: 30,
+            log_max_bytes: 10 << 30,
+            max_series: 2_000_000,
+        }
+    }
+}
+
+/// The handle of the slice. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+struct Inner {
+    kernel: Kernel,
+    tsdb: Arc<Tsdb>,
+    logs: Arc<Logs>,
+    queries: Queries,
+    rules: RuleEngine,
+    dictionaries: intake::Dictionaries,
+}
+
+/// Why the stores do not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("metric store: {0}")]
+    Metrics(#[from] tsdb::Error),
+    #[error("log store: {0}")]
+    Logs(#[from] logs::Error),
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Telemetry {
+    /// Opens the stores under `data`.
+    pub fn open(kernel: &Kernel, settings: &Settings, data: &Path) -> Result<Self, OpenError> {
+        let metric_options = tsdb::Options {
+            retention_ms: i64::from(settings.metric_retention_days.max(1)) * DAY_MS,
+            max_series: settings.max_series,
+            ..tsdb::Options::default()
+        };
+        let tsdb = Arc::new(Tsdb::open(data.join("metrics"), metric_options)?);
+        let log_options = logs::Options {
+            retention_ms: i64::from(settings.log_retention_days.max(1)) * DAY_MS,
+            max_bytes: settings.log_max_bytes,
+            ..logs::Options::default()
+        };
+        let logs = Arc::new(Logs::open(data.join("logs"), log_options)?);
+        for notice in tsdb.notices() {
+            tracing::warn!(?notice, "metric store");
+        }
+        for notice in logs.take_notices() {
+            tracing::warn!(?notice, "log store");
+        }
+        let inner = Inner {
+            kernel: kernel.clone(),
+            queries: Queries::new(tsdb.clone()),
+            rules: RuleEngine::new(kernel, tsdb.clone()),
+            dictionaries: intake::Dictionaries::default(),
+            tsdb,
+            logs,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Loads the rules and takes over what alerting holds to be active. Before the first sample comes in.
+    pub async fn start(&self) -> Result<(), AnyError> {
+        rules::pack::load(self.kernel(), self.rules()).await?;
+        let mut reader = self.kernel().db.read().await?;
+        self.rules().restore(rules::known(&mut reader).await?);
+        Ok(())
+    }
+
+    /// Evaluates PromQL at one instant, for callers above and for conditions of runbooks.
+    pub async fn instant(&self, text: &str, at_ms: i64) -> Result<promql::Value, QueryError> {
+        Ok(self
+            .queries()
+            .run(text, At::Instant(at_ms), TIMEOUT, 300_000)
+            .await?
+            .value)
+    }
+
+    pub fn tsdb(&self) -> &Arc<Tsdb> {
+        &self.0.tsdb
+    }
+
+    pub fn logs(&self) -> &Arc<Logs> {
+        &self.0.logs
+    }
+
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.0.kernel
+    }
+
+    pub(crate) fn queries(&self) -> &Queries {
+        &self.0.queries
+    }
+
+    pub(crate) fn rules(&self) -> &RuleEngine {
+        &self.0.rules
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.kernel.clock.now_ms()
+    }
+}
+
+/// The capability.
+pub fn slice(telemetry: &Telemetry) -> Slice {
+    let permissions: &'static [kernel::Endpoint] = {
+        static ALL: std::sync::OnceLock<Vec<kernel::Endpoint>> = std::sync::OnceLock::new();
+        ALL.get_or_init(|| {
+            [
+                prom::PERMISSIONS,
+                logs_api::PERMISSIONS,
+                live_api::PERMISSIONS,
+                rules::api::PERMISSIONS,
+            ]
+            .concat()
+        })
+    };
+    let mut tasks = rules::tasks::tasks(telemetry.rules());
+    tasks.push(upkeep(telemetry));
+    tasks.push(own_metrics(telemetry));
+    register_gauges(telemetry);
+    Slice {
+        migrations: MIGRATIONS,
+        routes: prom::routes(telemetry)
+            .merge(logs_api::routes(telemetry))
+            .merge(live_api::routes(telemetry))
+            .merge(rules::api::routes(telemetry)),
+        permissions,
+        tasks,
+        ..Slice::named("telemetry")
+    }
+}
+
+/// Cuts, merges and drops what the stores keep on disk.
+fn upkeep(telemetry: &Telemetry) -> Task {
+    let telemetry = telemetry.clone();
+    Task::new(
+        "telemetry.upkeep",
+        Duration::from_secs(10),
+        Wake::default(),
+        move |kernel| {
+            let telemetry = telemetry.clone();
+            async move {
+                let now_ms = kernel.clock.now_ms();
+                let work = move || -> Result<(), AnyError> {
+                    telemetry.tsdb().set_clock(now_ms);
+                    telemetry.tsdb().maintain(now_ms)?;
+                    telemetry.logs().maintain(now_ms)?;
+                    Ok(())
+                };
+                tokio::task::spawn_blocking(work).await?
+            }
+        },
+    )
+}
+
+fn own_metrics(telemetry: &Telemetry) -> Task {
+    let telemetry = telemetry.clone();
+    Task::new(
+        "telemetry.own",
+        Duration::from_secs(10),
+        Wake::default(),
+        move |_| {
+            let telemetry = telemetry.clone();
+            async move { telemetry.ingest_own().await }
+        },
+    )
+}
+
+fn register_gauges(telemetry: &Telemetry) {
+    let weak = Arc::downgrade(&telemetry.0);
+    telemetry.kernel().metrics.reader(move |out| {
+        let Some(inner) = weak.upgrade() else { return };
+        let reading = |name, value: f64| kernel::metric::Reading {
+            name,
+            labels: Vec::new(),
+            value,
+        };
+        let stats = inner.tsdb.stats();
+        out.push(reading("mainstay_tsdb_head_series", stats.head_series as f64));
+        out.push(reading("mainstay_tsdb_wal_bytes", stats.wal_bytes as f64));
+        for (reason, count) in stats.samples_rejected {
+            let labels = vec![("reason", reason.to_owned())];
+            out.push(kernel::metric::Reading {
+                name: "mainstay_samples_rejected_total",
+                labels,
+                value: count as f64,
+            });
+        }
+        out.push(reading(
+            "mainstay_rule_signals_waiting",
+            inner.rules.waiting() as f64,
+        ));
+    });
+}

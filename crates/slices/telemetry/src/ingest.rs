@@ -1,0 +1,160 @@
+//! Taking observations in: samples into the metric store, lines into the log store, then the rules that read them.
+
+use std::sync::Arc;
+
+use kernel::AnyError;
+use logs::Record;
+use tsdb::{Batch, Labels};
+
+use crate::Telemetry;
+
+/// Why observations were not taken. The sender keeps them and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("samples not stored: {0}")]
+    Samples(#[from] tsdb::Error),
+    #[error("log lines not stored: {0}")]
+    Lines(#[from] logs::Error),
+    #[error("the storing thread ended: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// A series that samples refer to.
+#[derive(Clone, Debug)]
+pub struct SeriesEntry {
+    labels: Labels,
+    metric: Arc<str>,
+}
+
+impl SeriesEntry {
+    /// The series of `pairs` on the host `instance`; the host's own labels win.
+    pub fn new<'a>(instance: &'a str, job: &'a str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let own = [("instance", instance), ("job", job)];
+        let labels = Labels::from_pairs(
+            pairs
+                .filter(|(name, _)| !matches!(*name, "instance" | "job"))
+                .chain(own),
+        );
+        let metric = labels.name().unwrap_or_default().into();
+        Self { labels, metric }
+    }
+}
+
+impl Telemetry {
+    /// Stores samples of one host and evaluates the rules that read them. Returns when the samples are on disk.
+    pub async fn ingest_samples(
+        &self,
+        instance: &str,
+        samples: Vec<(SeriesEntry, i64, f64)>,
+    ) -> Result<(), IngestError> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let (telemetry, instance) = (self.clone(), instance.to_owned());
+        tokio::task::spawn_blocking(move || telemetry.store_samples(&instance, &samples)).await??;
+        // Alerting has the outbox to fall back on, so the samples are good without it.
+        if let Err(error) = self.rules().flush().await {
+            tracing::warn!(%error, "alert changes wait for the database");
+        }
+        Ok(())
+    }
+
+    fn store_samples(&self, instance: &str, samples: &[(SeriesEntry, i64, f64)]) -> Result<(), tsdb::Error> {
+        let mut batch = Batch::with_capacity(samples.len());
+        let mut newest = i64::MIN;
+        for (series, t_ms, value) in samples {
+            batch.push(&series.labels, *t_ms, *value);
+            newest = newest.max(*t_ms);
+        }
+        self.tsdb().append(&batch)?;
+        self.kernel()
+            .metrics
+            .counter("mainstay_samples_ingested_total", &[])
+            .add(samples.len() as u64);
+        let mut names: Vec<&str> = samples
+            .iter()
+            .map(|(series, ..)| series.metric.as_ref())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        self.rules().on_samples(instance, newest, names.into_iter());
+        Ok(())
+    }
+
+    /// Stores log lines. Returns when they are on disk.
+    pub async fn ingest_lines(&self, records: Vec<Record>) -> Result<(), IngestError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let store = self.logs().clone();
+        let count = records.len() as u64;
+        tokio::task::spawn_blocking(move || store.append(&records)).await??;
+        self.kernel()
+            .metrics
+            .counter("mainstay_log_lines_ingested_total", &[])
+            .add(count);
+        Ok(())
+    }
+
+    /// Stores this program's own metrics beside those of the hosts, so that rules and charts can read them.
+    pub(crate) async fn ingest_own(&self) -> Result<(), AnyError> {
+        let now_ms = self.now_ms();
+        let text = self.kernel().metrics.render();
+        let samples = text.lines().filter_map(parse_own).map(|(labels, value)| {
+            let pairs = labels.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+            (
+                SeriesEntry::new("mainstay", "mainstay-server", pairs),
+                now_ms,
+                value,
+            )
+        });
+        self.ingest_samples("mainstay", samples.collect()).await?;
+        Ok(())
+    }
+}
+
+/// Reads a line of the program's own exposition, whose label values have no escapes but the three of the format.
+fn parse_own(line: &str) -> Option<(Vec<(String, String)>, f64)> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let (series, value) = line.rsplit_once(' ')?;
+    let (name, rest) = series.split_once('{').unwrap_or((series, ""));
+    let mut labels = vec![("__name__".to_owned(), name.to_owned())];
+    let mut rest = rest;
+    while let Some((label, after)) = rest.split_once("=\"") {
+        let mut text = String::new();
+        let mut chars = after.char_indices();
+        let end = loop {
+            match chars.next()? {
+                (at, '"') => break at,
+                (_, '\\') => match chars.next()?.1 {
+                    'n' => text.push('\n'),
+                    other => text.push(other),
+                },
+                (_, other) => text.push(other),
+            }
+        };
+        labels.push((label.to_owned(), text));
+        rest = after[end + 1..].trim_start_matches(',');
+    }
+    Some((labels, value.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_exposition_reads_back() {
+        let metrics = kernel::metric::Metrics::default();
+        metrics
+            .counter("a_total", &[("path", "/x\"y\\z\n"), ("q", "")])
+            .add(3);
+        let text = metrics.render();
+        let (labels, value) = text.lines().find_map(parse_own).unwrap();
+        assert_eq!(value, 3.0);
+        assert_eq!(labels[0], ("__name__".into(), "a_total".into()));
+        assert_eq!(labels[1], ("path".into(), "/x\"y\\z\n".into()));
+    }
+}

@@ -1,0 +1,163 @@
+//! Batches from agents: dictionaries of series by connection, log lines with the host's labels, gaps as events.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use fleet::{HostRef, Intake};
+use kernel::{Actor, AnyError, BoxFuture, NewEvent};
+use logs::Record;
+use protocol::{Body, Gap, LogLine, LogSource, Sample, SeriesDef};
+
+use crate::Telemetry;
+use crate::ingest::SeriesEntry;
+
+/// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
+const MAX_DEFINITIONS: usize = 200_000;
+
+/// Series that samples refer to, by connection and epoch.
+#[derive(Default)]
+pub(crate) struct Dictionaries(Mutex<HashMap<u64, HashMap<(u64, u32), SeriesEntry>>>);
+
+impl Dictionaries {
+    fn resolve(
+        &self,
+        host: &HostRef,
+        connection: u64,
+        epoch: u64,
+        define: &[SeriesDef],
+        samples: &[Sample],
+    ) -> Result<(Vec<(SeriesEntry, i64, f64)>, usize), AnyError> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(connection).or_default();
+        if known.len() + define.len() > MAX_DEFINITIONS {
+            return Err(format!(
+                "the agent on {} defines more than {MAX_DEFINITIONS} series",
+                host.name
+            )
+            .into());
+        }
+        // A spooled batch brings an epoch of its own, so only the live epoch and the one at hand are worth keeping.
+        if !define.is_empty() && !known.contains_key(&(epoch, define[0].id)) {
+            let live = known.keys().map(|(of, _)| *of).min();
+            known.retain(|(of, _), _| Some(*of) == live || *of == epoch);
+        }
+        for def in define {
+            let pairs = def.labels.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+            known.insert((epoch, def.id), SeriesEntry::new(&host.name, "mainstay", pairs));
+        }
+        let resolved: Vec<_> = samples
+            .iter()
+            .filter_map(|Sample(id, t_ms, value)| {
+                known
+                    .get(&(epoch, *id))
+                    .map(|entry| (entry.clone(), *t_ms, *value))
+            })
+            .collect();
+        let unknown = samples.len() - resolved.len();
+        Ok((resolved, unknown))
+    }
+
+    fn forget(&self, connection: u64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&connection);
+    }
+}
+
+impl Intake for Telemetry {
+    fn take<'a>(
+        &'a self,
+        host: &'a HostRef,
+        connection: u64,
+        bodies: &'a [Body],
+    ) -> BoxFuture<'a, Result<(), AnyError>> {
+        Box::pin(async move {
+            for body in bodies {
+                match body {
+                    Body::Metrics {
+                        epoch,
+                        define,
+                        samples,
+                    } => {
+                        self.take_samples(host, connection, *epoch, define, samples)
+                            .await?;
+                    }
+                    Body::Logs { source, lines } => self.ingest_lines(records(host, source, lines)).await?,
+                    Body::Gap(gap) => self.note_gap(host, gap).await?,
+                    Body::Units { .. } | Body::Facts(_) => {}
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn forget(&self, connection: u64) {
+        self.0.dictionaries.forget(connection);
+    }
+}
+
+impl Telemetry {
+    async fn take_samples(
+        &self,
+        host: &HostRef,
+        connection: u64,
+        epoch: u64,
+        define: &[SeriesDef],
+        samples: &[Sample],
+    ) -> Result<(), AnyError> {
+        let dictionaries = &self.0.dictionaries;
+        let (resolved, unknown) = dictionaries.resolve(host, connection, epoch, define, samples)?;
+        if unknown > 0 {
+            self.kernel()
+                .metrics
+                .counter("mainstay_samples_undefined_total", &[("host", &host.name)])
+                .add(unknown as u64);
+            tracing::warn!(
+                host = host.name,
+                unknown,
+                "samples of series that the agent has not defined"
+            );
+        }
+        self.ingest_samples(&host.name, resolved).await?;
+        Ok(())
+    }
+
+    /// What an agent had to drop is marked on the timeline: a hole in a chart has a reason.
+    async fn note_gap(&self, host: &HostRef, gap: &Gap) -> Result<(), AnyError> {
+        let mut tx = self.kernel().db.write().await?;
+        let data = serde_json::json!({
+            "host": host.name, "from_ms": gap.from_ms, "to_ms": gap.to_ms, "batches": gap.batches,
+            "samples": gap.samples, "lines": gap.lines, "reason": gap.reason,
+        });
+        tx.append(
+            &Actor::system("telemetry"),
+            NewEvent::new("telemetry.gap", &host.item_id, &data),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn records(host: &HostRef, source: &LogSource, lines: &[LogLine]) -> Vec<Record> {
+    lines
+        .iter()
+        .map(|line| {
+            let mut labels = vec![("host", host.name.as_str()), ("source", source.kind.as_str())];
+            match source.kind.as_str() {
+                "file" => labels.push(("file", &source.name)),
+                _ => labels.push(("unit", &source.name)),
+            }
+            if let Some(program) = &line.program {
+                labels.push(("program", program));
+            }
+            Record {
+                at_ms: line.at_ms,
+                labels: logs::Labels::new(labels),
+                severity: line.severity,
+                text: line.text.clone(),
+            }
+        })
+        .collect()
+}

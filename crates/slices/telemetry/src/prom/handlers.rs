@@ -1,0 +1,241 @@
+//! The handlers of the Prometheus API.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+
+use super::params::Params;
+use super::render::{self, Refusal};
+use crate::Telemetry;
+use crate::query::{At, TIMEOUT};
+
+const DEFAULT_LOOKBACK_MS: i64 = 300_000;
+
+macro_rules! both {
+    ($doc:literal, $get:ident, $post:ident, $path:literal, $inner:ident, [$($param:tt)*]) => {
+        #[doc = $doc]
+        #[utoipa::path(get, path = $path, tag = "prometheus", params($($param)*),
+            responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
+        pub(super) async fn $get(state: State<Telemetry>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+            $inner(&state, &Params::read(query.as_deref(), None)).await
+        }
+        #[doc = $doc]
+        #[utoipa::path(post, path = $path, tag = "prometheus", params($($param)*),
+            request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+            responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
+        pub(super) async fn $post(
+            state: State<Telemetry>,
+            RawQuery(query): RawQuery,
+            body: Bytes,
+        ) -> Result<Response, Refusal> {
+            $inner(&state, &Params::read(query.as_deref(), Some(&body))).await
+        }
+    };
+}
+
+both!("Evaluate at one instant", query, query_post, "/api/v1/query", instant,
+    [("query" = Option<String>, Query), ("time" = Option<String>, Query), ("timeout" = Option<String>, Query)]);
+both!("Evaluate over a range", query_range, query_range_post, "/api/v1/query_range", range,
+    [("query" = Option<String>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query), ("step" = Option<String>, Query)]);
+both!("Find series", series, series_post, "/api/v1/series", find_series,
+    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)]);
+both!("Label names", labels, labels_post, "/api/v1/labels", label_names,
+    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)]);
+both!("A query, laid out", format_query, format_query_post, "/api/v1/format_query", formatted,
+    [("query" = Option<String>, Query)]);
+
+fn timeout(params: &Params) -> Result<Duration, Refusal> {
+    let asked = params
+        .duration_ms("timeout")?
+        .and_then(|ms| u64::try_from(ms).ok());
+    Ok(asked.map_or(TIMEOUT, |ms| Duration::from_millis(ms).min(TIMEOUT)))
+}
+
+async fn instant(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    let at = At::Instant(params.time_ms("time")?.unwrap_or_else(|| telemetry.now_ms()));
+    let lookback = params
+        .duration_ms("lookback_delta")?
+        .unwrap_or(DEFAULT_LOOKBACK_MS);
+    let outcome = telemetry
+        .queries()
+        .run(params.require("query")?, at, timeout(params)?, lookback)
+        .await?;
+    Ok(render::outcome(&outcome))
+}
+
+async fn range(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    let need = |name: &str| params.require(name).map(|_| ());
+    need("start")
+        .and_then(|()| need("end"))
+        .and_then(|()| need("step"))?;
+    let (start_ms, end_ms) = (
+        params.time_ms("start")?.unwrap_or(0),
+        params.time_ms("end")?.unwrap_or(0),
+    );
+    let step_ms = params.duration_ms("step")?.unwrap_or(0);
+    if end_ms < start_ms {
+        return Err(Refusal::bad_data("end must not be before start"));
+    }
+    if step_ms <= 0 {
+        return Err(Refusal::bad_data(
+            "step must be longer than zero; give seconds or a duration such as 15s",
+        ));
+    }
+    let at = At::Range {
+        start_ms,
+        end_ms,
+        step_ms,
+    };
+    let lookback = params
+        .duration_ms("lookback_delta")?
+        .unwrap_or(DEFAULT_LOOKBACK_MS);
+    let outcome = telemetry
+        .queries()
+        .run(params.require("query")?, at, timeout(params)?, lookback)
+        .await?;
+    Ok(render::outcome(&outcome))
+}
+
+struct Scope {
+    selectors: Vec<Vec<tsdb::Matcher>>,
+    start_ms: i64,
+    end_ms: i64,
+    limit: usize,
+}
+
+impl Scope {
+    /// Without `match[]`, everything when the address allows it.
+    fn read(params: &Params) -> Result<Self, Refusal> {
+        let selectors = params.selectors()?;
+        Ok(Self {
+            selectors: if selectors.is_empty() {
+                vec![Vec::new()]
+            } else {
+                selectors
+            },
+            start_ms: params.time_ms("start")?.unwrap_or(i64::MIN),
+            end_ms: params.time_ms("end")?.unwrap_or(i64::MAX),
+            limit: params.limit()?,
+        })
+    }
+
+    /// Runs `read` for each selector off the reactor and unites the answers.
+    async fn unite<T: Ord + Send + 'static>(
+        self,
+        telemetry: &Telemetry,
+        read: impl Fn(&tsdb::Tsdb, &[tsdb::Matcher], i64, i64) -> tsdb::Result<Vec<T>> + Send + 'static,
+    ) -> Result<Vec<T>, Refusal> {
+        let tsdb = telemetry.tsdb().clone();
+        let limit = self.limit;
+        let work = move |_| -> tsdb::Result<BTreeSet<T>> {
+            let mut found = BTreeSet::new();
+            for selector in &self.selectors {
+                found.extend(read(&tsdb, selector, self.start_ms, self.end_ms)?);
+            }
+            Ok(found)
+        };
+        let found = telemetry.queries().blocking(TIMEOUT, work).await?;
+        let found = found.map_err(|error| Refusal::execution(error.to_string()))?;
+        Ok(found.into_iter().take(limit).collect())
+    }
+}
+
+async fn find_series(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    if params.selectors()?.is_empty() {
+        return Err(Refusal::bad_data(
+            "give at least one match[] parameter, for instance match[]=up",
+        ));
+    }
+    let found = Scope::read(params)?
+        .unite(telemetry, |tsdb, m, start, end| tsdb.series(m, start, end))
+        .await?;
+    let mut data = String::from("[");
+    for (index, labels) in found.iter().enumerate() {
+        render::comma(&mut data, index);
+        render::labels(&mut data, &crate::source::query_labels(labels));
+    }
+    data.push(']');
+    Ok(render::success(&data))
+}
+
+async fn label_names(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    let found = Scope::read(params)?
+        .unite(telemetry, |tsdb, m, start, end| tsdb.labels(m, start, end))
+        .await?;
+    Ok(render::strings(found.iter().map(String::as_str)))
+}
+
+/// Values of one label
+#[utoipa::path(get, path = "/api/v1/label/{name}/values", tag = "prometheus",
+    params(("name" = String, Path), ("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)),
+    responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
+pub(super) async fn label_values(
+    State(telemetry): State<Telemetry>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let scope = Scope::read(&Params::read(query.as_deref(), None))?;
+    let read =
+        move |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.label_values(&name, m, start, end);
+    let found = scope.unite(&telemetry, read).await?;
+    Ok(render::strings(found.iter().map(String::as_str)))
+}
+
+/// Type and help of metrics
+#[utoipa::path(get, path = "/api/v1/metadata", tag = "prometheus",
+    params(("metric" = Option<String>, Query), ("limit" = Option<String>, Query)),
+    responses((status = 200, body = Object), (status = "4XX", body = Object)))]
+pub(super) async fn metadata(
+    State(telemetry): State<Telemetry>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let params = Params::read(query.as_deref(), None);
+    let limit = params.limit()?;
+    let names = match params.get("metric") {
+        Some(name) => vec![name.to_owned()],
+        None => {
+            let scope = Scope::read(&Params::default())?;
+            scope
+                .unite(&telemetry, |tsdb, m, start, end| {
+                    tsdb.label_values(promql::METRIC_NAME, m, start, end)
+                })
+                .await?
+        }
+    };
+    let mut data = String::from("{");
+    for (index, name) in names.iter().take(limit).enumerate() {
+        render::comma(&mut data, index);
+        render::string(&mut data, name);
+        let kind = if is_counter(name) { "counter" } else { "gauge" };
+        data.push_str(&format!(":[{{\"type\":\"{kind}\",\"help\":\"\",\"unit\":\"\"}}]"));
+    }
+    data.push('}');
+    Ok(render::success(&data))
+}
+
+fn is_counter(name: &str) -> bool {
+    ["_total", "_count", "_sum", "_bucket"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+}
+
+/// What answers here
+#[utoipa::path(get, path = "/api/v1/status/buildinfo", tag = "prometheus",
+    responses((status = 200, body = Object), (status = "4XX", body = Object)))]
+pub(super) async fn buildinfo() -> Response {
+    let version = env!("CARGO_PKG_VERSION");
+    render::success(&format!(
+        "{{\"version\":\"2.45.0\",\"revision\":\"mainstay {version}\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}}"
+    ))
+}
+
+async fn formatted(_: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    let text = params.require("query")?;
+    let expr = promql::parse(text).map_err(|error| Refusal::bad_data(error.to_string()))?;
+    let mut data = String::new();
+    render::string(&mut data, &expr.to_string());
+    Ok(render::success(&data))
+}

@@ -1,0 +1,177 @@
+//! Prometheus' answers and errors as JSON, written straight into one string.
+
+use std::fmt::Write;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use promql::{Outcome, Value, format_value};
+
+use crate::query::QueryError;
+
+/// An error in Prometheus' shape.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn bad_data(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "bad_data",
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn execution(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            kind: "execution",
+            message: message.into(),
+        }
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::Parse(_) | QueryError::Eval(promql::EvalError::BadRequest(_)) => {
+                Self::bad_data(message)
+            }
+            QueryError::Eval(promql::EvalError::Cancelled) | QueryError::Timeout(_) => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                kind: "timeout",
+                message,
+            },
+            QueryError::Busy(_) => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                kind: "unavailable",
+                message,
+            },
+            QueryError::Eval(_) | QueryError::Lost => Self::execution(message),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = String::from("{\"status\":\"error\",\"errorType\":");
+        string(&mut body, self.kind);
+        body.push_str(",\"error\":");
+        string(&mut body, &self.message);
+        body.push('}');
+        (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+/// `{"status":"success","data":…}` around `data`, which is JSON.
+pub(super) fn success(data: &str) -> Response {
+    let body = format!("{{\"status\":\"success\",\"data\":{data}}}");
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+pub(super) fn strings<'a>(items: impl Iterator<Item = &'a str>) -> Response {
+    let mut data = String::from("[");
+    for (index, item) in items.enumerate() {
+        comma(&mut data, index);
+        string(&mut data, item);
+    }
+    data.push(']');
+    success(&data)
+}
+
+pub(super) fn outcome(outcome: &Outcome) -> Response {
+    let mut body = String::with_capacity(256);
+    body.push_str("{\"status\":\"success\",\"data\":");
+    value(&mut body, &outcome.value);
+    for (name, list) in [("warnings", &outcome.warnings), ("infos", &outcome.infos)] {
+        if !list.is_empty() {
+            let _ = write!(body, ",\"{name}\":[");
+            for (index, text) in list.iter().enumerate() {
+                comma(&mut body, index);
+                string(&mut body, text);
+            }
+            body.push(']');
+        }
+    }
+    body.push('}');
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn value(out: &mut String, value: &Value) {
+    match value {
+        Value::Scalar { t_ms, value } => {
+            out.push_str("{\"resultType\":\"scalar\",\"result\":");
+            point(out, *t_ms, *value);
+        }
+        Value::String { t_ms, value } => {
+            let _ = write!(out, "{{\"resultType\":\"string\",\"result\":[{},", seconds(*t_ms));
+            string(out, value);
+            out.push(']');
+        }
+        Value::Vector(samples) => {
+            out.push_str("{\"resultType\":\"vector\",\"result\":[");
+            for (index, sample) in samples.iter().enumerate() {
+                comma(out, index);
+                out.push_str("{\"metric\":");
+                labels(out, &sample.labels);
+                out.push_str(",\"value\":");
+                point(out, sample.t_ms, sample.value);
+                out.push('}');
+            }
+            out.push(']');
+        }
+        Value::Matrix(series) => {
+            out.push_str("{\"resultType\":\"matrix\",\"result\":[");
+            for (index, one) in series.iter().enumerate() {
+                comma(out, index);
+                out.push_str("{\"metric\":");
+                labels(out, &one.labels);
+                out.push_str(",\"values\":[");
+                for (index, (t_ms, value)) in one.samples.iter().enumerate() {
+                    comma(out, index);
+                    point(out, *t_ms, *value);
+                }
+                out.push_str("]}");
+            }
+            out.push(']');
+        }
+    }
+    out.push('}');
+}
+
+pub(super) fn labels(out: &mut String, labels: &promql::Labels) {
+    out.push('{');
+    for (index, label) in labels.iter().enumerate() {
+        comma(out, index);
+        string(out, &label.name);
+        out.push(':');
+        string(out, &label.value);
+    }
+    out.push('}');
+}
+
+fn point(out: &mut String, t_ms: i64, value: f64) {
+    let _ = write!(out, "[{},\"{}\"]", seconds(t_ms), format_value(value));
+}
+
+fn seconds(t_ms: i64) -> String {
+    if t_ms % 1000 == 0 {
+        (t_ms / 1000).to_string()
+    } else {
+        format!("{}", t_ms as f64 / 1000.0)
+    }
+}
+
+pub(super) fn comma(out: &mut String, index: usize) {
+    if index > 0 {
+        out.push(',');
+    }
+}
+
+pub(super) fn string(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}

@@ -1,0 +1,123 @@
+//! Running queries: bounded in number, in time and in samples, off the reactor.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use promql::{EvalError, Expr, Outcome};
+use tokio::sync::Semaphore;
+use tsdb::Tsdb;
+
+use crate::source::StoreSource;
+
+/// Queries that run at once; more wait their turn.
+const AT_ONCE: usize = 4;
+/// Queries that may wait; more are refused.
+const WAITING: usize = 64;
+
+/// The default time that a query may take, waiting included.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub(crate) struct Queries {
+    tsdb: Arc<Tsdb>,
+    slots: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    #[error("{0}")]
+    Parse(#[from] promql::ParseError),
+    #[error("{0}")]
+    Eval(#[from] EvalError),
+    #[error("{0} queries are waiting already; try again later")]
+    Busy(usize),
+    #[error("the query did not finish within {0:?}")]
+    Timeout(Duration),
+    #[error("the query ended without an answer")]
+    Lost,
+}
+
+/// When to evaluate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum At {
+    Instant(i64),
+    Range {
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    },
+}
+
+impl Queries {
+    pub(crate) fn new(tsdb: Arc<Tsdb>) -> Self {
+        Self {
+            tsdb,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            queue: Arc::new(Semaphore::new(WAITING)),
+        }
+    }
+
+    pub(crate) async fn run(
+        &self,
+        text: &str,
+        at: At,
+        timeout: Duration,
+        lookback_ms: i64,
+    ) -> Result<Outcome, QueryError> {
+        let expr = promql::parse(text)?;
+        let tsdb = self.tsdb.clone();
+        self.blocking(timeout, move |deadline| {
+            evaluate(&tsdb, &expr, at, deadline, lookback_ms)
+        })
+        .await?
+    }
+
+    /// Runs `work` on a blocking thread when its turn comes.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(Instant) -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let deadline = Instant::now() + timeout;
+        let _waiting = self
+            .queue
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| QueryError::Busy(WAITING))?;
+        let slot = tokio::time::timeout(timeout, self.slots.clone().acquire_owned());
+        let slot = slot
+            .await
+            .map_err(|_| QueryError::Timeout(timeout))?
+            .map_err(|_| QueryError::Lost)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            work(deadline)
+        });
+        task.await.map_err(|_| QueryError::Lost)
+    }
+}
+
+fn evaluate(
+    tsdb: &Tsdb,
+    expr: &Expr,
+    at: At,
+    deadline: Instant,
+    lookback_ms: i64,
+) -> Result<Outcome, QueryError> {
+    let is_over = || Instant::now() >= deadline;
+    let options = promql::Options {
+        lookback_ms,
+        cancelled: Some(&is_over),
+        ..promql::Options::default()
+    };
+    let source = StoreSource { tsdb, instance: None };
+    Ok(match at {
+        At::Instant(t_ms) => promql::instant(&source, expr, t_ms, &options)?,
+        At::Range {
+            start_ms,
+            end_ms,
+            step_ms,
+        } => promql::range(&source, expr, start_ms, end_ms, step_ms, &options)?,
+    })
+}

@@ -1,0 +1,233 @@
+//! Prometheus rule files, read strictly: every fault has its line and column.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use yaml::{Error, Node};
+
+use super::model::{Group, Kind, Rule};
+use super::template::Template;
+
+/// How often a group is evaluated when it does not say.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A fault of a rule file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FileError {
+    /// From 1.
+    pub line: u32,
+    pub column: u32,
+    pub message: String,
+}
+
+impl std::fmt::Display for FileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl From<Error> for FileError {
+    fn from(error: Error) -> Self {
+        Self {
+            line: error.line,
+            column: error.column,
+            message: error.message,
+        }
+    }
+}
+
+/// The faults of a rule file; none when it can be put in force.
+pub fn check(name: &str, text: &str) -> Vec<FileError> {
+    parse(name, text).err().unwrap_or_default()
+}
+
+/// Reads a file. All faulty rules are told at once, not only the first.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Group>, Vec<FileError>> {
+    let root = yaml::parse(text).map_err(|error| vec![error.into()])?;
+    let mut errors = Vec::new();
+    let groups = read_groups(file, &root, &mut errors).map_err(|error| vec![error.into()])?;
+    if errors.is_empty() {
+        Ok(groups)
+    } else {
+        Err(errors)
+    }
+}
+
+fn read_groups(file: &str, root: &Node, errors: &mut Vec<FileError>) -> Result<Vec<Group>, Error> {
+    let mut fields = root.fields("a rule file")?;
+    let nodes = fields.need("groups", |node| node.list().map(<[Node]>::to_vec))?;
+    fields.finish()?;
+    let mut groups: Vec<Group> = Vec::new();
+    for node in &nodes {
+        match read_group(file, node, errors) {
+            Ok(group) if groups.iter().any(|known| known.name == group.name) => {
+                errors.push(
+                    node.error(format!("a second group has the name \"{}\"", group.name))
+                        .into(),
+                );
+            }
+            Ok(group) => groups.push(group),
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    Ok(groups)
+}
+
+fn read_group(file: &str, node: &Node, errors: &mut Vec<FileError>) -> Result<Group, Error> {
+    let mut fields = node.fields("a group")?;
+    let name = fields.need("name", |n| n.word().map(str::to_owned))?;
+    let interval = fields
+        .get("interval", |n| n.duration())?
+        .unwrap_or(DEFAULT_INTERVAL);
+    let limit = fields.get("limit", |n| n.integer_in(0, i64::MAX))?;
+    let offset = fields.get("query_offset", |n| n.duration())?;
+    let shared = fields.get("labels", templates)?.unwrap_or_default();
+    let rules = fields
+        .get("rules", |n| n.list().map(<[Node]>::to_vec))?
+        .unwrap_or_default();
+    fields.finish()?;
+    if limit.is_some_and(|n| n > 0) || offset.is_some_and(|d| !d.is_zero()) {
+        return Err(node.error("`limit` and `query_offset` are not supported; leave them away"));
+    }
+    if interval < Duration::from_secs(1) {
+        return Err(node.error("`interval` must be at least 1s"));
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut read = Vec::new();
+    for rule in &rules {
+        match read_rule(&format!("{file}/{name}"), rule, &shared, &mut seen) {
+            Ok(rule) => read.push(Arc::new(rule)),
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    Ok(Group {
+        name: format!("{file}/{name}"),
+        interval_ms,
+        rules: read,
+    })
+}
+
+type Templates = Vec<(String, Template)>;
+
+fn read_rule(
+    group: &str,
+    node: &Node,
+    shared: &Templates,
+    seen: &mut HashMap<String, usize>,
+) -> Result<Rule, Error> {
+    let mut fields = node.fields("a rule")?;
+    let alert = fields.get("alert", |n| n.word().map(str::to_owned))?;
+    let record = fields.get("record", metric_name)?;
+    let (text, expr) = fields.need("expr", expression)?;
+    let hold = fields.get("for", |n| n.duration())?;
+    let keep = fields.get("keep_firing_for", |n| n.duration())?;
+    let own = fields.get("labels", templates)?.unwrap_or_default();
+    let annotations = fields.get("annotations", templates)?.unwrap_or_default();
+    fields.finish()?;
+    let millis = |d: Option<Duration>| d.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+    let (name, kind) = match (alert, record) {
+        (Some(name), None) => (
+            name,
+            Kind::Alert {
+                for_ms: millis(hold),
+                keep_firing_for_ms: millis(keep),
+                annotations,
+            },
+        ),
+        (None, Some(name)) if hold.is_none() && keep.is_none() && annotations.is_empty() => {
+            (name, Kind::Record)
+        }
+        (None, Some(_)) => {
+            return Err(node.error("`for`, `keep_firing_for` and `annotations` belong to alerts only"));
+        }
+        _ => return Err(node.error("a rule has either `alert` or `record`, with the name as its value")),
+    };
+    let mut labels: Templates = shared.clone();
+    labels.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
+    labels.extend(own);
+    let place = seen.entry(name.clone()).or_default();
+    let key = format!("{group}/{name}#{place}");
+    *place += 1;
+    Ok(Rule::new(key, name, text, expr, labels, kind))
+}
+
+fn metric_name(node: &Node) -> Result<String, Error> {
+    let name = node.word()?;
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    if is_name && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(name.to_owned());
+    }
+    Err(node.error(format!(
+        "\"{name}\" is no metric name; letters, digits, `_` and `:` are allowed"
+    )))
+}
+
+fn expression(node: &Node) -> Result<(String, promql::Expr), Error> {
+    let text = node.string()?.trim().to_owned();
+    match promql::parse(&text) {
+        Ok(expr) => Ok((text, expr)),
+        Err(error) => Err(node.error(format!("in the expression: {error}"))),
+    }
+}
+
+fn templates(node: &Node) -> Result<Templates, Error> {
+    let pairs = node.string_map()?;
+    pairs
+        .into_iter()
+        .map(|(name, text)| {
+            let template =
+                Template::parse(&text).map_err(|message| node.error(format!("`{name}`: {message}")))?;
+            Ok((name, template))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_reads_as_prometheus_reads_it() {
+        let groups = parse(
+            "web",
+            "groups:\n- name: g\n  interval: 5s\n  labels: {team: web}\n  rules:\n  - record: job:x:rate\n    expr: sum(rate(x[5m])) by (job)\n  \
+             - alert: Hot\n    expr: t > 3\n    for: 1m30s\n    keep_firing_for: 10s\n    labels: {severity: critical}\n    annotations:\n      summary: '{{ $labels.a }}'\n",
+        )
+        .unwrap();
+        let [record, hot] = &groups[0].rules[..] else {
+            panic!("two rules")
+        };
+        assert!(matches!(record.kind, Kind::Record));
+        assert!(matches!(
+            hot.kind,
+            Kind::Alert {
+                for_ms: 90_000,
+                keep_firing_for_ms: 10_000,
+                ..
+            }
+        ));
+        assert_eq!(
+            hot.labels.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(),
+            ["team", "severity"]
+        );
+        assert_eq!(
+            (groups[0].name.as_str(), hot.key.as_str()),
+            ("web/g", "web/g/Hot#0")
+        );
+    }
+
+    #[test]
+    fn all_faults_are_told_with_their_places() {
+        let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: sum(\n  - alert: B\n    exp: up\n  - record: 1bad\n    expr: up\n";
+        let errors = check("f", text);
+        let places: Vec<_> = errors.iter().map(|e| e.line).collect();
+        assert_eq!(places, [5, 6, 8], "{errors:?}");
+        assert!(errors[1].message.contains("expr"), "{errors:?}");
+    }
+}

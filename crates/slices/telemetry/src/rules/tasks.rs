@@ -1,0 +1,54 @@
+//! The duties of the rules: evaluate each group on its interval, and hand waiting signals to alerting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kernel::{AnyError, Task, Wake};
+
+use super::engine::RuleEngine;
+
+/// How often it is looked whether a group is due.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(crate) fn tasks(engine: &RuleEngine) -> Vec<Task> {
+    let flusher = engine.clone();
+    let evaluator = engine.clone();
+    let last: Arc<Mutex<HashMap<String, i64>>> = Arc::default();
+    vec![
+        Task::new("telemetry.rules", TICK, Wake::default(), move |kernel| {
+            let (engine, last) = (evaluator.clone(), last.clone());
+            async move {
+                let now_ms = kernel.clock.now_ms();
+                let work = engine.clone();
+                tokio::task::spawn_blocking(move || evaluate_due(&work, &last, now_ms)).await?;
+                engine.flush().await
+            }
+        }),
+        Task::new("telemetry.signals", TICK, Wake::default(), move |_| {
+            let engine = flusher.clone();
+            async move {
+                engine
+                    .flush()
+                    .await
+                    .map_err(|error| -> AnyError { format!("signals wait: {error}").into() })
+            }
+        }),
+    ]
+}
+
+fn evaluate_due(engine: &RuleEngine, last: &Mutex<HashMap<String, i64>>, now_ms: i64) {
+    let rules = engine.rules();
+    for group in &rules.groups {
+        // Aligned to the interval, so that a restart does not shift the evaluations.
+        let slot = now_ms.div_euclid(group.interval_ms);
+        let is_due = last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(group.name.clone(), slot)
+            != Some(slot);
+        if is_due {
+            engine.on_interval(group, now_ms);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The metric store as a source for PromQL, optionally narrowed to one instance.
+
+use std::ops::ControlFlow;
+
+use promql::{MatchOp, Series, Source, SourceError};
+use tsdb::{Limits, Tsdb};
+
+/// Reads series from the store.
+pub(crate) struct StoreSource<'a> {
+    pub tsdb: &'a Tsdb,
+    /// Added to every selection: only series with this `instance`.
+    pub instance: Option<&'a str>,
+}
+
+impl StoreSource<'_> {
+    fn stream(
+        &self,
+        matchers: &[promql::Matcher],
+        (start_ms, end_ms): (i64, i64),
+        sample_limit: usize,
+    ) -> Result<tsdb::SeriesStream, SourceError> {
+        let mut wanted = store_matchers(matchers).map_err(SourceError::Failed)?;
+        if let Some(instance) = self.instance {
+            wanted.push(tsdb::Matcher::eq("instance", instance));
+        }
+        let limits = Limits {
+            max_samples: sample_limit as u64,
+            ..Limits::default()
+        };
+        self.tsdb
+            .stream(&wanted, start_ms, end_ms, limits)
+            .map_err(|error| source_error(error, sample_limit))
+    }
+}
+
+fn source_error(error: tsdb::Error, limit: usize) -> SourceError {
+    match error {
+        tsdb::Error::QueryLimit { .. } => SourceError::TooManySamples { limit },
+        other => SourceError::Failed(other.to_string()),
+    }
+}
+
+impl Source for StoreSource<'_> {
+    fn select(
+        &self,
+        matchers: &[promql::Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        sample_limit: usize,
+    ) -> Result<Vec<Series>, SourceError> {
+        let mut all = Vec::new();
+        self.visit(matchers, start_ms, end_ms, sample_limit, &mut |series| {
+            all.push(series);
+            ControlFlow::Continue(())
+        })?;
+        Ok(all)
+    }
+
+    fn visit(
+        &self,
+        matchers: &[promql::Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        sample_limit: usize,
+        each: &mut dyn FnMut(Series) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for series in self.stream(matchers, (start_ms, end_ms), sample_limit)? {
+            let series = series.map_err(|error| source_error(error, sample_limit))?;
+            let series = Series {
+                labels: query_labels(&series.labels),
+                samples: series.samples,
+            };
+            if each(series).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// PromQL's matchers as the store's.
+pub(crate) fn store_matchers(matchers: &[promql::Matcher]) -> Result<Vec<tsdb::Matcher>, String> {
+    matchers
+        .iter()
+        .map(|m| {
+            let op = match m.op {
+                MatchOp::Equal => tsdb::MatchOp::Eq,
+                MatchOp::NotEqual => tsdb::MatchOp::Neq,
+                MatchOp::Regex => tsdb::MatchOp::Re,
+                MatchOp::NotRegex => tsdb::MatchOp::Nre,
+            };
+            tsdb::Matcher::new(op, &m.name, &m.value).map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+pub(crate) fn query_labels(labels: &tsdb::Labels) -> promql::Labels {
+    promql::Labels::from_pairs(labels.iter())
+}
+
+pub(crate) fn store_labels(labels: &promql::Labels) -> tsdb::Labels {
+    tsdb::Labels::from_pairs(
+        labels
+            .iter()
+            .map(|label| (label.name.as_ref(), label.value.as_ref())),
+    )
+}

@@ -1,0 +1,7 @@
+//! Telemetry on both databases: from a sample to an alert, and the APIs over real stores.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod api;
+mod story;
+mod support;

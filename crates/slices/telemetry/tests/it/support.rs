@@ -1,0 +1,125 @@
+//! A telemetry handle over a bed, and requests against it.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use kernel::{Actor, ActorKind, BoxFuture, Grant, Migration, Problem, Role, Scope};
+use telemetry::{SeriesEntry, Settings, Telemetry};
+use testkit::Bed;
+use tower::ServiceExt;
+
+pub const SCHEMA: &[(&str, &[Migration])] = &[
+    ("inventory", inventory::MIGRATIONS),
+    ("alerting", alerting::MIGRATIONS),
+    ("telemetry", telemetry::MIGRATIONS),
+];
+
+struct Anybody;
+
+impl kernel::http::Authenticate for Anybody {
+    fn authenticate<'a>(
+        &'a self,
+        _: &'a axum::http::request::Parts,
+    ) -> BoxFuture<'a, Result<Option<Actor>, Problem>> {
+        let grants = vec![Grant {
+            role: Role::Manager,
+            scope: Scope::default(),
+        }];
+        let actor = Actor {
+            kind: ActorKind::Person,
+            id: "per_1".into(),
+            name: "Ann".into(),
+            grants,
+            only: None,
+        };
+        Box::pin(async { Ok(Some(actor)) })
+    }
+}
+
+pub struct House {
+    pub bed: Bed,
+    pub telemetry: Telemetry,
+    router: axum::Router,
+}
+
+impl House {
+    pub async fn on(bed: Bed) -> House {
+        let telemetry = Telemetry::open(bed.kernel(), &Settings::default(), bed.dir()).unwrap();
+        telemetry.start().await.unwrap();
+        let mut slices = vec![telemetry::slice(&telemetry)];
+        let router =
+            kernel::http::assemble(bed.kernel(), &mut slices, Arc::new(Anybody), Default::default()).router;
+        House {
+            bed,
+            telemetry,
+            router,
+        }
+    }
+
+    /// Stops it and starts it again over the same stores.
+    pub async fn restarted(self) -> House {
+        let House {
+            bed,
+            telemetry,
+            router,
+        } = self;
+        drop((router, telemetry));
+        House::on(bed).await
+    }
+
+    pub async fn both() -> Vec<House> {
+        let mut houses = Vec::new();
+        for bed in Bed::both(SCHEMA).await {
+            houses.push(House::on(bed).await);
+        }
+        houses
+    }
+
+    pub async fn send(&self, host: &str, at_ms: i64, samples: &[(&str, &[(&str, &str)], f64)]) {
+        let rows = samples
+            .iter()
+            .map(|(name, labels, value)| {
+                let pairs = labels.iter().copied().chain([("__name__", *name)]);
+                (SeriesEntry::new(host, "mainstay", pairs), at_ms, *value)
+            })
+            .collect();
+        self.telemetry.ingest_samples(host, rows).await.unwrap();
+    }
+
+    pub async fn call(
+        &self,
+        method: &str,
+        uri: &str,
+        content_type: &str,
+        body: &str,
+    ) -> (u16, serde_json::Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("content-type", content_type)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(serde_json::Value::Null),
+        )
+    }
+
+    pub async fn get(&self, uri: &str) -> (u16, serde_json::Value) {
+        self.call("GET", uri, "text/plain", "").await
+    }
+
+    pub async fn topics(&self) -> Vec<String> {
+        let mut reader = self.bed.kernel().db.read().await.unwrap();
+        let events = kernel::event::store::after(&mut reader, 0, 1000).await.unwrap();
+        events.into_iter().map(|event| event.topic).collect()
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.bed.kernel().clock.now_ms()
+    }
+}
