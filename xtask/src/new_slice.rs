@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use std::process::Command;
 
 /// Where each file goes under the slice's folder, and its text. `@name@`, `@Name@` and `@prefix@` are filled in.
 const FILES: [(&str, &str); 11] = [
@@ -51,6 +52,7 @@ pub fn run(root: &Path, name: &str) -> Result<()> {
     }
     std::fs::write(&manifest, workspace)
         .with_context(|| format!("{} cannot be written", manifest.display()))?;
+    format(root, &folder);
     crate::say(format_args!(
         "made crates/slices/{name} and listed it in Cargo.toml. Now:\n\
          - give it a tier in ARCHITECTURE.md\n\
@@ -58,6 +60,16 @@ pub fn run(root: &Path, name: &str) -> Result<()> {
          - cargo nextest run -p {name}"
     ));
     Ok(())
+}
+
+/// Line breaks depend on the length of the name. A missing rustfmt leaves a slice that works all the same.
+fn format(root: &Path, folder: &Path) {
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--edition", "2024", "--config-path"]).arg(root);
+    rustfmt.args([folder.join("src/lib.rs"), folder.join("tests/it/main.rs")]);
+    if let Err(error) = crate::output_of(&mut rustfmt) {
+        crate::say(format_args!("not formatted; run `cargo fmt`: {error:#}"));
+    }
 }
 
 fn fill(text: &str, name: &str) -> String {
