@@ -165,7 +165,7 @@ function incident(id: string) {
               id: 'rbk_00000001',
               name: 'restart-service',
               description: 'Restart a service and wait until it runs',
-              attached_by: 'alert SystemdUnitFailed',
+              attached_by: 'the rule of SystemdUnitFailed',
             },
           ],
   };
@@ -204,7 +204,7 @@ function things(key: string, p: URLSearchParams, sent: Record<string, unknown>):
     const it = incidents.find((i) => i.id === id);
     if (!it) return null;
     if (method === 'GET' && verb === 'timeline')
-      return ok(
+      return page(
         events.filter((e) =>
           it.number === 1042 ? e.seq >= 4207 && e.seq < 4214 : e.seq === 4204 || e.seq === 4205 || e.seq === 4206,
         ),
@@ -259,12 +259,12 @@ function things(key: string, p: URLSearchParams, sent: Record<string, unknown>):
   }
   if (noun === 'runs') return ok(runs.find((r) => r.id === id));
   if (noun === 'runbooks' && id === 'validate') {
-    const bad = /\t/.exec(String(sent.source));
+    const bad = /\t/.exec(String(sent.text));
     return ok({
       errors: bad
         ? [
             {
-              line: String(sent.source).slice(0, bad.index).split('\n').length,
+              line: String(sent.text).slice(0, bad.index).split('\n').length,
               column: 1,
               message: 'a tab cannot indent; use spaces',
             },
@@ -276,20 +276,23 @@ function things(key: string, p: URLSearchParams, sent: Record<string, unknown>):
     const it = runbooks.find((r) => r.id === id);
     if (verb === 'plan')
       return ok({
-        hash: 'b3:71…',
+        hash: 'b3:71',
         risk: 'low',
-        targets: [{ item_id: host('web-03').id, name: 'web-03' }],
+        targets: [{ item_id: host('web-03').id, name: 'web-03', host_id: host('web-03').id, tags: {} }],
+        waves: [['web-03']],
         steps: [
-          { name: 'Look at it', action: 'command', detail: 'systemctl status checkout.service', targets: ['web-03'] },
-          { name: 'Restart', action: 'service', detail: 'restart checkout.service', targets: ['web-03'] },
+          {
+            name: 'Look at it',
+            kind: 'command',
+            on: [{ target: 'web-03', what: 'systemctl status checkout.service' }],
+          },
+          { name: 'Restart', kind: 'service', on: [{ target: 'web-03', what: 'restart checkout.service' }] },
           {
             name: 'Wait until it runs',
-            action: 'wait',
-            detail: 'node_systemd_unit_state{…} == 1, 30 s',
-            targets: ['web-03'],
+            kind: 'wait',
+            on: [{ target: 'web-03', what: 'node_systemd_unit_state{name="checkout.service",state="active"} == 1' }],
           },
         ],
-        warnings: [],
       });
     if (verb === 'runs') return ok(runs[0]);
     return it ? ok(it) : null;
@@ -366,11 +369,11 @@ function list(key: string, p: URLSearchParams): Answer | null {
         runs.filter(
           (r) =>
             (!p.get('state') || r.state === p.get('state')) &&
-            (!p.get('incident') || r.incident_id === p.get('incident')),
+            (!p.get('incident_id') || r.incident_id === p.get('incident_id')),
         ),
       );
     case 'GET /runbooks':
-      return page(runbooks);
+      return ok(runbooks);
     case 'GET /map': {
       const links = edges();
       const nodes = items.filter((i) => links.some((e) => e.from === i.id || e.to === i.id));
@@ -438,24 +441,72 @@ function list(key: string, p: URLSearchParams): Answer | null {
         {
           id: 'chn_1',
           name: 'On-call mail',
-          kind: 'email',
-          enabled: true,
-          config: { to: ['oncall@example.org'] },
-          subscription: { kinds: [], min_severity: 'warning', teams: [] },
+          config: {
+            type: 'email',
+            host: 'mail.example.org',
+            port: 587,
+            security: 'starttls',
+            from: 'mainstay@example.org',
+            to: ['oncall@example.org'],
+          },
+          secrets_set: ['password'],
+          is_enabled: true,
+          subscription: { min_severity: 'warning', kinds: [], teams: [] },
+          title_template: '',
+          text_template: '',
+          created_at: ago(99999),
+          sent_at: ago(371),
+          failed_at: null,
+          error: null,
+        },
+        {
+          id: 'chn_2',
+          name: 'Ops webhook',
+          config: { type: 'webhook', url: 'https://hooks.example.org/ops' },
+          secrets_set: ['signing_key'],
+          is_enabled: true,
+          subscription: { min_severity: 'critical', kinds: [], teams: [] },
+          title_template: '',
+          text_template: '',
+          created_at: ago(99999),
+          sent_at: ago(371),
+          failed_at: null,
+          error: null,
         },
       ]);
     case 'GET /messages':
       return page([
         {
           id: 'msg_1',
-          channel_id: 'chn_1',
-          channel_name: 'On-call mail',
-          title: 'checkout.service on web-03 has failed',
+          channel: 'chn_1',
+          target: 'oncall@example.org',
           state: 'sent',
+          kind: 'incident_opened',
+          severity: 'critical',
+          title: 'checkout.service on web-03 has failed',
+          text: '',
+          url_path: '/incidents/inc_00000042',
           attempts: 1,
-          last_error: null,
+          error: null,
           created_at: ago(371),
+          next_attempt_at: null,
           sent_at: ago(371),
+        },
+        {
+          id: 'msg_2',
+          channel: 'chn_2',
+          target: '',
+          state: 'waiting',
+          kind: 'incident_opened',
+          severity: 'critical',
+          title: 'checkout.service on web-03 has failed',
+          text: '',
+          url_path: null,
+          attempts: 3,
+          error: 'connection refused',
+          created_at: ago(371),
+          next_attempt_at: ago(-20),
+          sent_at: null,
         },
       ]);
     case 'GET /rules':

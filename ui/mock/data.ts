@@ -172,11 +172,15 @@ export const agents = HOSTS.map((name, i) => ({
   id: id('agt', i + 1),
   name,
   item_id: host(name).id,
-  state: name === 'backup-01' ? 'lost' : 'connected',
+  state: 'active',
+  presence: name === 'backup-01' ? 'lost' : 'connected',
+  presence_at: ago(340),
+  heard_at: ago(name === 'backup-01' ? 340 : 1),
   version: '0.1.0',
+  address: `10.0.1.${10 + i}:41002`,
   joined_at: ago(86400 * 9),
-  seen_at: ago(name === 'backup-01' ? 340 : 1),
-  certificate_not_after: new Date(now + 5 * 86400e3).toISOString(),
+  certificate_expires_at: new Date(now + 5 * 86400e3).toISOString(),
+  has_own_config: false,
 }));
 
 const alert = (
@@ -252,16 +256,12 @@ export const incidents = [
     lead: null,
     items: [brief(service('web-03', 'checkout.service')), brief(host('web-03'))],
     alert_count: 2,
+    firing_count: 2,
     opened_at: ago(372),
     acknowledged_at: null,
     acknowledged_by: null,
     resolved_at: null,
     version: 1,
-    likely_cause: {
-      title: 'Package update libssl3 on web-03',
-      score: 0.83,
-      reasons: ['same host', '41 s before', 'library in use'],
-    },
   },
   {
     id: 'inc_00000041',
@@ -272,12 +272,12 @@ export const incidents = [
     lead: me,
     items: [brief(host('db-01'))],
     alert_count: 1,
+    firing_count: 1,
     opened_at: ago(1320),
     acknowledged_at: ago(1200),
     acknowledged_by: me,
     resolved_at: null,
     version: 2,
-    likely_cause: { title: 'Index rebuilt by runbook', score: 0.41, reasons: ['same host', '5 h before'] },
   },
   {
     id: 'inc_00000040',
@@ -288,12 +288,12 @@ export const incidents = [
     lead: me,
     items: [brief(host('mail-01'))],
     alert_count: 1,
+    firing_count: 1,
     opened_at: ago(90000),
     acknowledged_at: ago(89900),
     acknowledged_by: me,
     resolved_at: ago(89000),
     version: 4,
-    likely_cause: null,
   },
 ];
 
@@ -333,7 +333,7 @@ export const events = [
     1319,
     'incident.opened',
     'inc_00000041',
-    { title: incidents[1]?.title, severity: 'sev3' },
+    { title: incidents[1]?.title, severity: 'sev3', text: 'Incident #1041 opened' },
     'system:incidents',
     'incidents',
     4204,
@@ -361,7 +361,11 @@ export const events = [
     372,
     'incident.opened',
     'inc_00000042',
-    { title: incidents[0]?.title, severity: 'sev2' },
+    {
+      title: incidents[0]?.title,
+      severity: 'sev2',
+      text: 'Incident #1042 opened: checkout.service on web-03 has failed',
+    },
     'system:incidents',
     'incidents',
     4209,
@@ -388,43 +392,78 @@ export const events = [
   event(340, 'agent.lost', 'agt_00000010', { name: 'backup-01' }),
 ];
 
+const TEXT = `name: restart-service
+description: Restart a service and wait until it runs
+risk: low
+inputs:
+  - name: service
+    type: text
+    default: checkout.service
+targets: kind=host tag:role=web
+steps:
+  - name: Look at it
+    command: [systemctl, status, "{{ service }}"]
+  - name: Restart
+    service: {name: "{{ service }}", action: restart}
+  - name: Wait until it runs
+    wait: {query: 'node_systemd_unit_state{name="{{ service }}",state="active"} == 1', every: 1s}
+    timeout: 30s
+`;
+const steps = [
+  { name: 'Look at it', kind: 'command' },
+  { name: 'Restart', kind: 'service' },
+  { name: 'Wait until it runs', kind: 'wait' },
+];
 export const runbooks = [
   {
     id: 'rbk_00000001',
     name: 'restart-service',
     description: 'Restart a service and wait until it runs',
-    version: 3,
+    is_enabled: true,
+    risk: 'low',
+    is_standard: true,
     inputs: [
-      { name: 'service', type: 'string', description: 'Unit to restart', required: true, default: 'checkout.service' },
+      { name: 'service', type: 'text', description: 'Unit to restart', is_required: true, default: 'checkout.service' },
     ],
-    steps: ['Look at it', 'Restart', 'Wait until it runs'],
-    triggers: ['by hand', 'alert SystemdUnitFailed'],
+    targets: 'kind=host tag:role=web',
+    steps,
+    schedules: [],
+    alerts: [{ alert: 'SystemdUnitFailed', mode: 'ask' }],
+    text: TEXT,
+    updated_by: 'Ada Berg',
     updated_at: ago(86400),
-    updated_by_name: 'Ada Berg',
-    last_run: { id: 'run_00000001', state: 'succeeded', finished_at: ago(18000) },
-    source:
-      'name: restart-service\ndescription: Restart a service and wait until it runs\ninputs:\n  service:\n    type: string\n    default: checkout.service\ntargets: kind=host tag:role=web\nsteps:\n  - name: Look at it\n    command: [systemctl, status, "{{ service }}"]\n  - name: Restart\n    service: {name: "{{ service }}", do: restart}\n  - name: Wait until it runs\n    wait: node_systemd_unit_state{name="{{ service }}",state="active"} == 1\n    timeout: 30s\n',
+    version: 3,
+    errors: [],
   },
   {
     id: 'rbk_00000002',
     name: 'clean-disk',
     description: 'Remove old logs and package caches',
-    version: 1,
+    is_enabled: true,
+    risk: 'medium',
+    is_standard: false,
     inputs: [],
-    steps: ['Vacuum the journal', 'Clean the package cache'],
-    triggers: ['by hand'],
+    targets: 'kind=host',
+    steps: steps.slice(0, 1),
+    schedules: [{ cron: '0 4 * * *', time_zone: 'Europe/Berlin', next_at: new Date(now + 4e7).toISOString() }],
+    alerts: [],
+    text: 'name: clean-disk\nsteps: []\n',
+    updated_by: 'Ben Cole',
     updated_at: ago(86400 * 4),
-    updated_by_name: 'Ben Cole',
-    last_run: null,
-    source: 'name: clean-disk\nsteps: []\n',
+    version: 1,
+    errors: [],
   },
 ];
-const cell = (name: string, state: string, output: string, extra: object = {}) => ({
+const target = (name: string) => ({ item_id: host(name).id, name, host_id: host(name).id, tags: {} });
+const task = (step: number, name: string, state: string, extra: object = {}) => ({
+  step,
   item_id: host(name).id,
-  name,
+  target: name,
+  attempt: 1,
   state,
-  exit_code: state === 'succeeded' ? 0 : null,
-  output,
+  command_id: `cmd_${step}`,
+  exit_code: state === 'ok' ? 0 : null,
+  note: null,
   started_at: ago(30),
   finished_at: state === 'running' ? null : ago(24),
   ...extra,
@@ -433,61 +472,54 @@ export const runs = [
   {
     id: 'run_00000002',
     runbook_id: 'rbk_00000001',
-    runbook_name: 'restart-service',
+    runbook: 'restart-service',
+    runbook_version: 3,
     state: 'running',
-    started_by_name: 'Ada Berg',
-    trigger: 'person',
+    is_dry: false,
+    source: 'person',
+    inputs: { service: 'checkout.service' },
+    targets: [target('web-03')],
+    wave: 0,
+    waves: 1,
+    step: 1,
+    steps,
+    tasks: [
+      task(0, 'web-03', 'ok'),
+      task(1, 'web-03', 'running'),
+      task(2, 'web-03', 'waiting', { command_id: null, started_at: null, finished_at: null }),
+    ],
     incident_id: 'inc_00000042',
+    alert_id: null,
     change_id: 'chg_00000003',
-    created_at: ago(31),
+    requested_by: 'Ada Berg',
+    requested_at: ago(31),
     started_at: ago(30),
     finished_at: null,
-    targets: [{ item_id: host('web-03').id, name: 'web-03' }],
-    steps: [
-      {
-        index: 0,
-        name: 'Look at it',
-        action: 'command',
-        targets: [
-          cell(
-            'web-03',
-            'succeeded',
-            '× checkout.service - checkout server\n     Loaded: loaded (/etc/systemd/system/checkout.service; enabled)\n     Active: failed (Result: exit-code) since 14:36:42; 6min ago\n    Process: 4711 ExecStart=/usr/bin/checkout (code=exited, status=127)\n',
-          ),
-        ],
-      },
-      { index: 1, name: 'Restart', action: 'service', targets: [cell('web-03', 'running', '')] },
-      {
-        index: 2,
-        name: 'Wait until it runs',
-        action: 'wait',
-        targets: [cell('web-03', 'pending', '', { started_at: null, finished_at: null })],
-      },
-    ],
+    note: null,
   },
   {
     id: 'run_00000001',
     runbook_id: 'rbk_00000002',
-    runbook_name: 'clean-disk',
+    runbook: 'clean-disk',
+    runbook_version: 1,
     state: 'succeeded',
-    started_by_name: 'schedule',
-    trigger: 'schedule',
+    is_dry: false,
+    source: 'schedule',
+    inputs: {},
+    targets: HOSTS.slice(0, 4).map(target),
+    wave: 1,
+    waves: 2,
+    step: 1,
+    steps: steps.slice(0, 1),
+    tasks: HOSTS.slice(0, 4).map((n) => task(0, n, 'ok')),
     incident_id: null,
+    alert_id: null,
     change_id: null,
-    created_at: ago(18040),
+    requested_by: 'schedule',
+    requested_at: ago(18040),
     started_at: ago(18040),
     finished_at: ago(18000),
-    targets: HOSTS.slice(0, 4).map((n) => ({ item_id: host(n).id, name: n })),
-    steps: [
-      {
-        index: 0,
-        name: 'Vacuum the journal',
-        action: 'command',
-        targets: HOSTS.slice(0, 4).map((n) =>
-          cell(n, 'succeeded', 'Vacuuming done, freed 248.0M of archived journals.\n'),
-        ),
-      },
-    ],
+    note: null,
   },
 ];
 const change = (n: number, title: string, state: string, extra: object = {}) => ({

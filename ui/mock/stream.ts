@@ -23,12 +23,20 @@ export function line(at: number, i: number) {
   };
 }
 
+const SAID = [
+  '× checkout.service - checkout server',
+  '     Loaded: loaded (/etc/systemd/system/checkout.service; enabled)',
+  '     Active: failed (Result: exit-code) since 14:36:42; 6min ago',
+  '    Process: 4711 ExecStart=/usr/bin/checkout (code=exited, status=127)',
+].join('\n');
+
 export function stream(url: URL, request: IncomingMessage, response: ServerResponse): boolean {
   const live = url.pathname === '/api/v1/metrics/live';
   const tail = url.pathname === '/api/v1/logs/tail';
   const events = url.pathname === '/api/v1/events/stream';
   const run = /^\/api\/v1\/runs\/.*\/stream$/.test(url.pathname);
-  if (!live && !tail && !events && !run) return false;
+  const output = /^\/api\/v1\/commands\/.*\/output$/.test(url.pathname);
+  if (!live && !tail && !events && !run && !output) return false;
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   response.write(': open\n\n');
   const send = (name: string, data: unknown) => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -37,7 +45,8 @@ export function stream(url: URL, request: IncomingMessage, response: ServerRespo
   const tick = () => {
     i++;
     if (tail) send('line', line(Date.now(), i));
-    if (run && i < 6) send('output', { step: 1, item_id: null, text: `waiting for the unit (${i})\n` });
+    if (output && i === 1) send('output', { stream: 'stdout', start_byte: 0, text: SAID });
+    if (output && i === 2) send('end', {});
     if (live) send('samples', samples(url.searchParams.get('selector') ?? '', totals));
   };
   tick();

@@ -1,93 +1,123 @@
 /** Runbooks and runs. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, body } from './client';
-import type { Page } from './types';
-
-export interface Runbook {
-  id: string;
-  name: string;
-  description: string;
-  version: number;
-  source: string;
-  inputs: RunbookInput[];
-  steps: string[];
-  triggers: string[];
-  updated_at: string;
-  updated_by_name: string;
-  last_run?: { id: string; state: RunState; finished_at: string | null } | null;
-}
-
-export interface RunbookInput {
-  name: string;
-  type: 'string' | 'number' | 'boolean' | 'choice';
-  description: string;
-  required: boolean;
-  default: unknown;
-  choices?: string[];
-}
+import type { Labels, Page } from './types';
 
 export interface SourceError {
+  /** From 1. */
   line: number;
   column: number;
   message: string;
 }
 
-export interface PlanStep {
+export interface RunbookInput {
   name: string;
-  action: string;
-  detail: string;
-  targets: string[];
+  type: 'text' | 'integer' | 'boolean' | 'choice';
+  description: string;
+  is_required: boolean;
+  default: string | null;
+  pattern?: string | null;
+  min?: number;
+  max?: number;
+  options?: string[];
 }
 
+export interface StepName {
+  name: string;
+  kind: string;
+}
+
+export interface Runbook {
+  id: string;
+  name: string;
+  description: string;
+  is_enabled: boolean;
+  risk: string;
+  is_standard: boolean;
+  inputs: RunbookInput[];
+  targets: string | null;
+  steps: StepName[];
+  schedules: { cron: string; time_zone: string; next_at: string | null }[];
+  alerts: { alert: string; mode: 'dry_run' | 'ask' | 'run' }[];
+  /** The document, as YAML. */
+  text: string;
+  updated_by: string;
+  updated_at: string;
+  version: number;
+  errors: SourceError[];
+}
+
+export interface RunTarget {
+  item_id: string;
+  name: string;
+  host_id: string;
+  tags: Labels;
+}
+
+/** Exactly what a run would do. */
 export interface Plan {
   hash: string;
   risk: string;
-  targets: { item_id: string; name: string }[];
-  steps: PlanStep[];
-  warnings: string[];
+  targets: RunTarget[];
+  waves: string[][];
+  steps: { name: string; kind: string; on: { target: string; what: string }[] }[];
 }
 
-export type RunState = 'queued' | 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'rejected';
+export type RunState =
+  | 'awaiting_approval'
+  | 'awaiting_person'
+  | 'queued'
+  | 'running'
+  | 'cancelling'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
+  | 'rejected';
+
+export interface RunTask {
+  step: number;
+  /** Empty for steps that are done once. */
+  item_id: string;
+  target: string;
+  attempt: number;
+  state: 'waiting' | 'dispatched' | 'running' | 'ok' | 'failed' | 'skipped' | 'unknown' | 'cancelled';
+  command_id: string | null;
+  exit_code: number | null;
+  note: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
 
 export interface Run {
   id: string;
   runbook_id: string;
-  runbook_name: string;
+  runbook: string;
+  runbook_version: number;
   state: RunState;
-  started_by_name: string;
-  trigger: string;
+  is_dry: boolean;
+  source: 'person' | 'schedule' | 'alert';
+  inputs: Record<string, string>;
+  targets: RunTarget[];
+  wave: number;
+  waves: number;
+  step: number;
+  steps: StepName[];
+  tasks: RunTask[];
   incident_id: string | null;
+  alert_id: string | null;
   change_id: string | null;
-  created_at: string;
+  requested_by: string;
+  requested_at: string;
   started_at: string | null;
   finished_at: string | null;
-  targets: { item_id: string; name: string }[];
-  steps: RunStep[];
-  error?: string | null;
-}
-
-export interface RunStep {
-  index: number;
-  name: string;
-  action: string;
-  targets: RunCell[];
-}
-
-export interface RunCell {
-  item_id: string | null;
-  name: string;
-  state: string;
-  exit_code: number | null;
-  output: string;
-  started_at: string | null;
-  finished_at: string | null;
+  note: string | null;
 }
 
 const at = (id: string) => ({ params: { path: { id } } });
 
 export const runbooksQuery = queryOptions({
   queryKey: ['runbooks', 'list'],
-  queryFn: () => body<Page<Runbook>>(api.GET('/api/v1/runbooks', { params: { query: { limit: 200 } } })),
+  queryFn: () => body<Runbook[]>(api.GET('/api/v1/runbooks')),
 });
 
 export const runbookQuery = (id: string) =>
@@ -96,35 +126,44 @@ export const runbookQuery = (id: string) =>
     queryFn: () => body<Runbook>(api.GET('/api/v1/runbooks/{id}', at(id))),
   });
 
-export const runsQuery = (filter: { runbook?: string; state?: string; incident?: string; limit?: number }) =>
+export const runsQuery = (filter: { runbook_id?: string; state?: RunState; incident_id?: string; limit?: number }) =>
   queryOptions({
     queryKey: ['runs', 'list', filter],
     queryFn: () => body<Page<Run>>(api.GET('/api/v1/runs', { params: { query: filter } })),
     placeholderData: keepPreviousData,
   });
 
+export const runKey = (id: string) => ['runs', 'one', id];
 export const runQuery = (id: string) =>
-  queryOptions({ queryKey: ['runs', 'one', id], queryFn: () => body<Run>(api.GET('/api/v1/runs/{id}', at(id))) });
+  queryOptions({ queryKey: runKey(id), queryFn: () => body<Run>(api.GET('/api/v1/runs/{id}', at(id))) });
 
-export const validateRunbook = (source: string) =>
-  body<{ errors: SourceError[] }>(api.POST('/api/v1/runbooks/validate', { body: { source } }));
-export const createRunbook = (source: string) => body<Runbook>(api.POST('/api/v1/runbooks', { body: { source } }));
-export const updateRunbook = (id: string, source: string, version: number) =>
-  body<Runbook>(api.PUT('/api/v1/runbooks/{id}', { ...at(id), body: { source, version } }));
+export const validateRunbook = (text: string) =>
+  body<{ errors: SourceError[]; inputs: RunbookInput[]; steps: StepName[] }>(
+    api.POST('/api/v1/runbooks/validate', { body: { text } }),
+  );
+export const createRunbook = (text: string) => body<Runbook>(api.POST('/api/v1/runbooks', { body: { text } }));
+export const updateRunbook = (id: string, text: string, version: number, is_enabled: boolean) =>
+  body<Runbook>(api.PUT('/api/v1/runbooks/{id}', { ...at(id), body: { text, version, is_enabled } }));
 export const deleteRunbook = (id: string) => body<void>(api.DELETE('/api/v1/runbooks/{id}', at(id)));
 
 export interface StartInput {
-  inputs: Record<string, unknown>;
+  inputs: Record<string, string>;
+  /** A selector that stands in for the runbook's own. */
   targets?: string;
-  incident?: string;
+  incident_id?: string;
+  plan_hash?: string;
+  dry_run?: boolean;
+  reason?: string;
 }
 
 export const planRun = (id: string, input: StartInput) =>
   body<Plan>(api.POST('/api/v1/runbooks/{id}/plan', { ...at(id), body: input }));
 export const startRun = (id: string, input: StartInput) =>
   body<Run>(api.POST('/api/v1/runbooks/{id}/runs', { ...at(id), body: input }));
-export const cancelRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/cancel', { ...at(id), body: {} }));
-export const approveRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/approve', { ...at(id), body: {} }));
-export const rejectRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/reject', { ...at(id), body: {} }));
+export const cancelRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/cancel', at(id)));
+export const approveRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/approve', at(id)));
+export const rejectRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/reject', at(id)));
 
 export const isOver = (state: RunState) => ['succeeded', 'failed', 'cancelled', 'rejected'].includes(state);
+export const isWaiting = (state: RunState) => state === 'awaiting_approval' || state === 'awaiting_person';
+export const waitsForMe = runsQuery({ state: 'awaiting_person', limit: 20 });

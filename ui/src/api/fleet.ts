@@ -5,32 +5,39 @@ import type { Labels, Page } from './types';
 
 export interface Agent {
   id: string;
+  item_id: string;
   name: string;
-  item_id: string | null;
-  state: 'connected' | 'disconnected' | 'lost' | 'revoked';
+  state: 'active' | 'revoked' | 'replaced';
+  presence: 'new' | 'connected' | 'disconnected' | 'lost';
+  presence_at: string;
+  heard_at: string;
   version: string;
+  address: string;
   joined_at: string;
-  seen_at: string | null;
-  certificate_not_after: string | null;
+  certificate_expires_at: string;
 }
 
 export interface JoinToken {
   id: string;
+  note: string;
+  team: string | null;
+  tags: Labels;
+  uses: number;
+  used: number;
+  created_by: string;
   created_at: string;
   expires_at: string;
-  uses_left: number;
-  tags: Labels;
+  revoked_at: string | null;
 }
 
-export interface NewJoinToken {
+export interface NewJoinToken extends JoinToken {
   token: string;
   command: string;
-  expires_at: string;
 }
 
 export const agentsQuery = queryOptions({
   queryKey: ['agents'],
-  queryFn: () => body<Page<Agent>>(api.GET('/api/v1/agents')),
+  queryFn: () => body<Page<Agent>>(api.GET('/api/v1/agents', { params: { query: { limit: 500 } } })),
 });
 
 export const joinTokensQuery = queryOptions({

@@ -16,24 +16,36 @@ export interface Incident {
   id: string;
   number: number;
   title: string;
+  summary: string;
   state: IncidentState;
   severity: Sev;
+  team: string | null;
   lead: PersonRef | null;
   items: { id: string; name: string; kind: string }[];
   alert_count: number;
+  firing_count: number;
+  is_declared: boolean;
   opened_at: string;
   acknowledged_at: string | null;
   acknowledged_by: PersonRef | null;
+  mitigated_at: string | null;
   resolved_at: string | null;
+  resolved_by: PersonRef | null;
+  resolution: string | null;
+  merged_into: string | null;
   version: number;
-  likely_cause?: { title: string; score: number; reasons: string[] } | null;
+}
+
+export interface IncidentAlert extends Alert {
+  role: 'root' | 'member' | 'symptom';
+  /** Why it is here, in a sentence. */
+  reason: string;
 }
 
 export interface Suspect {
   seq: number;
   title: string;
   detail: string;
-  kind: string;
   at: string;
   score: number;
   evidence: string[];
@@ -46,14 +58,6 @@ export interface Impact {
   kind: string;
   distance: number;
   via: string;
-  status?: string;
-}
-
-export interface IncidentDetail extends Incident {
-  alerts: Alert[];
-  impact: Impact[];
-  suspects: Suspect[];
-  runbooks: IncidentRunbook[];
 }
 
 export interface IncidentRunbook {
@@ -63,13 +67,23 @@ export interface IncidentRunbook {
   attached_by: string;
 }
 
-export interface TimelineEntry extends Event {
+export interface IncidentDetail extends Incident {
+  alerts: IncidentAlert[];
+  impact: Impact[];
+  suspects: Suspect[];
+  runbooks: IncidentRunbook[];
+  merged: { id: string; number: number; title: string }[];
+}
+
+/** An event of the story, told by the server. */
+export interface StoryEvent extends Event {
   text: string;
-  status: string;
+  status: 'critical' | 'warning' | 'ok' | 'info';
 }
 
 export interface IncidentStats {
   open: number;
+  opened: number;
   mtta_s: number | null;
   mttr_s: number | null;
 }
@@ -97,7 +111,12 @@ export const incidentQuery = (id: string) =>
 export const incidentTimelineQuery = (id: string) =>
   queryOptions({
     queryKey: ['incidents', 'timeline', id],
-    queryFn: () => body<Event[]>(api.GET('/api/v1/incidents/{id}/timeline', { params: { path: { id } } })),
+    queryFn: async () =>
+      (
+        await body<Page<StoryEvent>>(
+          api.GET('/api/v1/incidents/{id}/timeline', { params: { path: { id }, query: { limit: 500 } } }),
+        )
+      ).items,
   });
 
 export const incidentStatsQuery = queryOptions({

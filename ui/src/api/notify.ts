@@ -3,24 +3,65 @@ import { queryOptions } from '@tanstack/react-query';
 import { api, body } from './client';
 import type { Page } from './types';
 
+export type ChannelConfig =
+  | {
+      type: 'email';
+      host: string;
+      port: number;
+      security: 'none' | 'starttls' | 'tls';
+      username?: string | null;
+      from: string;
+      to: string[];
+    }
+  | { type: 'webhook'; url: string; headers?: Record<string, string> }
+  | { type: 'slack' }
+  | { type: 'matrix'; homeserver: string; room: string };
+
+export type ChannelSecrets = Partial<
+  Record<'password' | 'signing_key' | 'authorization' | 'url' | 'access_token', string>
+>;
+
+export interface Subscription {
+  min_severity: 'info' | 'warning' | 'critical';
+  kinds: string[];
+  teams: string[];
+}
+
 export interface Channel {
   id: string;
   name: string;
-  kind: 'email' | 'webhook' | 'slack' | 'matrix';
-  enabled: boolean;
-  config: Record<string, unknown>;
-  subscription: { kinds: string[]; min_severity: string; teams: string[] };
+  config: ChannelConfig;
+  secrets_set: string[];
+  is_enabled: boolean;
+  subscription: Subscription;
+  created_at: string;
+  sent_at: string | null;
+  failed_at: string | null;
+  error: string | null;
+}
+
+export interface NewChannel {
+  name: string;
+  config: ChannelConfig;
+  secrets: ChannelSecrets;
+  is_enabled: boolean;
+  subscription: Subscription;
 }
 
 export interface Message {
   id: string;
-  channel_id: string;
-  channel_name: string;
+  channel: string;
+  target: string;
+  state: 'waiting' | 'sent' | 'dead';
+  kind: string;
+  severity: string;
   title: string;
-  state: 'queued' | 'sending' | 'sent' | 'failed' | 'gave_up';
+  text: string;
+  url_path: string | null;
   attempts: number;
-  last_error: string | null;
+  error: string | null;
   created_at: string;
+  next_attempt_at: string | null;
   sent_at: string | null;
 }
 
@@ -34,10 +75,10 @@ export const messagesQuery = queryOptions({
   queryKey: ['messages'],
   queryFn: () => body<Page<Message>>(api.GET('/api/v1/messages', { params: { query: { limit: 50 } } })),
 });
-export const createChannel = (channel: Omit<Channel, 'id'>) =>
-  body<Channel>(api.POST('/api/v1/channels', { body: channel }));
+export const createChannel = (channel: NewChannel) => body<Channel>(api.POST('/api/v1/channels', { body: channel }));
 export const deleteChannel = (id: string) => body<void>(api.DELETE('/api/v1/channels/{id}', at(id)));
+export const switchChannel = (id: string, is_enabled: boolean) =>
+  body<Channel>(api.PATCH('/api/v1/channels/{id}', { ...at(id), body: { is_enabled } }));
 export const testChannel = (id: string) =>
-  body<unknown>(api.POST('/api/v1/channels/{id}/test', { ...at(id), body: {} }));
-export const retryMessage = (id: string) =>
-  body<unknown>(api.POST('/api/v1/messages/{id}/retry', { ...at(id), body: {} }));
+  body<{ is_delivered: boolean; errors: string[] }>(api.POST('/api/v1/channels/{id}/test', at(id)));
+export const retryMessage = (id: string) => body<unknown>(api.POST('/api/v1/messages/{id}/retry', at(id)));

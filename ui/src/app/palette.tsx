@@ -32,7 +32,7 @@ function useEntries(): Found[] {
   const { shown } = useScheme();
   const items = useQuery(itemsQuery('', 500)).data?.items;
   const incidents = useQuery(incidentsQuery({ limit: 100 })).data?.items;
-  const runbooks = useQuery(runbooksQuery).data?.items;
+  const runbooks = useQuery(runbooksQuery).data;
   return useMemo(() => {
     const go = (href: string) => () => router.history.push(href);
     return [

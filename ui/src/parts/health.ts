@@ -17,14 +17,15 @@ export interface HostHealth {
 
 export function healthOf(item: Item, agent: Agent | null, alerts: Alert[]): { status: Status; word: string } {
   const loud = alerts.filter((a) => !a.silenced_by && !a.suppressed_by);
-  if (agent?.state === 'lost') return { status: 'critical', word: 'not heard of' };
+  if (agent?.state === 'active' && agent.presence === 'lost') return { status: 'critical', word: 'not heard of' };
   const status = worst(loud.map((a) => ofSeverity(a.severity)).filter((s) => s !== 'unknown'));
   const first = loud.find((a) => ofSeverity(a.severity) === status);
   if (status !== 'ok' && first) return { status, word: first.annotations.summary ?? first.name };
   if (alerts.some((a) => a.suppressed_by)) return { status: 'maintenance', word: 'in maintenance' };
   if (!agent) return { status: 'unknown', word: item.retired_at ? 'retired' : 'no agent' };
-  if (agent.state === 'revoked') return { status: 'unknown', word: 'agent revoked' };
-  if (agent.state === 'disconnected') return { status: 'unknown', word: 'disconnected' };
+  if (agent.state !== 'active') return { status: 'unknown', word: `agent ${agent.state}` };
+  if (agent.presence !== 'connected')
+    return { status: 'unknown', word: agent.presence === 'new' ? 'not yet connected' : 'disconnected' };
   return { status: 'ok', word: 'OK' };
 }
 

@@ -1,8 +1,9 @@
 /** Starting a run: inputs, the plan as a dry run, then a button that says what it will do. */
-import { Checkbox, NumberInput, Select, TextInput } from '@mantine/core';
+import { NumberInput, Select, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { type Plan, planRun, type Run, type RunbookInput, runbookQuery, startRun } from '@/api/automation';
+import { isWaiting, type Plan, planRun, type Run, type RunbookInput, runbookQuery, startRun } from '@/api/automation';
 import { FormDialog } from './dialog';
 import { plural } from './number';
 import { Failure, Skeleton } from './states';
@@ -22,12 +23,12 @@ export interface RunDialogProps {
 export function RunDialog({ runbook, name, incident, targets, close, started }: RunDialogProps) {
   const book = useQuery(runbookQuery(runbook));
   const queries = useQueryClient();
-  const [inputs, setInputs] = useState<Record<string, unknown>>({});
+  const [inputs, setInputs] = useState<Record<string, string>>({});
   const [selector, setSelector] = useState(targets ?? '');
-  const input = { inputs, targets: selector || undefined, incident };
+  const [wish] = useDebouncedValue({ inputs, targets: selector.trim() || undefined, incident_id: incident }, 250);
   const plan = useQuery({
-    queryKey: ['runbooks', 'plan', runbook, inputs, selector, incident],
-    queryFn: () => planRun(runbook, input),
+    queryKey: ['runbooks', 'plan', runbook, wish],
+    queryFn: () => planRun(runbook, wish),
     enabled: book.data !== undefined,
     retry: false,
     staleTime: 0,
@@ -39,12 +40,12 @@ export function RunDialog({ runbook, name, incident, targets, close, started }: 
       open
       close={close}
       size={600}
-      verb={plan.data && hosts > 0 ? `Run on ${plural(hosts, 'host')}` : 'Run'}
+      verb={plan.data && hosts > 0 ? `Run on ${plural(hosts, 'target')}` : 'Run'}
       refusal={plan.isError ? 'The plan has faults; see above.' : plan.data ? null : 'Wait for the plan.'}
       submit={async () => {
-        const run = await startRun(runbook, input);
+        const run = await startRun(runbook, { ...wish, plan_hash: plan.data?.hash });
         void queries.invalidateQueries({ queryKey: ['runs'] });
-        say(run.state === 'waiting' ? 'The run waits for approval' : 'The run has started');
+        say(isWaiting(run.state) ? 'The run waits for approval' : 'The run has started');
         started?.(run);
       }}
     >
@@ -54,14 +55,18 @@ export function RunDialog({ runbook, name, incident, targets, close, started }: 
             <InputField
               key={field.name}
               field={field}
-              value={inputs[field.name] ?? field.default}
+              value={inputs[field.name] ?? field.default ?? ''}
               set={(v) => setInputs({ ...inputs, [field.name]: v })}
               error={fault(`inputs.${field.name}`)}
             />
           ))}
           <TextInput
             label="Targets"
-            description="A selector; empty takes the runbook's own."
+            description={
+              book.data?.targets
+                ? `A selector; empty takes the runbook's own: ${book.data.targets}`
+                : 'A selector: which items to act on.'
+            }
             placeholder="kind=host name=web-*"
             value={selector}
             onChange={(e) => setSelector(e.currentTarget.value)}
@@ -80,47 +85,37 @@ export function RunDialog({ runbook, name, incident, targets, close, started }: 
   );
 }
 
-function InputField({
-  field,
-  value,
-  set,
-  error,
-}: {
+interface FieldProps {
   field: RunbookInput;
-  value: unknown;
-  set: (value: unknown) => void;
+  value: string;
+  set: (value: string) => void;
   error?: string;
-}) {
-  const shared = { label: field.name, description: field.description || undefined, required: field.required, error };
+}
+
+export function InputField({ field, value, set, error }: FieldProps) {
+  const shared = { label: field.name, description: field.description || undefined, required: field.is_required, error };
   if (field.type === 'boolean')
-    return (
-      <Checkbox
-        label={field.description || field.name}
-        checked={value === true}
-        onChange={(e) => set(e.currentTarget.checked)}
-      />
-    );
-  if (field.type === 'number')
+    return <Select {...shared} data={['true', 'false']} value={value || null} onChange={(v) => set(v ?? '')} />;
+  if (field.type === 'choice')
+    return <Select {...shared} data={field.options ?? []} value={value || null} onChange={(v) => set(v ?? '')} />;
+  if (field.type === 'integer') {
     return (
       <NumberInput
         {...shared}
-        value={typeof value === 'number' ? value : ''}
-        onChange={(v) => set(typeof v === 'number' ? v : undefined)}
+        min={field.min}
+        max={field.max}
+        allowDecimal={false}
+        value={value === '' ? '' : Number(value)}
+        onChange={(v) => set(String(v))}
       />
     );
-  if (field.type === 'choice')
-    return <Select {...shared} data={field.choices ?? []} value={(value as string) ?? null} onChange={set} />;
-  return (
-    <TextInput
-      {...shared}
-      value={value === undefined || value === null ? '' : String(value)}
-      onChange={(e) => set(e.currentTarget.value)}
-    />
-  );
+  }
+  return <TextInput {...shared} value={value} onChange={(e) => set(e.currentTarget.value)} />;
 }
 
 /** What a run would do: steps, and machines by number and name. */
 export function PlanView({ plan }: { plan: Plan }) {
+  const names = plan.targets.map((t) => t.name);
   return (
     <section className="card" aria-label="Dry run">
       <header>
@@ -132,12 +127,10 @@ export function PlanView({ plan }: { plan: Plan }) {
       <div className="line">
         <span className="muted">Targets</span>
         <span className="right break">
-          {plan.targets.length === 0
+          {names.length === 0
             ? 'none match'
-            : `${plural(plan.targets.length, 'host')}: ${plan.targets
-                .slice(0, 6)
-                .map((t) => t.name)
-                .join(', ')}${plan.targets.length > 6 ? ', …' : ''}`}
+            : `${plural(names.length, 'target')}: ${names.slice(0, 6).join(', ')}${names.length > 6 ? ', …' : ''}`}
+          {plan.waves.length > 1 && <div className="muted">in {plan.waves.length} waves</div>}
         </span>
       </div>
       <ol style={{ listStyle: 'none' }}>
@@ -145,17 +138,12 @@ export function PlanView({ plan }: { plan: Plan }) {
           <li className="line" key={`${step.name}-${i}`}>
             <span style={{ minWidth: 0 }}>
               <span className="faint num">{i + 1}</span> <b>{step.name}</b>
-              <div className="mono muted break">{step.detail || step.action}</div>
+              <div className="mono muted break">{step.on[0]?.what}</div>
             </span>
-            <span className="faint nowrap">{step.action}</span>
+            <span className="faint nowrap">{step.kind}</span>
           </li>
         ))}
       </ol>
-      {plan.warnings.map((warning) => (
-        <div className="line" key={warning}>
-          <StatusBadge status="warning">{warning}</StatusBadge>
-        </div>
-      ))}
     </section>
   );
 }

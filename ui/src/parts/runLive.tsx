@@ -1,16 +1,19 @@
 /** A run in place: its steps by target, with the output as it comes. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { isOver, type Run, runQuery } from '@/api/automation';
-import { useRunStream } from '@/api/runStream';
+import { useState } from 'react';
+import { isOver, type Run, type RunTask, runQuery } from '@/api/automation';
+import { useCommandOutput, useRunStream } from '@/api/runStream';
 import { Since } from './ago';
 import { Card } from './card';
 import { Shown } from './states';
 import { ofRun, StatusBadge } from './status';
 
+export const runWord = (state: string) => state.replaceAll('_', ' ');
+
 export function RunLive({ id, full }: { id: string; full?: boolean }) {
   const run = useQuery(runQuery(id));
-  const output = useRunStream(id, run.data !== undefined && !isOver(run.data.state));
+  useRunStream(id, run.data !== undefined && !isOver(run.data.state));
   return (
     <Shown query={run} what="The run" rows={3}>
       {(it) => (
@@ -21,64 +24,91 @@ export function RunLive({ id, full }: { id: string; full?: boolean }) {
               'Steps'
             ) : (
               <Link to="/runs/$id" params={{ id }} className="under">
-                {it.runbook_name}
+                {it.runbook}
               </Link>
             )
           }
           aside={
             <span className="row">
               {it.started_at && <Since at={it.started_at} until={it.finished_at} />}
-              <StatusBadge status={ofRun(it.state)}>{it.state}</StatusBadge>
+              <StatusBadge status={ofRun(it.state)}>{runWord(it.state)}</StatusBadge>
             </span>
           }
         >
-          <Steps run={it} output={output} full={full} />
-          {it.error && <div className="problem">{it.error}</div>}
+          <Steps run={it} full={full} />
+          {it.note && <div className="line muted">{it.note}</div>}
         </Card>
       )}
     </Shown>
   );
 }
 
-function Steps({ run, output, full }: { run: Run; output: Map<string, string>; full?: boolean }) {
+function Steps({ run, full }: { run: Run; full?: boolean }) {
   return (
     <ol style={{ listStyle: 'none' }}>
-      {run.steps.map((step) => (
-        <li key={step.index} style={{ borderBottom: '1px solid var(--line)', padding: '8px 14px' }}>
-          <div className="row between">
-            <b>
-              <span className="faint num">{step.index + 1}</span> {step.name}
-            </b>
-            <span className="faint">{step.action}</span>
-          </div>
-          {step.targets.map((cell) => {
-            const text = output.get(`${step.index}/${cell.item_id ?? ''}`) ?? cell.output;
-            return (
-              <div key={cell.item_id ?? cell.name} style={{ marginTop: 4 }}>
-                <div className="row between">
-                  <span className="muted cut">{cell.name || 'server'}</span>
-                  <span className="row">
-                    {cell.started_at && (
-                      <span className="faint small">
-                        <Since at={cell.started_at} until={cell.finished_at} />
-                      </span>
-                    )}
-                    <StatusBadge status={ofRun(cell.state)}>
-                      {cell.state}
-                      {cell.exit_code ? ` (${cell.exit_code})` : ''}
-                    </StatusBadge>
-                  </span>
-                </div>
-                {text && (
-                  <pre className="code" style={{ marginTop: 4, maxHeight: full ? 360 : 160 }}>
-                    {text}
-                  </pre>
-                )}
-              </div>
-            );
-          })}
-        </li>
-      ))}
+      {run.steps.map((step, index) => {
+        const tasks = run.tasks.filter((t) => t.step === index);
+        const shown = full ? tasks : tasks.slice(0, 6);
+        return (
+          <li key={`${step.name}-${index}`} style={{ borderBottom: '1px solid var(--line)', padding: '8px 14px' }}>
+            <div className="row between">
+              <b className={tasks.length === 0 ? 'faint' : undefined}>
+                <span className="faint num">{index + 1}</span> {step.name}
+              </b>
+              <span className="faint">{step.kind}</span>
+            </div>
+            {shown.map((task) => (
+              <Task key={`${task.item_id}-${task.attempt}`} task={task} full={full} alone={tasks.length === 1} />
+            ))}
+            {tasks.length > shown.length && <div className="muted">and {tasks.length - shown.length} more targets</div>}
+          </li>
+        );
+      })}
     </ol>
+  );
+}
+
+function Task({ task, full, alone }: { task: RunTask; full?: boolean; alone: boolean }) {
+  const goes = task.state === 'running' || task.state === 'dispatched';
+  const [open, setOpen] = useState<boolean | null>(null);
+  const wanted = open ?? (goes || task.state === 'failed' || (alone && task.command_id !== null));
+  const output = useCommandOutput(task.command_id, wanted);
+  return (
+    <div style={{ marginTop: 4 }}>
+      <div className="row between">
+        <span className="muted cut">
+          {task.target || 'once'}
+          {task.attempt > 1 && ` · attempt ${task.attempt}`}
+        </span>
+        <span className="row nowrap">
+          {task.started_at && (
+            <span className="faint small">
+              <Since at={task.started_at} until={task.finished_at} />
+            </span>
+          )}
+          <StatusBadge status={ofRun(task.state)}>
+            {task.state}
+            {task.exit_code ? ` (${task.exit_code})` : ''}
+          </StatusBadge>
+          {task.command_id && (
+            <button
+              type="button"
+              className="plain link small"
+              style={{ minHeight: 24 }}
+              aria-expanded={wanted}
+              onClick={() => setOpen(!wanted)}
+            >
+              {wanted ? 'Hide' : 'Output'}
+            </button>
+          )}
+        </span>
+      </div>
+      {task.note && <div className="muted small break">{task.note}</div>}
+      {wanted && (output.text !== '' || output.isOver) && (
+        <pre className="code" style={{ marginTop: 4, maxHeight: full ? 360 : 160 }}>
+          {output.text || 'no output'}
+        </pre>
+      )}
+    </div>
   );
 }

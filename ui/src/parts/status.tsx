@@ -43,10 +43,15 @@ export const sevWord = (sev: string) => SEV[sev] ?? sev;
 
 /** The state of a run, step or command as a status. */
 export function ofRun(state: string): Status {
-  if (['succeeded', 'ok', 'exited', 'changed', 'done'].includes(state)) return 'ok';
-  if (['failed', 'timed_out', 'rejected', 'refused', 'interrupted'].includes(state)) return 'critical';
-  if (['waiting', 'queued', 'cancelled', 'requested'].includes(state)) return 'warning';
-  if (['running', 'granted', 'approved', 'dispatched'].includes(state)) return 'maintenance';
+  if (['succeeded', 'ok', 'exited', 'changed', 'done', 'sent'].includes(state)) return 'ok';
+  if (['failed', 'timed_out', 'rejected', 'refused', 'interrupted', 'dead'].includes(state)) return 'critical';
+  if (
+    ['waiting', 'awaiting_approval', 'awaiting_person', 'cancelling', 'cancelled', 'requested', 'unknown'].includes(
+      state,
+    )
+  )
+    return 'warning';
+  if (['running', 'queued', 'granted', 'approved', 'dispatched'].includes(state)) return 'maintenance';
   return 'unknown';
 }
 

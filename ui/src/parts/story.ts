@@ -1,6 +1,6 @@
 /** Events as sentences: what happened, to what, and as what status it counts. */
 import type { Event, Status } from '@/api/types';
-import { ofRun, ofService, ofSeverity, sevWord } from './status';
+import { ofRun, ofService, ofSeverity } from './status';
 
 export interface Told {
   status: Status;
@@ -32,7 +32,38 @@ const alertDetail = (data: Data) => {
   return [str(data, 'name'), on && `on ${on}`].filter(Boolean).join(' ');
 };
 
+const count = (data: Data, key: string) => (Array.isArray(data[key]) ? (data[key] as unknown[]).length : 0);
+
 const TELLERS: Record<string, Teller> = {
+  'host.discovered': (d) => ({
+    status: 'ok',
+    text: 'found, with all that is on it',
+    subject: str(d, 'name'),
+    detail: `${str(d, 'packages')} packages`,
+  }),
+  'package.changed': (d) => ({
+    status: 'unknown',
+    text: ': packages changed',
+    subject: str(d, 'host', 'name') || 'Host',
+    detail: ['added', 'changed', 'upgraded', 'removed']
+      .map((k) => (count(d, k) > 0 ? `${count(d, k)} ${k}` : ''))
+      .filter(Boolean)
+      .join(', '),
+  }),
+  'message.queued': (d) => ({
+    status: 'unknown',
+    text: 'is to be told',
+    subject: str(d, 'channel_name') || 'A channel',
+    detail: str(d, 'title'),
+  }),
+  'rules.changed': (d) => ({ status: 'unknown', text: 'changed', subject: `Rules ${str(d, 'name', 'pack')}`.trim() }),
+  'run.requested': (d) => ({ status: 'unknown', text: 'asked for', subject: `Run of ${str(d, 'runbook')}` }),
+  'run.held_back': (d) => ({
+    status: 'warning',
+    text: 'held back',
+    subject: `Run of ${str(d, 'runbook')}`,
+    detail: str(d, 'note', 'reason'),
+  }),
   'alert.fired': (d) => ({
     status: ofSeverity(str(d, 'severity')),
     text: 'fires',
@@ -42,42 +73,14 @@ const TELLERS: Record<string, Teller> = {
   'alert.resolved': (d) => ({ status: 'ok', text: 'is over', subject: str(d, 'name'), detail: alertDetail(d) }),
   'alert.silenced': (d) => ({ status: 'maintenance', text: 'silenced', subject: str(d, 'name') }),
   'alert.suppressed': (d) => ({ status: 'maintenance', text: 'held back by maintenance', subject: str(d, 'name') }),
-  'incident.opened': (d) => ({
-    status: 'critical',
-    text: 'opened',
-    subject: str(d, 'title') || 'Incident',
-    detail: sevWord(str(d, 'severity')),
-  }),
-  'incident.acknowledged': (_, e) => ({ status: 'ok', text: 'acknowledged the incident', subject: e.actor_name }),
-  'incident.assigned': (d) => ({ status: 'ok', text: 'leads now', subject: str(d, 'lead_name', 'name', 'person') }),
-  'incident.commented': (d, e) => ({
-    status: 'unknown',
-    text: `: ${str(d, 'text', 'comment')}`,
-    subject: e.actor_name,
-  }),
-  'incident.merged': (d) => ({ status: 'unknown', text: 'merged', subject: str(d, 'title') || 'Incident' }),
-  'incident.resolved': (d, e) => ({
-    status: 'ok',
-    text: e.actor.startsWith('person') ? `resolved by ${e.actor_name}` : 'resolved itself: all its alerts are over',
-    subject: 'Incident',
-    detail: str(d, 'note', 'reason'),
-  }),
-  'incident.reopened': (d) => ({ status: 'warning', text: 'reopened', subject: 'Incident', detail: str(d, 'reason') }),
-  'incident.severity_changed': (d) => ({
-    status: 'unknown',
-    text: `is now ${sevWord(str(d, 'after', 'severity', 'to'))}`,
-    subject: 'Severity',
-  }),
-  'incident.alert_added': (d) => ({
-    status: 'warning',
-    text: 'joined the incident',
-    subject: str(d, 'name', 'alert') || 'An alert',
-  }),
+
   'service.changed': (d) => ({
     status: ofService(str(d, 'state')),
     text: `is ${str(d, 'state')}`,
     subject: str(d, 'name', 'service'),
-    detail: [str(d, 'manager'), str(d, 'reason')].filter(Boolean).join(' · '),
+    detail: [str(d, 'host_name') && `on ${str(d, 'host_name')}`, str(d, 'manager'), str(d, 'reason')]
+      .filter(Boolean)
+      .join(' · '),
   }),
   'agent.joined': (d, e) => ({ status: 'ok', text: 'joined', subject: str(d, 'name', 'host') || e.subject }),
   'agent.connected': (d, e) => ({
@@ -99,7 +102,7 @@ const TELLERS: Record<string, Teller> = {
     status: 'ok',
     text: 'is back',
     subject: str(d, 'name', 'host') || e.subject,
-    detail: str(d, 'gap'),
+    detail: str(d, 'gap_s') && `not heard for ${str(d, 'gap_s')} s`,
   }),
   'message.sent': (d) => ({
     status: 'ok',
@@ -174,8 +177,33 @@ function short(value: unknown): string {
   return text && text.length > 60 ? `${text.slice(0, 59)}…` : (text ?? 'nothing');
 }
 
+/** Incidents say themselves what happened, in a sentence. */
+function tellIncident(data: Data, event: Event): Told {
+  const verb = event.topic.slice('incident.'.length);
+  if (verb === 'commented')
+    return { status: 'unknown', subject: event.actor_name, text: `: ${str(data, 'note', 'text')}`, detail: '' };
+  const status: Record<string, Status> = {
+    acknowledged: 'ok',
+    mitigated: 'ok',
+    assigned: 'ok',
+    resolved: 'ok',
+    closed: 'ok',
+    grew: 'warning',
+    reminded: 'warning',
+  };
+  const bad = verb === 'opened' || verb === 'reopened';
+  const part = typeof data.alert === 'object' && data.alert ? str(data.alert as Data, 'reason') : '';
+  return {
+    status: bad ? ofSeverity(str(data, 'severity')) : (status[verb] ?? 'unknown'),
+    subject: '',
+    text: str(data, 'text') || `Incident ${verb.replaceAll('_', ' ')}`,
+    detail: [part, str(data, 'note')].filter(Boolean).join(' · '),
+  };
+}
+
 export function tell(event: Event): Told {
   const data = event.data ?? {};
+  if (event.topic.startsWith('incident.')) return tellIncident(data, event);
   const told = TELLERS[event.topic]?.(data, event) ?? {};
   const [noun = '', verb = ''] = event.topic.split('.');
   return {

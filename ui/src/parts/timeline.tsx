@@ -37,12 +37,12 @@ export function Timeline({ events, extra }: { events: Event[]; extra?: (event: E
             <div className="break">
               {href ? (
                 <Link to={href} className="under">
-                  <b>{told.subject}</b>
+                  <b>{told.subject || told.text}</b>
                 </Link>
               ) : (
                 <b>{told.subject}</b>
               )}
-              {told.text.startsWith(':') ? told.text : ` ${told.text}`}
+              {told.subject === '' ? (href ? '' : told.text) : told.text.startsWith(':') ? told.text : ` ${told.text}`}
               {why && <div className="muted">{why}</div>}
               {extra?.(event)}
             </div>

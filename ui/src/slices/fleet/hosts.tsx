@@ -115,9 +115,9 @@ export function Hosts() {
       {
         id: 'seen',
         head: 'Heard of',
-        value: (h) => h.agent?.seen_at,
+        value: (h) => h.agent?.heard_at,
         cell: (h) =>
-          h.agent?.state === 'connected' ? <span className="muted">now</span> : <Ago at={h.agent?.seen_at} />,
+          h.agent?.presence === 'connected' ? <span className="muted">now</span> : <Ago at={h.agent?.heard_at} />,
         number: true,
         wide: true,
       },

@@ -36,7 +36,7 @@ export function RunOn({ host, close }: { host: string; close: () => void }) {
         query={books}
         what="Runbooks"
         empty={{
-          when: (p) => p.items.length === 0,
+          when: (list) => list.length === 0,
           show: (
             <Empty title="No runbook yet">
               <Link to="/runbooks/$id" params={{ id: 'new' }} className="link">
@@ -46,9 +46,9 @@ export function RunOn({ host, close }: { host: string; close: () => void }) {
           ),
         }}
       >
-        {(page) => (
+        {(list) => (
           <>
-            {page.items.map((book) => (
+            {list.map((book) => (
               <div className="line" key={book.id}>
                 <div>
                   <b>{book.name}</b>

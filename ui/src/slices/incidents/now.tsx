@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
-import { runsQuery } from '@/api/automation';
+import { waitsForMe } from '@/api/automation';
 import { changesQuery } from '@/api/change';
 import { eventsQuery } from '@/api/events';
 import { incidentStatsQuery, incidentsQuery } from '@/api/incidents';
@@ -24,7 +24,7 @@ export function Now() {
   const incidents = useQuery(incidentsQuery({ state: 'open', limit: 50 }));
   const { hosts, error, retry } = useHosts();
   const changes = useQuery(changesQuery({ state: 'requested', limit: 20 }));
-  const runs = useQuery(runsQuery({ state: 'waiting', limit: 20 }));
+  const runs = useQuery(waitsForMe);
   const [declaring, setDeclaring] = useState(false);
   const waiting = (changes.data?.items.length ?? 0) + (runs.data?.items.length ?? 0);
   const world = { incidents: incidents.data?.items ?? [], hosts: (hosts ?? []).map((h) => h.status), waiting };
@@ -90,8 +90,8 @@ export function Now() {
               {(runs.data?.items ?? []).map((run) => (
                 <div className="line" key={run.id}>
                   <div>
-                    Run of <b>{run.runbook_name}</b>
-                    <div className="muted">waits for approval</div>
+                    Run of <b>{run.runbook}</b>
+                    <div className="muted">waits for an answer</div>
                   </div>
                   <Link to="/runs/$id" params={{ id: run.id }} className="link nowrap">
                     Review

@@ -12,7 +12,7 @@ import { Empty } from '@/parts/states';
 
 export function Remedies({ incident, held }: { incident: IncidentDetail; held: boolean }) {
   const [chosen, choose] = useState<IncidentRunbook | null>(null);
-  const runs = useQuery(runsQuery({ incident: incident.id, limit: 5 })).data?.items ?? [];
+  const runs = useQuery(runsQuery({ incident_id: incident.id, limit: 5 })).data?.items ?? [];
   return (
     <>
       <section id="remedies">

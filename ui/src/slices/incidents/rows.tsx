@@ -1,7 +1,8 @@
 /** Open incidents as rows: what, where, the likely cause, since when and in whose hands. */
+import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import type { KeyboardEvent } from 'react';
-import type { Incident } from '@/api/incidents';
+import { type Incident, incidentQuery } from '@/api/incidents';
 import { useSession } from '@/api/session';
 import { Since } from '@/parts/ago';
 import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
@@ -24,6 +25,20 @@ export function where(incident: Incident): string {
   ]
     .filter(Boolean)
     .join(' · ');
+}
+
+/** The likeliest cause, for the few that are open. */
+function Likely({ id, open }: { id: string; open: boolean }) {
+  const first = useQuery({ ...incidentQuery(id), enabled: open }).data?.suspects[0];
+  if (!first) return null;
+  return (
+    <>
+      <span className="muted">Likely</span> <b className="break">{first.title}</b>
+      <div className="faint num break">
+        {first.score.toFixed(2)} · {first.evidence.slice(0, 3).join(', ')}
+      </div>
+    </>
+  );
 }
 
 export function IncidentRows({ incidents }: { incidents: Incident[] }) {
@@ -71,14 +86,7 @@ export function IncidentRows({ incidents }: { incidents: Incident[] }) {
               <div className="muted break">{where(incident)}</div>
             </td>
             <td className="hide-s" style={{ width: '34%' }}>
-              {incident.likely_cause && (
-                <>
-                  <span className="muted">Likely</span> <b>{incident.likely_cause.title}</b>
-                  <div className="faint num">
-                    {incident.likely_cause.score.toFixed(2)} · {incident.likely_cause.reasons.join(', ')}
-                  </div>
-                </>
-              )}
+              <Likely id={incident.id} open={!incident.resolved_at} />
             </td>
             <td className="n" style={{ width: 120 }}>
               <Since at={incident.opened_at} until={incident.resolved_at} short />

@@ -37,7 +37,7 @@ function Line({ text, href, status, value }: { text: string; href: string; statu
 }
 
 export function Standing({ hosts }: { hosts: HostHealth[] }) {
-  const lost = hosts.filter((h) => h.agent?.state === 'lost').length;
+  const lost = hosts.filter((h) => h.agent?.state === 'active' && h.agent.presence === 'lost').length;
   return (
     <Card title="Standing" flush>
       <Line text="Hosts not heard of" href="/hosts" status={lost > 0 ? 'critical' : 'ok'} value={String(lost)} />

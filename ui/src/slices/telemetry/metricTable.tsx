@@ -11,16 +11,14 @@ export function MetricTable({ series, unit }: { series: Series[]; unit: Unit }) 
       a === '__name__' ? -1 : b === '__name__' ? 1 : a.localeCompare(b),
     );
     return [
-      ...names
-        .slice(0, 8)
-        .map(
-          (name): Column<Series> => ({
-            id: `l-${name}`,
-            head: name === '__name__' ? 'metric' : name,
-            value: (s) => s.labels[name],
-            cell: (s) => <span className="mono break">{s.labels[name]}</span>,
-          }),
-        ),
+      ...names.slice(0, 8).map(
+        (name): Column<Series> => ({
+          id: `l-${name}`,
+          head: name === '__name__' ? 'metric' : name,
+          value: (s) => s.labels[name],
+          cell: (s) => <span className="mono break">{s.labels[name]}</span>,
+        }),
+      ),
       {
         id: 'value',
         head: 'Value',
