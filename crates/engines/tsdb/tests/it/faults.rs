@@ -175,6 +175,7 @@ fn run(refuse: usize) -> usize {
             *acked.lock().unwrap(),
             "refused at step {refuse}"
         );
+        assert!(copied.notices().is_empty(), "{:?}", copied.notices());
     }
     if db.maintain(20_000).is_err() {
         mend();
