@@ -9,7 +9,9 @@ mod collect;
 mod error;
 mod facts;
 mod host;
+mod logs;
 mod observe;
+mod parts;
 mod rt;
 mod services;
 mod spool;
@@ -22,23 +24,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{AgentConfig, Identity, ToServer};
-use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use collect::{CollectError, Roots};
 pub use error::Error;
 
-use act::Commander;
-use collect::sampler::Sampler;
-use collect::series::Series;
-use observe::{Checkpoints, Observation, Observations};
-use services::{Services, Watch};
+use parts::Parts;
 use state::{Enrolment, State};
 use token::Token;
-use uplink::session::{self, Greeter};
-use uplink::{Batches, Figures, Renewal, Uplink};
 
 /// How the agent is started.
 #[derive(Clone, Debug)]
@@ -136,159 +129,5 @@ async fn enrolment(
             () = stop.cancelled() => return Ok(None),
         }
         pause = (pause * 2).min(Duration::from_secs(30));
-    }
-}
-
-/// Everything that runs, wired.
-struct Parts {
-    options: Options,
-    greeter: Arc<Credentials>,
-    series: Series,
-    figures: Arc<Figures>,
-    config: watch::Receiver<AgentConfig>,
-    uplink: Uplink,
-    /// Ends commands.
-    shutdown: CancellationToken,
-}
-
-impl Parts {
-    fn open(state: Arc<State>, options: Options, enrolment: Enrolment) -> Result<Self, Error> {
-        let roots = &options.roots;
-        let series = Series::default();
-        let figures = Arc::new(Figures::default());
-        let (config_sender, config) = watch::channel(AgentConfig::default());
-        let checkpoints = Checkpoints::open(&state.path("checkpoints.json"));
-        let boot_id = facts::identity::boot_id(roots).unwrap_or_default();
-        let folder = state.path("");
-        let limit = config.borrow().spool_bytes;
-        let batches = Batches::open(
-            &folder,
-            limit,
-            series.clone(),
-            checkpoints.clone(),
-            &boot_id,
-            rt::now_ms(),
-        )
-        .map_err(|source| Error::state("open the spool in", &folder, source))?;
-        let commands = state.path("commands");
-        let shutdown = CancellationToken::new();
-        let commander = Commander::open(&commands, roots, boot_id, shutdown.clone())
-            .map_err(|source| Error::state("open the journal in", &commands, source))?;
-        let greeter = Credentials {
-            state: state.clone(),
-            enrolment,
-            version: options.version.clone(),
-            identity: facts::identity::identity(roots),
-            hostname: facts::identity::hostname(roots),
-            started_at_ms: rt::now_ms(),
-            commander: commander.clone(),
-        };
-        let uplink = Uplink {
-            batches,
-            checkpoints,
-            commander,
-            config: config_sender,
-            renewal: Renewal::new(state),
-            figures: figures.clone(),
-        };
-        Ok(Self { options, greeter: Arc::new(greeter), series, figures, config, uplink, shutdown })
-    }
-
-    async fn run(self, stop: CancellationToken) {
-        let Self { options, greeter, series, figures, config, uplink, shutdown } = self;
-        let services_path = options.state_dir.join("services.json");
-        let (observations, observation_queue) = mpsc::channel(observe::QUEUE);
-        let (events, event_queue) = mpsc::channel(64);
-        // Collectors stop first, so that the uplink can put away all that they have said.
-        let uplink_stop = CancellationToken::new();
-        let services = Services::open(&services_path);
-        let roots = &options.roots;
-        let mut collectors = collect::node::all(roots, &collect::node::Choice::default());
-        collectors.push(Box::new(collect::own::OwnFigures::new(series.clone(), figures)));
-        collectors.push(Box::new(collect::own::ServiceStates(services.clone())));
-        collectors.push(Box::new(collect::own::ProcessGroups::new(roots)));
-        collectors.push(Box::new(collect::own::Certificates::new(roots, config.clone())));
-        let sampler = Sampler::new(collectors, &series);
-        let watch = Watch { roots: roots.clone(), services, path: services_path, series, bus: options.bus.clone() };
-        let mut collecting = vec![
-            rt::spawn("sampler", sample(sampler, config.clone(), observations.clone(), stop.clone())),
-            rt::spawn("services", watch.run(config, observations.clone(), stop.clone())),
-        ];
-        drop(observations);
-        let commands = rt::spawn("commands", greeter.commander.clone().run());
-        let connection = rt::spawn("session", session::keep(greeter, events, uplink_stop.clone()));
-        let uplink = rt::spawn(
-            "uplink",
-            uplink.run(observation_queue, event_queue, uplink_stop.clone()),
-        );
-        stop.cancelled().await;
-        shutdown.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(8), commands).await;
-        for task in collecting.drain(..) {
-            // A task that panicked has said so.
-            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
-        }
-        uplink_stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(10), uplink).await;
-        connection.abort();
-    }
-}
-
-/// Ticks at the configured interval, aligned to whole multiples of it.
-async fn sample(
-    mut sampler: Sampler,
-    mut config: watch::Receiver<AgentConfig>,
-    observations: Observations,
-    stop: CancellationToken,
-) {
-    loop {
-        let interval_ms = config.borrow_and_update().sample_interval_ms.clamp(100, 600_000);
-        let interval = Duration::from_millis(interval_ms);
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                Ok(()) = config.changed() => break,
-                () = stop.cancelled() => return,
-            }
-            let samples = sampler.tick(rt::now_ms(), interval.mul_f64(0.8)).await;
-            if observations.send(Observation::Samples(samples)).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// What the session shows to the server.
-struct Credentials {
-    state: Arc<State>,
-    enrolment: Enrolment,
-    version: String,
-    identity: Identity,
-    hostname: String,
-    started_at_ms: i64,
-    commander: Commander,
-}
-
-impl Greeter for Credentials {
-    fn tls(&self) -> Result<rustls::ClientConfig, Error> {
-        let read = |name| self.state.read(name);
-        tls::member(&read("agent.key")?, &read("agent.crt")?, &read("ca.crt")?)
-    }
-
-    fn servers(&self) -> Vec<String> {
-        self.enrolment.servers.clone()
-    }
-
-    fn hello(&self) -> ToServer {
-        let running = self.commander.unfinished();
-        session::hello(
-            &self.version,
-            &self.identity,
-            &self.hostname,
-            self.started_at_ms,
-            running,
-        )
     }
 }

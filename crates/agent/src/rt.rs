@@ -41,7 +41,7 @@ where
 {
     let builder = std::thread::Builder::new()
         .name(name.to_owned())
-        .stack_size(256 * 1024);
+        .stack_size(1024 * 1024);
     builder.spawn(body).map(drop)
 }
 

@@ -4,7 +4,8 @@
 //! lock          held while an agent runs
 //! agent.json    id, server addresses, fingerprint of the authority
 //! agent.key     private key, mode 0600      agent.crt, ca.crt   certificates
-//! sequence      last batch number           checkpoints.json    how far logs were read
+//! config.json   the server's settings        checkpoints.json    how far logs were read
+//! sequence      last batch number
 //! spool/        batches not acknowledged    services.json       services once seen
 //! commands/     journal and outputs of commands
 //! ```

@@ -20,11 +20,32 @@ pub(crate) struct Prepared {
 /// Makes an action ready to run; the error is for people.
 pub(crate) async fn prepare(action: &Action, roots: &Roots) -> Result<Prepared, String> {
     match action.clone() {
-        Action::Exec { argv, env, cwd, user, stdin } => {
+        Action::Exec {
+            argv,
+            env,
+            cwd,
+            user,
+            stdin,
+        } => {
             let account = account(user.as_deref()).await?;
-            Ok(Prepared { program: Program { argv, env, cwd, account, stdin }, _script: None })
+            Ok(Prepared {
+                program: Program {
+                    argv,
+                    env,
+                    cwd,
+                    account,
+                    stdin,
+                },
+                _script: None,
+            })
         }
-        Action::Script { interpreter, script, args, env, user } => {
+        Action::Script {
+            interpreter,
+            script,
+            args,
+            env,
+            user,
+        } => {
             let account = account(user.as_deref()).await?;
             let folder = ScriptFolder::create(&script, account.as_ref())
                 .map_err(|error| format!("failed to write the script to a private file: {error}"))?;
@@ -32,11 +53,25 @@ pub(crate) async fn prepare(action: &Action, roots: &Roots) -> Result<Prepared, 
             let mut argv: Vec<String> = interpreter.split_ascii_whitespace().map(str::to_owned).collect();
             argv.push(folder.script().to_string_lossy().into_owned());
             argv.extend(args);
-            Ok(Prepared { program: Program { argv, env, account, ..Program::default() }, _script: Some(folder) })
+            Ok(Prepared {
+                program: Program {
+                    argv,
+                    env,
+                    account,
+                    ..Program::default()
+                },
+                _script: Some(folder),
+            })
         }
         Action::Service { name, verb } => {
             let argv = service(&name, verb, roots)?;
-            Ok(Prepared { program: Program { argv, ..Program::default() }, _script: None })
+            Ok(Prepared {
+                program: Program {
+                    argv,
+                    ..Program::default()
+                },
+                _script: None,
+            })
         }
         Action::Http { .. } => Err("an HTTP request is not a program".to_owned()),
     }
@@ -47,7 +82,9 @@ async fn account(user: Option<&str>) -> Result<Option<Account>, String> {
     let account = user::look_up(user).await?;
     let own = rustix::process::geteuid();
     if own.as_raw() != account.uid && !own.is_root() {
-        return Err(format!("the agent does not run as root and cannot become {user:?}"));
+        return Err(format!(
+            "the agent does not run as root and cannot become {user:?}"
+        ));
     }
     Ok(Some(account))
 }
@@ -92,7 +129,11 @@ impl ScriptFolder {
         let folder = Self(std::env::temp_dir().join(name));
         // Fails when the name exists, so nobody can prepare it for us.
         fs::DirBuilder::new().mode(0o700).create(&folder.0)?;
-        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o700).open(folder.script())?;
+        let mut file = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o700)
+            .open(folder.script())?;
         file.write_all(script.as_bytes())?;
         if let Some(account) = account {
             std::os::unix::fs::chown(folder.script(), Some(account.uid), Some(account.gid))?;
@@ -123,17 +164,29 @@ mod tests {
     #[test]
     fn services_by_manager() {
         let dir = tempfile::tempdir().unwrap();
-        let roots = Roots { rootfs: dir.path().to_owned(), ..Roots::default() };
+        let roots = Roots {
+            rootfs: dir.path().to_owned(),
+            ..Roots::default()
+        };
         let error = service("nginx", ServiceVerb::Stop, &roots).unwrap_err();
-        assert!(error.contains("cannot") || error.contains("nothing on this host can stop"), "{error}");
+        assert!(
+            error.contains("cannot") || error.contains("nothing on this host can stop"),
+            "{error}"
+        );
         let script = dir.path().join("etc/init.d/nginx");
         fs::create_dir_all(script.parent().unwrap()).unwrap();
         fs::write(&script, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(service("nginx", ServiceVerb::Stop, &roots).unwrap(), [script.to_str().unwrap(), "stop"]);
+        assert_eq!(
+            service("nginx", ServiceVerb::Stop, &roots).unwrap(),
+            [script.to_str().unwrap(), "stop"]
+        );
         fs::create_dir_all(dir.path().join("run/systemd/system")).unwrap();
         let argv = service("nginx.service", ServiceVerb::Reload, &roots).unwrap();
-        assert_eq!(argv, ["systemctl", "--no-ask-password", "reload", "--", "nginx.service"]);
+        assert_eq!(
+            argv,
+            ["systemctl", "--no-ask-password", "reload", "--", "nginx.service"]
+        );
         for name in ["", "--now", "../evil", "a b", "a;b"] {
             assert!(service(name, ServiceVerb::Start, &roots).is_err(), "{name}");
         }

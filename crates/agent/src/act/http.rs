@@ -69,7 +69,9 @@ async fn attempt(
     let mut response = builder.send().await.map_err(|error| reason(&error))?;
     let status = response.status();
     let io = |error: std::io::Error| format!("failed to keep the answer: {error}");
-    Capture::create(folder, id, Stream::Stderr, cap_bytes).map_err(io)?.write(format!("{status}\n").as_bytes());
+    Capture::create(folder, id, Stream::Stderr, cap_bytes)
+        .map_err(io)?
+        .write(format!("{status}\n").as_bytes());
     let mut capture = Capture::create(folder, id, Stream::Stdout, cap_bytes).map_err(io)?;
     while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
         capture.write(&chunk);

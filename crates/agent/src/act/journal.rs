@@ -24,11 +24,26 @@ const MAX_RECORD: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Record {
-    Accepted { at_ms: i64, command: Box<Command> },
-    Begun { id: String, at_ms: i64 },
-    Spawned { id: String, process: Leader },
-    Ended { id: String, at_ms: i64, state: CommandState },
-    Acknowledged { id: String },
+    Accepted {
+        at_ms: i64,
+        command: Box<Command>,
+    },
+    Begun {
+        id: String,
+        at_ms: i64,
+    },
+    Spawned {
+        id: String,
+        process: Leader,
+    },
+    Ended {
+        id: String,
+        at_ms: i64,
+        state: CommandState,
+    },
+    Acknowledged {
+        id: String,
+    },
 }
 
 /// The first process of a command, told from a later one with the same number by boot and start time.
@@ -67,15 +82,27 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        let mut journal =
-            Self { path: path.to_owned(), file, bytes: 0, entries: BTreeMap::new(), remembered: Vec::new() };
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        let mut journal = Self {
+            path: path.to_owned(),
+            file,
+            bytes: 0,
+            entries: BTreeMap::new(),
+            remembered: Vec::new(),
+        };
         let (records, good) = parse(&bytes);
         for record in records {
             journal.apply(record);
         }
         if good < bytes.len() {
-            tracing::warn!(cut = bytes.len() - good, "the journal of commands has a damaged end; cut off");
+            tracing::warn!(
+                cut = bytes.len() - good,
+                "the journal of commands has a damaged end; cut off"
+            );
         }
         journal.compact()?;
         Ok(journal)
@@ -95,29 +122,61 @@ impl Journal {
         if self.entries.contains_key(&command.id) {
             return Ok(false);
         }
-        self.write(Record::Accepted { at_ms, command: Box::new(command) }, true)?;
+        self.write(
+            Record::Accepted {
+                at_ms,
+                command: Box::new(command),
+            },
+            true,
+        )?;
         Ok(true)
     }
 
     /// True when the caller may execute the command now.
     pub(crate) fn begin(&mut self, id: &str, at_ms: i64) -> io::Result<bool> {
         let may = match self.entries.get(id) {
-            Some(Entry { state: CommandState::Accepted, .. }) => true,
-            Some(Entry { state: CommandState::Running, command: Some(command), .. }) => command.idempotent,
+            Some(Entry {
+                state: CommandState::Accepted,
+                ..
+            }) => true,
+            Some(Entry {
+                state: CommandState::Running,
+                command: Some(command),
+                ..
+            }) => command.idempotent,
             _ => false,
         };
         if may {
-            self.write(Record::Begun { id: id.to_owned(), at_ms }, true)?;
+            self.write(
+                Record::Begun {
+                    id: id.to_owned(),
+                    at_ms,
+                },
+                true,
+            )?;
         }
         Ok(may)
     }
 
     pub(crate) fn spawned(&mut self, id: &str, process: Leader) -> io::Result<()> {
-        self.write(Record::Spawned { id: id.to_owned(), process }, false)
+        self.write(
+            Record::Spawned {
+                id: id.to_owned(),
+                process,
+            },
+            false,
+        )
     }
 
     pub(crate) fn end(&mut self, id: &str, state: CommandState, at_ms: i64) -> io::Result<()> {
-        self.write(Record::Ended { id: id.to_owned(), at_ms, state }, true)
+        self.write(
+            Record::Ended {
+                id: id.to_owned(),
+                at_ms,
+                state,
+            },
+            true,
+        )
     }
 
     pub(crate) fn acknowledge(&mut self, id: &str) -> io::Result<()> {
@@ -187,11 +246,23 @@ impl Journal {
         for id in &self.remembered {
             if let Some(entry) = self.entries.get(id) {
                 // The command itself is gone; a stand-in carries the id.
-                bytes.extend(records(id, entry).iter().map(encode).collect::<io::Result<Vec<_>>>()?.concat());
+                bytes.extend(
+                    records(id, entry)
+                        .iter()
+                        .map(encode)
+                        .collect::<io::Result<Vec<_>>>()?
+                        .concat(),
+                );
             }
         }
         for (id, entry) in self.entries.iter().filter(|(_, entry)| !entry.acknowledged) {
-            bytes.extend(records(id, entry).iter().map(encode).collect::<io::Result<Vec<_>>>()?.concat());
+            bytes.extend(
+                records(id, entry)
+                    .iter()
+                    .map(encode)
+                    .collect::<io::Result<Vec<_>>>()?
+                    .concat(),
+            );
         }
         crate::state::replace(&self.path, &bytes, true)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
@@ -203,13 +274,26 @@ impl Journal {
 /// The records that lead to an entry.
 fn records(id: &str, entry: &Entry) -> Vec<Record> {
     let command = entry.command.clone().unwrap_or_else(|| Box::new(stand_in(id)));
-    let mut records = vec![Record::Accepted { at_ms: entry.accepted_at_ms, command }];
+    let mut records = vec![Record::Accepted {
+        at_ms: entry.accepted_at_ms,
+        command,
+    }];
     if entry.state == CommandState::Running {
-        records.push(Record::Begun { id: id.to_owned(), at_ms: entry.at_ms });
-        records.extend(entry.leader.clone().map(|process| Record::Spawned { id: id.to_owned(), process }));
+        records.push(Record::Begun {
+            id: id.to_owned(),
+            at_ms: entry.at_ms,
+        });
+        records.extend(entry.leader.clone().map(|process| Record::Spawned {
+            id: id.to_owned(),
+            process,
+        }));
     }
     if entry.state.is_end() {
-        records.push(Record::Ended { id: id.to_owned(), at_ms: entry.at_ms, state: entry.state.clone() });
+        records.push(Record::Ended {
+            id: id.to_owned(),
+            at_ms: entry.at_ms,
+            state: entry.state.clone(),
+        });
     }
     if entry.acknowledged {
         records.push(Record::Acknowledged { id: id.to_owned() });
@@ -218,8 +302,17 @@ fn records(id: &str, entry: &Entry) -> Vec<Record> {
 }
 
 fn stand_in(id: &str) -> Command {
-    let action = protocol::Action::Service { name: String::new(), verb: protocol::ServiceVerb::Start };
-    Command { id: id.to_owned(), action, timeout_ms: 0, output_cap_bytes: 0, idempotent: false }
+    let action = protocol::Action::Service {
+        name: String::new(),
+        verb: protocol::ServiceVerb::Start,
+    };
+    Command {
+        id: id.to_owned(),
+        action,
+        timeout_ms: 0,
+        output_cap_bytes: 0,
+        idempotent: false,
+    }
 }
 
 fn encode(record: &Record) -> io::Result<Vec<u8>> {
@@ -258,11 +351,18 @@ mod tests {
     use super::*;
 
     fn command(id: &str, idempotent: bool) -> Command {
-        Command { idempotent, ..stand_in(id) }
+        Command {
+            idempotent,
+            ..stand_in(id)
+        }
     }
 
-    const DONE: CommandState =
-        CommandState::Exited { exit_code: Some(0), signal: None, duration_ms: 1, dropped_bytes: 0 };
+    const DONE: CommandState = CommandState::Exited {
+        exit_code: Some(0),
+        signal: None,
+        duration_ms: 1,
+        dropped_bytes: 0,
+    };
 
     #[test]
     fn a_command_begins_once() {
@@ -291,7 +391,11 @@ mod tests {
         let mut journal = Journal::open(&path).unwrap();
         journal.accept(command("a", false), 1).unwrap();
         journal.acknowledge("a").unwrap();
-        assert_eq!(journal.open_entries().count(), 1, "no end, nothing to acknowledge");
+        assert_eq!(
+            journal.open_entries().count(),
+            1,
+            "no end, nothing to acknowledge"
+        );
         journal.begin("a", 2).unwrap();
         journal.end("a", DONE, 3).unwrap();
         let mut journal = Journal::open(&path).unwrap();
@@ -329,8 +433,15 @@ mod tests {
         let mut journal = Journal::open(&dir.path().join("journal")).unwrap();
         for number in 0..REMEMBERED + 5 {
             let id = format!("{number:05}");
-            journal.apply(Record::Accepted { at_ms: 1, command: Box::new(command(&id, false)) });
-            journal.apply(Record::Ended { id: id.clone(), at_ms: 1, state: DONE });
+            journal.apply(Record::Accepted {
+                at_ms: 1,
+                command: Box::new(command(&id, false)),
+            });
+            journal.apply(Record::Ended {
+                id: id.clone(),
+                at_ms: 1,
+                state: DONE,
+            });
             journal.apply(Record::Acknowledged { id });
         }
         assert_eq!(journal.entries.len(), REMEMBERED);

@@ -141,13 +141,15 @@ impl Commander {
     async fn take(self, command: Command) {
         let accepted = {
             let command = command.clone();
-            self.write(move |journal| journal.accept(command, rt::now_ms())).await
+            self.write(move |journal| journal.accept(command, rt::now_ms()))
+                .await
         };
         match accepted {
             Ok(true) => self.execute(command).await,
             Ok(false) => self.tell_again(&command.id).await,
             Err(error) => {
-                let error = format!("the agent cannot write its journal of commands ({error}); is the disk full?");
+                let error =
+                    format!("the agent cannot write its journal of commands ({error}); is the disk full?");
                 self.tell(command.id, CommandState::Failed { error }).await;
             }
         }
@@ -178,11 +180,28 @@ impl Commander {
         match self.write(move |journal| journal.begin(&id, rt::now_ms())).await {
             Ok(true) => {}
             Ok(false) => return None,
-            Err(error) => return Some(CommandState::Failed { error: format!("failed to write the journal: {error}") }),
+            Err(error) => {
+                return Some(CommandState::Failed {
+                    error: format!("failed to write the journal: {error}"),
+                });
+            }
         }
         let timeout = Duration::from_millis(command.timeout_ms.max(1));
-        if let Action::Http { method, url, headers, body, expect_status } = command.action.clone() {
-            let request = http::Request { method, url, headers, body, expect_status };
+        if let Action::Http {
+            method,
+            url,
+            headers,
+            body,
+            expect_status,
+        } = command.action.clone()
+        {
+            let request = http::Request {
+                method,
+                url,
+                headers,
+                body,
+                expect_status,
+            };
             let begun = std::time::Instant::now();
             return tokio::select! {
                 state = http::run(request, &self.0.folder, &command.id, command.output_cap_bytes, timeout) => Some(state),
@@ -196,7 +215,8 @@ impl Commander {
             Ok(prepared) => prepared,
             Err(error) => return Some(CommandState::Failed { error }),
         };
-        self.run_program(&prepared.program, command, timeout, cancel).await
+        self.run_program(&prepared.program, command, timeout, cancel)
+            .await
     }
 
     async fn run_program(
@@ -218,7 +238,11 @@ impl Commander {
         };
         process::run(program, &control, |pid| {
             let started_ticks = process::started_ticks(pid).unwrap_or(0);
-            let leader = Leader { pid, started_ticks, boot_id: self.0.boot_id.clone() };
+            let leader = Leader {
+                pid,
+                started_ticks,
+                boot_id: self.0.boot_id.clone(),
+            };
             // A page-cache write, no wait for the disk: it must outlive a kill of the agent, not of the host.
             if let Err(error) = self.journal().spawned(&command.id, leader) {
                 tracing::warn!(%error, "failed to note the process of a command");
@@ -229,7 +253,10 @@ impl Commander {
 
     async fn end(&self, id: &str, state: CommandState) {
         let (key, kept) = (id.to_owned(), state.clone());
-        if let Err(error) = self.write(move |journal| journal.end(&key, kept, rt::now_ms())).await {
+        if let Err(error) = self
+            .write(move |journal| journal.end(&key, kept, rt::now_ms()))
+            .await
+        {
             tracing::error!(%error, id, "failed to write the end of a command to the journal");
             self.tell(id.to_owned(), state).await;
         }
@@ -253,7 +280,9 @@ impl Commander {
             let waited_ms = rt::now_ms().saturating_sub(entry.accepted_at_ms).unsigned_abs();
             let is_late = waited_ms > command.timeout_ms.max(60_000);
             match entry.state {
-                CommandState::Running if !command.idempotent => self.end(&id, CommandState::Interrupted).await,
+                CommandState::Running if !command.idempotent => {
+                    self.end(&id, CommandState::Interrupted).await
+                }
                 _ if is_late => {
                     let error = "the agent was away for longer than the command's timeout".to_owned();
                     self.end(&id, CommandState::Failed { error }).await;
@@ -271,7 +300,13 @@ impl Commander {
         let link = self.0.link.borrow().clone();
         if let Some(link) = link {
             // The connection may end at any time; what matters is in the journal.
-            let _ = link.send(ToServer::Command { id, at_ms: rt::now_ms(), state }).await;
+            let _ = link
+                .send(ToServer::Command {
+                    id,
+                    at_ms: rt::now_ms(),
+                    state,
+                })
+                .await;
         }
     }
 

@@ -17,7 +17,10 @@ fn path(folder: &Path, id: &str, stream: Stream) -> PathBuf {
         Stream::Stdout => "out",
         Stream::Stderr => "err",
     };
-    folder.join(format!("{:032x}.{ending}", xxhash_rust::xxh3::xxh3_128(id.as_bytes())))
+    folder.join(format!(
+        "{:032x}.{ending}",
+        xxhash_rust::xxh3::xxh3_128(id.as_bytes())
+    ))
 }
 
 /// Takes what a stream says, up to the cap.
@@ -31,8 +34,17 @@ impl Capture {
     /// Begins anew: what an earlier attempt wrote is gone.
     pub(crate) fn create(folder: &Path, id: &str, stream: Stream, cap_bytes: u64) -> io::Result<Self> {
         let path = path(folder, id, stream);
-        let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-        Ok(Self { file, left: cap_bytes.min(MOST_BYTES), dropped: 0 })
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            file,
+            left: cap_bytes.min(MOST_BYTES),
+            dropped: 0,
+        })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
@@ -50,7 +62,9 @@ impl Capture {
 /// At most `most` bytes of a stream from `offset`.
 pub(crate) fn read(folder: &Path, id: &str, stream: Stream, offset: u64, most: usize) -> Vec<u8> {
     let mut bytes = vec![0; most];
-    let read = File::open(path(folder, id, stream)).and_then(|file| file.read_at(&mut bytes, offset)).unwrap_or(0);
+    let read = File::open(path(folder, id, stream))
+        .and_then(|file| file.read_at(&mut bytes, offset))
+        .unwrap_or(0);
     bytes.truncate(read);
     bytes
 }

@@ -87,7 +87,9 @@ pub(crate) async fn run(
             duration_ms,
             dropped_bytes,
         },
-        Ok(Err(error)) => CommandState::Failed { error: format!("failed to wait for the process: {error}") },
+        Ok(Err(error)) => CommandState::Failed {
+            error: format!("failed to wait for the process: {error}"),
+        },
         Err(None) => CommandState::TimedOut { duration_ms },
         Err(Some(Stop::Cancelled)) => CommandState::Cancelled { duration_ms },
         Err(Some(Stop::Shutdown)) => return None,
@@ -97,14 +99,32 @@ pub(crate) async fn run(
 fn spawn(program: &Program) -> Result<Child, String> {
     let (name, args) = program.argv.split_first().ok_or("the command names no program")?;
     let mut command = Command::new(name);
-    command.args(args).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
-    command.current_dir(program.cwd.as_deref().unwrap_or("/")).process_group(0);
-    command.stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C.UTF-8");
+    command
+        .current_dir(program.cwd.as_deref().unwrap_or("/"))
+        .process_group(0);
+    command.stdin(if program.stdin.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(account) = &program.account {
-        let names = [("HOME", &account.home), ("USER", &account.name), ("LOGNAME", &account.name), ("SHELL", &account.shell)];
+        let names = [
+            ("HOME", &account.home),
+            ("USER", &account.name),
+            ("LOGNAME", &account.name),
+            ("SHELL", &account.shell),
+        ];
         command.envs(names);
-        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let own = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
         if own != (account.uid, account.gid) {
             // As root this also gives up the supplementary groups.
             command.uid(account.uid).gid(account.gid);
@@ -113,10 +133,14 @@ fn spawn(program: &Program) -> Result<Child, String> {
         command.envs(std::env::vars().filter(|(key, _)| matches!(key.as_str(), "HOME" | "USER" | "LOGNAME")));
     }
     command.envs(&program.env);
-    command.spawn().map_err(|error| match (error.kind(), &program.cwd) {
-        (std::io::ErrorKind::NotFound, Some(cwd)) => format!("failed to start {name:?} in {cwd:?}: {error}"),
-        _ => format!("failed to start {name:?}: {error}"),
-    })
+    command
+        .spawn()
+        .map_err(|error| match (error.kind(), &program.cwd) {
+            (std::io::ErrorKind::NotFound, Some(cwd)) => {
+                format!("failed to start {name:?} in {cwd:?}: {error}")
+            }
+            _ => format!("failed to start {name:?}: {error}"),
+        })
 }
 
 fn feed(child: &mut Child, text: Option<String>) {
@@ -182,7 +206,9 @@ async fn finish(reading: Reading) -> u64 {
 
 /// Asks the whole group to end, and after the grace orders it.
 async fn end_group(pid: u32, child: &mut Child) {
-    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
     let _ = kill_process_group(group, Signal::TERM);
     let deadline = tokio::time::Instant::now() + GRACE;
     // The leader's exit is an event; that the rest of the group is gone can only be asked.

@@ -48,12 +48,18 @@ async fn tell_all(commander: &Commander, link: &mpsc::Sender<ToServer>) {
         let news = commander.0.news.notified();
         let open: Vec<(String, i64, CommandState)> = {
             let journal = commander.journal();
-            journal.open_entries().map(|(id, entry)| (id.clone(), entry.at_ms, entry.state.clone())).collect()
+            journal
+                .open_entries()
+                .map(|(id, entry)| (id.clone(), entry.at_ms, entry.state.clone()))
+                .collect()
         };
         told.retain(|id, _| open.iter().any(|(known, ..)| known == id));
         for (id, at_ms, state) in open {
             let told = told.entry(id.clone()).or_default();
-            if tell_one(commander, link, &id, (at_ms, state), told).await.is_none() {
+            if tell_one(commander, link, &id, (at_ms, state), told)
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -79,12 +85,25 @@ async fn tell_one(
                 break;
             }
             let next = *offset + data.len() as u64;
-            link.send(ToServer::Output { id: id.to_owned(), stream, offset: *offset, data }).await.ok()?;
+            link.send(ToServer::Output {
+                id: id.to_owned(),
+                stream,
+                offset: *offset,
+                data,
+            })
+            .await
+            .ok()?;
             *offset = next;
         }
     }
     if told.state.as_ref() != Some(&state) {
-        link.send(ToServer::Command { id: id.to_owned(), at_ms, state: state.clone() }).await.ok()?;
+        link.send(ToServer::Command {
+            id: id.to_owned(),
+            at_ms,
+            state: state.clone(),
+        })
+        .await
+        .ok()?;
         told.state = Some(state);
     }
     Some(())

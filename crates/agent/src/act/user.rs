@@ -24,7 +24,10 @@ pub(crate) async fn look_up(user: &str) -> Result<Account, String> {
         return Ok(account);
     }
     let mut getent = tokio::process::Command::new("getent");
-    getent.args(["passwd", user]).stdin(Stdio::null()).kill_on_drop(true);
+    getent
+        .args(["passwd", user])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let answer = tokio::time::timeout(Duration::from_secs(5), getent.output()).await;
     let text = match answer {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -34,7 +37,9 @@ pub(crate) async fn look_up(user: &str) -> Result<Account, String> {
 }
 
 fn find(text: &str, user: &str) -> Option<Account> {
-    text.lines().filter_map(parse).find(|account| account.name == user || account.uid.to_string() == user)
+    text.lines()
+        .filter_map(parse)
+        .find(|account| account.name == user || account.uid.to_string() == user)
 }
 
 fn parse(line: &str) -> Option<Account> {
@@ -44,8 +49,18 @@ fn parse(line: &str) -> Option<Account> {
     let (uid, gid) = (rest.next()?.parse().ok()?, rest.next()?.parse().ok()?);
     let mut rest = rest.skip(1);
     let home = rest.next()?.to_owned();
-    let shell = rest.next().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh").to_owned();
-    Some(Account { name, uid, gid, home, shell })
+    let shell = rest
+        .next()
+        .filter(|shell| !shell.is_empty())
+        .unwrap_or("/bin/sh")
+        .to_owned();
+    Some(Account {
+        name,
+        uid,
+        gid,
+        home,
+        shell,
+    })
 }
 
 #[cfg(test)]
@@ -56,7 +71,15 @@ mod tests {
     fn users_by_name_and_number() {
         let text = "root:x:0:0:root:/root:/bin/bash\nbroken\ndaemon:x:1:1::/usr/sbin:\n";
         let daemon = find(text, "daemon").unwrap();
-        assert_eq!((daemon.uid, daemon.gid, daemon.home.as_str(), daemon.shell.as_str()), (1, 1, "/usr/sbin", "/bin/sh"));
+        assert_eq!(
+            (
+                daemon.uid,
+                daemon.gid,
+                daemon.home.as_str(),
+                daemon.shell.as_str()
+            ),
+            (1, 1, "/usr/sbin", "/bin/sh")
+        );
         assert_eq!(find(text, "0").unwrap().name, "root");
         assert_eq!(find(text, "nobody"), None);
     }

@@ -39,7 +39,10 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) {
             gather(&entry.path(), depth + 1, files);
         }
     } else if metadata.is_file() && metadata.len() <= MAX_BYTES {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default();
         // A file that was named itself counts whatever it is called.
         if depth == 0 || ENDINGS.contains(&ending) {
             files.push(path.to_owned());
@@ -49,7 +52,11 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 
 fn read(path: &Path) -> Option<CertificateFact> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    File::open(path)
+        .ok()?
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .ok()?;
     parse(&bytes, &path.display().to_string())
 }
 
@@ -78,7 +85,9 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(bytes) => Some(std::net::Ipv4Addr::from(bytes).to_string()),
-            Err(_) => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
+            Err(_) => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
         },
         _ => None,
     }
@@ -92,7 +101,9 @@ mod tests {
     fn a_certificate_is_found_in_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["www.example.org".to_owned(), "192.0.2.7".to_owned()]).unwrap();
+        let mut params =
+            rcgen::CertificateParams::new(vec!["www.example.org".to_owned(), "192.0.2.7".to_owned()])
+                .unwrap();
         params.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let certificate = params.self_signed(&key).unwrap();
         fs::create_dir(dir.path().join("live")).unwrap();

@@ -45,7 +45,9 @@ pub(crate) struct Processes {
 
 impl Processes {
     pub(crate) fn new(procfs: &Path) -> Self {
-        Self { procfs: procfs.to_owned() }
+        Self {
+            procfs: procfs.to_owned(),
+        }
     }
 
     fn path(&self, pid: u32, file: &str) -> PathBuf {
@@ -53,8 +55,12 @@ impl Processes {
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {
-        let Ok(entries) = std::fs::read_dir(&self.procfs) else { return Vec::new() };
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+        let Ok(entries) = std::fs::read_dir(&self.procfs) else {
+            return Vec::new();
+        };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect()
     }
 
     pub(crate) fn stat(&self, pid: u32) -> Option<Stat> {
@@ -71,7 +77,9 @@ impl Processes {
     pub(crate) fn arguments(&self, pid: u32) -> Vec<String> {
         let bytes = std::fs::read(self.path(pid, "cmdline")).unwrap_or_default();
         let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-        words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
     }
 
     /// The unit in the process's control group, on hosts with systemd.
@@ -96,10 +104,18 @@ impl Processes {
         }
         for pid in self.pids() {
             // Processes end while we look; others do not let us.
-            let Ok(entries) = std::fs::read_dir(self.path(pid, "fd")) else { continue };
+            let Ok(entries) = std::fs::read_dir(self.path(pid, "fd")) else {
+                continue;
+            };
             for entry in entries.filter_map(Result::ok) {
-                let Ok(target) = std::fs::read_link(entry.path()) else { continue };
-                let Some(inode) = target.to_str().and_then(socket_inode).filter(|inode| wanted.contains(inode)) else {
+                let Ok(target) = std::fs::read_link(entry.path()) else {
+                    continue;
+                };
+                let Some(inode) = target
+                    .to_str()
+                    .and_then(socket_inode)
+                    .filter(|inode| wanted.contains(inode))
+                else {
                     continue;
                 };
                 let pids = owners.entry(inode).or_default();
@@ -120,7 +136,12 @@ impl Processes {
     /// Unix milliseconds of the boot.
     pub(crate) fn boot_ms(&self) -> Option<i64> {
         let text = std::fs::read_to_string(self.procfs.join("stat")).ok()?;
-        let seconds: i64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        let seconds: i64 = text
+            .lines()
+            .find_map(|line| line.strip_prefix("btime "))?
+            .trim()
+            .parse()
+            .ok()?;
         Some(seconds * 1000)
     }
 }
@@ -132,7 +153,9 @@ fn socket_inode(target: &str) -> Option<u64> {
 
 /// What people call a program: its file's name, or for an interpreter the name of what it interprets.
 pub(crate) fn display_name(program: &Path, arguments: &[String]) -> Option<String> {
-    const INTERPRETERS: [&str; 9] = ["python", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash"];
+    const INTERPRETERS: [&str; 9] = [
+        "python", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash",
+    ];
     let file = program.file_name()?.to_str()?;
     let stem = file.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     if !INTERPRETERS.contains(&stem) {
@@ -153,7 +176,11 @@ pub(crate) fn display_name(program: &Path, arguments: &[String]) -> Option<Strin
 fn base(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     let endings = [".py", ".js", ".mjs", ".rb", ".pl", ".php", ".jar", ".sh"];
-    endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file).to_owned()
+    endings
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))
+        .unwrap_or(file)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -164,8 +191,19 @@ mod tests {
     fn a_name_may_hold_anything() {
         let text = "7 (a) (b c)) S 1 7 7 0 -1 0 0 0 0 0 10 20 0 0 20 0 3 0 99 1000 42 0";
         let stat = parse_stat(text).unwrap();
-        assert_eq!((stat.name.as_str(), stat.state, stat.parent), ("a) (b c)", 'S', 1));
-        assert_eq!((stat.cpu_ticks, stat.threads, stat.started_ticks, stat.resident_pages), (30, 3, 99, 42));
+        assert_eq!(
+            (stat.name.as_str(), stat.state, stat.parent),
+            ("a) (b c)", 'S', 1)
+        );
+        assert_eq!(
+            (
+                stat.cpu_ticks,
+                stat.threads,
+                stat.started_ticks,
+                stat.resident_pages
+            ),
+            (30, 3, 99, 42)
+        );
         assert_eq!(parse_stat("7 (x"), None);
     }
 
@@ -176,9 +214,18 @@ mod tests {
             display_name(Path::new(program), &words).unwrap()
         };
         assert_eq!(name("/usr/sbin/nginx", &["nginx: master"]), "nginx");
-        assert_eq!(name("/usr/bin/python3.11", &["python3", "-u", "/srv/app.py"]), "app");
-        assert_eq!(name("/usr/bin/python3", &["python3", "-m", "http.server", "80"]), "http.server");
-        assert_eq!(name("/usr/bin/java", &["java", "-Xmx1g", "-jar", "/opt/x/kafka.jar"]), "kafka");
+        assert_eq!(
+            name("/usr/bin/python3.11", &["python3", "-u", "/srv/app.py"]),
+            "app"
+        );
+        assert_eq!(
+            name("/usr/bin/python3", &["python3", "-m", "http.server", "80"]),
+            "http.server"
+        );
+        assert_eq!(
+            name("/usr/bin/java", &["java", "-Xmx1g", "-jar", "/opt/x/kafka.jar"]),
+            "kafka"
+        );
         assert_eq!(name("/bin/sh", &["sh", "-c", "x"]), "sh");
     }
 
@@ -188,7 +235,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let procfs = Path::new("/proc");
         let sockets = super::super::sockets::listening(procfs);
-        let inode = sockets.iter().find(|socket| socket.local == address).unwrap().inode;
+        let inode = sockets
+            .iter()
+            .find(|socket| socket.local == address)
+            .unwrap()
+            .inode;
         let owners = Processes::new(procfs).socket_owners(&HashSet::from([inode]));
         assert!(owners[&inode].contains(&std::process::id()));
     }

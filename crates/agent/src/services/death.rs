@@ -26,7 +26,13 @@ pub(crate) struct Deaths {
 impl Deaths {
     pub(crate) fn new() -> (Self, mpsc::Receiver<u32>) {
         let (sender, receiver) = mpsc::channel(64);
-        (Self { watched: HashSet::new(), sender }, receiver)
+        (
+            Self {
+                watched: HashSet::new(),
+                sender,
+            },
+            receiver,
+        )
     }
 
     /// Watches a process unless it is watched already.
@@ -52,7 +58,9 @@ impl Deaths {
 }
 
 async fn ended(pid: u32) {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
     match pidfd_open(pid, PidfdFlags::NONBLOCK) {
         Ok(fd) => {
             if wait(fd).await.is_none() {
@@ -64,7 +72,10 @@ async fn ended(pid: u32) {
     }
 }
 
-#[expect(deprecated, reason = "unsound for foreign AsRawFd types only; an OwnedFd keeps its descriptor open")]
+#[expect(
+    deprecated,
+    reason = "unsound for foreign AsRawFd types only; an OwnedFd keeps its descriptor open"
+)]
 async fn wait(fd: OwnedFd) -> Option<()> {
     let fd = AsyncFd::with_interest(fd, Interest::READABLE).ok()?;
     fd.readable().await.ok().map(drop)
@@ -92,7 +103,9 @@ mod tests {
         tokio::task::yield_now().await;
         let begun = Instant::now();
         child.kill().unwrap();
-        let pid = tokio::time::timeout(Duration::from_secs(5), receiver.recv()).await.unwrap();
+        let pid = tokio::time::timeout(Duration::from_secs(5), receiver.recv())
+            .await
+            .unwrap();
         assert_eq!(pid, Some(child.id()));
         println!("known after {:?}", begun.elapsed());
         child.wait().unwrap();

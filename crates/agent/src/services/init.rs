@@ -9,9 +9,30 @@ use crate::host::processes::{Processes, TICKS};
 
 /// Scripts that prepare the host at boot and leave no process.
 const NOT_SERVICES: [&str; 24] = [
-    "README", "bootlogd", "bootmisc.sh", "checkfs.sh", "checkroot.sh", "console-setup.sh", "functions", "halt",
-    "hostname.sh", "hwclock.sh", "keyboard-setup.sh", "killprocs", "kmod", "mountall.sh", "mountkernfs.sh",
-    "networking", "procps", "rc", "rc.local", "reboot", "sendsigs", "single", "umountfs", "urandom",
+    "README",
+    "bootlogd",
+    "bootmisc.sh",
+    "checkfs.sh",
+    "checkroot.sh",
+    "console-setup.sh",
+    "functions",
+    "halt",
+    "hostname.sh",
+    "hwclock.sh",
+    "keyboard-setup.sh",
+    "killprocs",
+    "kmod",
+    "mountall.sh",
+    "mountkernfs.sh",
+    "networking",
+    "procps",
+    "rc",
+    "rc.local",
+    "reboot",
+    "sendsigs",
+    "single",
+    "umountfs",
+    "urandom",
 ];
 
 /// What a script says of itself.
@@ -39,14 +60,23 @@ impl Init {
     pub(crate) fn new(roots: &Roots) -> Self {
         let processes = Processes::new(&roots.procfs);
         let boot_ms = processes.boot_ms().unwrap_or(0);
-        Self { roots: roots.clone(), processes, boot_ms, scripts: Vec::new(), daemons: Vec::new(), looks: 0 }
+        Self {
+            roots: roots.clone(),
+            processes,
+            boot_ms,
+            scripts: Vec::new(),
+            daemons: Vec::new(),
+            looks: 0,
+        }
     }
 
     /// Reads the scripts anew; they change with packages only.
     pub(crate) fn read_scripts(&mut self) {
         let folder = self.roots.root("etc/init.d");
         let enabled = enabled(&self.roots);
-        let names = read_dir_names(&folder).into_iter().filter(|name| !NOT_SERVICES.contains(&name.as_str()));
+        let names = read_dir_names(&folder)
+            .into_iter()
+            .filter(|name| !NOT_SERVICES.contains(&name.as_str()));
         self.scripts = names
             .filter_map(|name| {
                 let script = parse(&read_text(&folder.join(&name))?, &name);
@@ -89,7 +119,8 @@ impl Init {
         let mut left_over = None;
         for file in &script.pid_files {
             let path = self.roots.root(file);
-            let Some(pid) = read_text(&path).and_then(|text| text.split_ascii_whitespace().next()?.parse().ok())
+            let Some(pid) =
+                read_text(&path).and_then(|text| text.split_ascii_whitespace().next()?.parse().ok())
             else {
                 continue;
             };
@@ -100,7 +131,11 @@ impl Init {
         }
         match left_over {
             // A script that stops its daemon also removes the file.
-            Some((pid, file)) => ("failed", None, Some(format!("process {pid} ended and left {file}"))),
+            Some((pid, file)) => (
+                "failed",
+                None,
+                Some(format!("process {pid} ended and left {file}")),
+            ),
             None => match self.find_daemon(script) {
                 Some(pid) => ("active", Some(pid), None),
                 None => ("inactive", None, None),
@@ -110,19 +145,31 @@ impl Init {
 
     /// The process lives, and is not another one that was given the number since.
     fn is_daemon(&self, pid: u32, script: &Script) -> bool {
-        let Some(stat) = self.processes.stat(pid).filter(|stat| stat.state != 'Z') else { return false };
-        let Some(daemon) = script.daemon.as_deref().and_then(|path| Path::new(path).file_name()?.to_str()) else {
+        let Some(stat) = self.processes.stat(pid).filter(|stat| stat.state != 'Z') else {
+            return false;
+        };
+        let Some(daemon) = script
+            .daemon
+            .as_deref()
+            .and_then(|path| Path::new(path).file_name()?.to_str())
+        else {
             return true;
         };
         let program = self.processes.program(pid);
-        let is_same = program.as_deref().and_then(Path::file_name).is_none_or(|name| name == daemon);
+        let is_same = program
+            .as_deref()
+            .and_then(Path::file_name)
+            .is_none_or(|name| name == daemon);
         // A daemon that is a script runs as its interpreter.
         is_same || stat.name == daemon.get(..15).unwrap_or(daemon) || self.mentions(pid, daemon)
     }
 
     fn mentions(&self, pid: u32, daemon: &str) -> bool {
         let arguments = self.processes.arguments(pid);
-        arguments.iter().take(3).any(|word| word.rsplit('/').next() == Some(daemon))
+        arguments
+            .iter()
+            .take(3)
+            .any(|word| word.rsplit('/').next() == Some(daemon))
     }
 
     /// Without a pid file: a process of the script's daemon whose parent is the first process.
@@ -133,9 +180,15 @@ impl Init {
     }
 
     fn refresh_daemons(&mut self) {
-        let is_daemon = |pid: &u32| self.processes.stat(*pid).is_some_and(|stat| stat.parent == 1 && stat.state != 'Z');
+        let is_daemon = |pid: &u32| {
+            self.processes
+                .stat(*pid)
+                .is_some_and(|stat| stat.parent == 1 && stat.state != 'Z')
+        };
         let pids = self.processes.pids().into_iter().filter(is_daemon);
-        self.daemons = pids.filter_map(|pid| Some((pid, self.processes.program(pid)?))).collect();
+        self.daemons = pids
+            .filter_map(|pid| Some((pid, self.processes.program(pid)?)))
+            .collect();
     }
 
     fn started_ms(&self, pid: u32) -> Option<i64> {
@@ -146,13 +199,27 @@ impl Init {
 
 /// The scripts that start in the usual run levels; `None` where there are no run levels.
 fn enabled(roots: &Roots) -> Option<HashSet<String>> {
-    let folders: Vec<PathBuf> =
-        ["etc/rc2.d", "etc/rc3.d", "etc/runlevels/default"].iter().map(|path| roots.root(path)).collect();
+    let folders: Vec<PathBuf> = ["etc/rc2.d", "etc/rc3.d", "etc/runlevels/default"]
+        .iter()
+        .map(|path| roots.root(path))
+        .collect();
     if !folders.iter().any(|folder| folder.is_dir()) {
         return None;
     }
     let names = folders.iter().flat_map(|folder| read_dir_names(folder));
-    Some(names.filter_map(|name| Some(name.strip_prefix('S').map_or(name.as_str(), |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit())).to_owned())).collect())
+    Some(
+        names
+            .filter_map(|name| {
+                Some(
+                    name.strip_prefix('S')
+                        .map_or(name.as_str(), |rest| {
+                            rest.trim_start_matches(|c: char| c.is_ascii_digit())
+                        })
+                        .to_owned(),
+                )
+            })
+            .collect(),
+    )
 }
 
 /// Reads the LSB header and the usual variables. Nothing is executed.
@@ -171,12 +238,16 @@ pub(crate) fn parse(text: &str, name: &str) -> Script {
             }
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else { continue };
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
         let key = key.trim_start_matches("export ").trim();
         if !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             continue;
         }
-        let Some(value) = expand(value, &variables) else { continue };
+        let Some(value) = expand(value, &variables) else {
+            continue;
+        };
         variables.push((key.to_owned(), value.clone()));
         match key.to_ascii_uppercase().as_str() {
             "PIDFILE" | "PID_FILE" | "PIDPATH" if value.starts_with('/') => script.pid_files.push(value),
@@ -200,18 +271,33 @@ pub(crate) fn parse(text: &str, name: &str) -> Script {
 
 /// A value with its quotes taken off and simple variables put in; `None` when it needs a shell.
 fn expand(value: &str, variables: &[(String, String)]) -> Option<String> {
-    let value = value.split(" #").next().unwrap_or(value).trim().trim_matches(['"', '\'']);
+    let value = value
+        .split(" #")
+        .next()
+        .unwrap_or(value)
+        .trim()
+        .trim_matches(['"', '\'']);
     let mut out = String::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let (name, after) = match after.strip_prefix('{') {
             Some(inner) => inner.split_once('}')?,
-            None => after.split_at(after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len())),
+            None => after.split_at(
+                after
+                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                    .unwrap_or(after.len()),
+            ),
         };
         // `${NAME:-default}`
-        let (name, default) = name.split_once(":-").map_or((name, None), |(name, default)| (name, Some(default)));
-        let known = variables.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let (name, default) = name
+            .split_once(":-")
+            .map_or((name, None), |(name, default)| (name, Some(default)));
+        let known = variables
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str());
         out.push_str(known.or(default)?);
         rest = after;
     }
@@ -233,7 +319,10 @@ mod tests {
         assert_eq!(script.description.as_deref(), Some("A web server"));
         assert_eq!(script.daemon.as_deref(), Some("/usr/sbin/web"));
         assert_eq!(script.pid_files, ["/run/web.pid", "/run/web/web.pid"]);
-        assert_eq!(parse("PIDFILE=$UNKNOWN/x.pid\n", "x").pid_files, ["/run/x.pid", "/run/x/x.pid"]);
+        assert_eq!(
+            parse("PIDFILE=$UNKNOWN/x.pid\n", "x").pid_files,
+            ["/run/x.pid", "/run/x/x.pid"]
+        );
     }
 
     #[test]
@@ -243,9 +332,16 @@ mod tests {
         std::fs::create_dir_all(root("etc/init.d")).unwrap();
         std::fs::create_dir_all(root("run")).unwrap();
         std::fs::create_dir_all(root("etc/rc2.d")).unwrap();
-        std::fs::write(root("etc/init.d/web"), SCRIPT.replace("/usr/sbin/$NAME", "/usr/bin/sleep")).unwrap();
+        std::fs::write(
+            root("etc/init.d/web"),
+            SCRIPT.replace("/usr/sbin/$NAME", "/usr/bin/sleep"),
+        )
+        .unwrap();
         std::fs::write(root("etc/rc2.d/S02web"), "").unwrap();
-        let roots = Roots { rootfs: dir.path().to_owned(), ..Roots::default() };
+        let roots = Roots {
+            rootfs: dir.path().to_owned(),
+            ..Roots::default()
+        };
         let mut init = Init::new(&roots);
         init.read_scripts();
         let state = |init: &mut Init| {

@@ -10,7 +10,9 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, connection};
+use zbus::{
+    Connection, DynamicType, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, connection,
+};
 
 use super::table::{Manager, Service};
 
@@ -61,16 +63,26 @@ async fn session(address: Option<&str>, reports: &mpsc::Sender<Report>) -> zbus:
         Some(address) => connection::Builder::address(address),
         None => connection::Builder::system(),
     };
-    let bus = Bus { connection: builder.method_timeout(CALL).build().await? };
-    let mut properties = bus.listen(
-        MatchRule::builder()
-            .interface("org.freedesktop.DBus.Properties")
-            .member("PropertiesChanged")
-            .path_namespace("/org/freedesktop/systemd1/unit")
-            .build()?,
-    )
-    .await?;
-    let mut manager = bus.listen(MatchRule::builder().interface(MANAGER).path(MANAGER_PATH).build()?).await?;
+    let bus = Bus {
+        connection: builder.method_timeout(CALL).build().await?,
+    };
+    let mut properties = bus
+        .listen(
+            MatchRule::builder()
+                .interface("org.freedesktop.DBus.Properties")
+                .member("PropertiesChanged")
+                .path_namespace("/org/freedesktop/systemd1/unit")
+                .build()?,
+        )
+        .await?;
+    let mut manager = bus
+        .listen(
+            MatchRule::builder()
+                .interface(MANAGER)
+                .path(MANAGER_PATH)
+                .build()?,
+        )
+        .await?;
     bus.call("Subscribe", &()).await?;
     let mut check = tokio::time::interval(CHECK);
     loop {
@@ -101,27 +113,45 @@ type Properties = HashMap<String, OwnedVariant>;
 
 impl Bus {
     async fn listen(&self, rule: MatchRule<'static>) -> zbus::Result<MessageStream> {
-        timeout(CALL, MessageStream::for_match_rule(rule, &self.connection, NonZeroUsize::new(QUEUE)))
-            .await
-            .map_err(|_| zbus::Error::Failure("the bus does not answer".into()))?
+        timeout(
+            CALL,
+            MessageStream::for_match_rule(rule, &self.connection, NonZeroUsize::new(QUEUE)),
+        )
+        .await
+        .map_err(|_| zbus::Error::Failure("the bus does not answer".into()))?
     }
 
     async fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
     where
         B: serde::Serialize + DynamicType,
     {
-        self.connection.call_method(Some(DESTINATION), MANAGER_PATH, Some(MANAGER), method, body).await
+        self.connection
+            .call_method(Some(DESTINATION), MANAGER_PATH, Some(MANAGER), method, body)
+            .await
     }
 
     async fn properties(&self, path: &str, interface: &str) -> zbus::Result<Properties> {
         let getter = Some("org.freedesktop.DBus.Properties");
-        let reply = self.connection.call_method(Some(DESTINATION), path, getter, "GetAll", &(interface)).await?;
+        let reply = self
+            .connection
+            .call_method(Some(DESTINATION), path, getter, "GetAll", &(interface))
+            .await?;
         reply.body().deserialize()
     }
 
     async fn services(&self) -> zbus::Result<Vec<Service>> {
-        type Row =
-            (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+        type Row = (
+            String,
+            String,
+            String,
+            String,
+            String,
+            String,
+            OwnedObjectPath,
+            u32,
+            String,
+            OwnedObjectPath,
+        );
         let reply = self.call("ListUnits", &()).await?;
         let rows: Vec<Row> = reply.body().deserialize()?;
         let mut services = Vec::new();
@@ -159,7 +189,13 @@ impl Bus {
         let header = message.header();
         let name = match header.member()?.as_str() {
             "UnitNew" | "UnitRemoved" => message.body().deserialize::<(String, OwnedObjectPath)>().ok()?.0,
-            "JobRemoved" => message.body().deserialize::<(u32, OwnedObjectPath, String, String)>().ok()?.2,
+            "JobRemoved" => {
+                message
+                    .body()
+                    .deserialize::<(u32, OwnedObjectPath, String, String)>()
+                    .ok()?
+                    .2
+            }
             _ => return None,
         };
         if !name.ends_with(".service") {
@@ -180,7 +216,10 @@ impl Bus {
             Ok(reply) => reply.body().deserialize::<String>().unwrap_or_default(),
             Err(_) => return Report::Gone(name),
         };
-        Report::One(Service { enabled: Some(is_enabled(&state)), ..Service::new(name, Manager::Systemd, "inactive") })
+        Report::One(Service {
+            enabled: Some(is_enabled(&state)),
+            ..Service::new(name, Manager::Systemd, "inactive")
+        })
     }
 }
 
@@ -193,7 +232,9 @@ fn describe(id: &str, unit: &Properties, service: &Properties) -> Service {
     Service {
         enabled,
         description: text(unit, "Description"),
-        main_pid: number(service, "MainPID").and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
+        main_pid: number(service, "MainPID")
+            .and_then(|pid| u32::try_from(pid).ok())
+            .filter(|pid| *pid != 0),
         started_at_ms: number(unit, "ActiveEnterTimestamp")
             .filter(|micros| is_up && *micros != 0)
             .and_then(|micros| i64::try_from(micros / 1000).ok()),
@@ -211,7 +252,10 @@ fn is_enabled(state: &str) -> bool {
 /// What systemd says of the last end of the main process.
 fn reason(service: &Properties) -> Option<String> {
     let result = text(service, "Result").filter(|result| result != "success")?;
-    let status = service.get("ExecMainStatus").and_then(|value| i32::try_from(value.clone()).ok()).unwrap_or(0);
+    let status = service
+        .get("ExecMainStatus")
+        .and_then(|value| i32::try_from(value.clone()).ok())
+        .unwrap_or(0);
     Some(match result.as_str() {
         "exit-code" => format!("exit-code {status}"),
         "signal" | "core-dump" => format!("signal {status}"),
@@ -220,12 +264,16 @@ fn reason(service: &Properties) -> Option<String> {
 }
 
 fn text(properties: &Properties, key: &str) -> Option<String> {
-    String::try_from(properties.get(key)?.clone()).ok().filter(|text| !text.is_empty())
+    String::try_from(properties.get(key)?.clone())
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 fn number(properties: &Properties, key: &str) -> Option<u64> {
     let value = properties.get(key)?;
-    u64::try_from(value.clone()).ok().or_else(|| u32::try_from(value.clone()).ok().map(u64::from))
+    u64::try_from(value.clone())
+        .ok()
+        .or_else(|| u32::try_from(value.clone()).ok().map(u64::from))
 }
 
 #[cfg(test)]

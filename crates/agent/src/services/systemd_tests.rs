@@ -37,8 +37,14 @@ impl Daemon {
             return None;
         };
         let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Some(Self { child, address: address.trim().to_owned(), _dir: dir })
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut address)
+            .unwrap();
+        Some(Self {
+            child,
+            address: address.trim().to_owned(),
+            _dir: dir,
+        })
     }
 }
 
@@ -67,7 +73,18 @@ fn path_of(name: &str) -> OwnedObjectPath {
 
 struct FakeManager(Units);
 
-type UnitRow = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+type UnitRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
 
 #[interface(name = "org.freedesktop.systemd1.Manager")]
 impl FakeManager {
@@ -77,18 +94,36 @@ impl FakeManager {
         let root = OwnedObjectPath::from(ObjectPath::from_static_str_unchecked("/"));
         let row = |(name, unit): (&String, &FakeUnit)| {
             let (load, sub) = ("loaded".to_owned(), "running".to_owned());
-            (name.clone(), name.clone(), load, unit.state.clone(), sub, String::new(), path_of(name), 0, String::new(), root.clone())
+            (
+                name.clone(),
+                name.clone(),
+                load,
+                unit.state.clone(),
+                sub,
+                String::new(),
+                path_of(name),
+                0,
+                String::new(),
+                root.clone(),
+            )
         };
         self.0.lock().unwrap().iter().map(row).collect()
     }
 
     fn get_unit(&self, name: &str) -> fdo::Result<OwnedObjectPath> {
         let units = self.0.lock().unwrap();
-        units.get(name).map(|_| path_of(name)).ok_or_else(|| fdo::Error::Failed("not loaded".into()))
+        units
+            .get(name)
+            .map(|_| path_of(name))
+            .ok_or_else(|| fdo::Error::Failed("not loaded".into()))
     }
 
     fn get_unit_file_state(&self, name: &str) -> fdo::Result<String> {
-        if name == "gone.service" { Err(fdo::Error::FileNotFound(name.into())) } else { Ok("enabled".into()) }
+        if name == "gone.service" {
+            Err(fdo::Error::FileNotFound(name.into()))
+        } else {
+            Ok("enabled".into())
+        }
     }
 }
 
@@ -147,7 +182,13 @@ impl ServiceSide {
 }
 
 fn unit(state: &str, pid: u32, kind: &str) -> FakeUnit {
-    FakeUnit { state: state.into(), pid, kind: kind.into(), result: "success".into(), status: 0 }
+    FakeUnit {
+        state: state.into(),
+        pid,
+        kind: kind.into(),
+        result: "success".into(),
+        status: 0,
+    }
 }
 
 async fn serve(daemon: &Daemon, units: &Units) -> Connection {
@@ -163,7 +204,10 @@ async fn serve(daemon: &Daemon, units: &Units) -> Connection {
 }
 
 async fn next(reports: &mut mpsc::Receiver<Report>) -> Report {
-    tokio::time::timeout(Duration::from_secs(10), reports.recv()).await.unwrap().unwrap()
+    tokio::time::timeout(Duration::from_secs(10), reports.recv())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn next_one(reports: &mut mpsc::Receiver<Report>) -> Service {
@@ -177,42 +221,88 @@ async fn next_one(reports: &mut mpsc::Receiver<Report>) -> Service {
 async fn changes_arrive_as_they_happen() {
     let Some(daemon) = Daemon::start() else { return };
     let units: Units = Arc::default();
-    units.lock().unwrap().insert("nginx.service".into(), unit("active", 42, "forking"));
-    units.lock().unwrap().insert("job.service".into(), unit("inactive", 0, "oneshot"));
+    units
+        .lock()
+        .unwrap()
+        .insert("nginx.service".into(), unit("active", 42, "forking"));
+    units
+        .lock()
+        .unwrap()
+        .insert("job.service".into(), unit("inactive", 0, "oneshot"));
     let systemd = serve(&daemon, &units).await;
     let (sender, mut reports) = mpsc::channel(16);
     let stop = CancellationToken::new();
     let following = crate::rt::spawn("test", follow(Some(daemon.address.clone()), sender, stop.clone()));
 
-    let Report::All(services) = next(&mut reports).await else { panic!("the list comes first") };
-    let nginx = services.iter().find(|service| service.name == "nginx.service").unwrap();
-    assert_eq!((nginx.state.as_str(), nginx.main_pid, nginx.enabled), ("active", Some(42), Some(true)));
-    assert_eq!((nginx.started_at_ms, nginx.expected), (Some(1_700_000_000_000), true));
-    let job = services.iter().find(|service| service.name == "job.service").unwrap();
+    let Report::All(services) = next(&mut reports).await else {
+        panic!("the list comes first")
+    };
+    let nginx = services
+        .iter()
+        .find(|service| service.name == "nginx.service")
+        .unwrap();
+    assert_eq!(
+        (nginx.state.as_str(), nginx.main_pid, nginx.enabled),
+        ("active", Some(42), Some(true))
+    );
+    assert_eq!(
+        (nginx.started_at_ms, nginx.expected),
+        (Some(1_700_000_000_000), true)
+    );
+    let job = services
+        .iter()
+        .find(|service| service.name == "job.service")
+        .unwrap();
     assert!(!job.expected, "a job that has run is not down");
 
     // Killed: systemd says so with a change of properties.
-    let killed = FakeUnit { result: "signal".into(), status: 9, ..unit("failed", 0, "forking") };
+    let killed = FakeUnit {
+        result: "signal".into(),
+        status: 9,
+        ..unit("failed", 0, "forking")
+    };
     units.lock().unwrap().insert("nginx.service".into(), killed);
-    let side = systemd.object_server().interface::<_, Unit>(path_of("nginx.service")).await.unwrap();
-    side.get().await.active_state_changed(side.signal_emitter()).await.unwrap();
+    let side = systemd
+        .object_server()
+        .interface::<_, Unit>(path_of("nginx.service"))
+        .await
+        .unwrap();
+    side.get()
+        .await
+        .active_state_changed(side.signal_emitter())
+        .await
+        .unwrap();
     let nginx = next_one(&mut reports).await;
-    assert_eq!((nginx.state.as_str(), nginx.main_pid, nginx.reason.as_deref()), ("failed", None, Some("signal 9")));
+    assert_eq!(
+        (nginx.state.as_str(), nginx.main_pid, nginx.reason.as_deref()),
+        ("failed", None, Some("signal 9"))
+    );
 
     // Started again: a job is removed when it is done.
-    units.lock().unwrap().insert("nginx.service".into(), unit("active", 43, "forking"));
+    units
+        .lock()
+        .unwrap()
+        .insert("nginx.service".into(), unit("active", 43, "forking"));
     let job: (u32, OwnedObjectPath, &str, &str) = (1, path_of("job"), "nginx.service", "done");
-    systemd.emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "JobRemoved", &job).await.unwrap();
+    systemd
+        .emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "JobRemoved", &job)
+        .await
+        .unwrap();
     let nginx = next_one(&mut reports).await;
     assert_eq!((nginx.state.as_str(), nginx.main_pid), ("active", Some(43)));
 
     // Not loaded any more: stopped, or uninstalled.
     for (name, gone) in [("quiet.service", false), ("gone.service", true)] {
         let signal = (name, path_of(name));
-        systemd.emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "UnitRemoved", &signal).await.unwrap();
+        systemd
+            .emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "UnitRemoved", &signal)
+            .await
+            .unwrap();
         match next(&mut reports).await {
             Report::Gone(found) => assert!(gone && found == name),
-            Report::One(service) => assert!(!gone && service.state == "inactive" && service.enabled == Some(true)),
+            Report::One(service) => {
+                assert!(!gone && service.state == "inactive" && service.enabled == Some(true))
+            }
             Report::All(_) => panic!("a list"),
         }
     }

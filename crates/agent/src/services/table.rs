@@ -102,10 +102,17 @@ pub(crate) struct Table {
 impl Services {
     /// What an earlier run has seen. Until looked at again, nothing of it is up or down.
     pub(crate) fn open(path: &Path) -> Self {
-        let services: Vec<Service> =
-            std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let services = services.into_iter().map(|service| ((service.manager, service.name.clone()), service));
-        Self(Arc::new(Mutex::new(Table { services: services.collect(), dirty: false })))
+        let services: Vec<Service> = std::fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let services = services
+            .into_iter()
+            .map(|service| ((service.manager, service.name.clone()), service));
+        Self(Arc::new(Mutex::new(Table {
+            services: services.collect(),
+            dirty: false,
+        })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Table> {
@@ -118,7 +125,12 @@ impl Services {
             if !std::mem::take(&mut table.dirty) {
                 return;
             }
-            table.services.values().filter(|service| service.expected).cloned().collect()
+            table
+                .services
+                .values()
+                .filter(|service| service.expected)
+                .cloned()
+                .collect()
         };
         let text = serde_json::to_vec(&kept).unwrap_or_default();
         if let Err(error) = crate::state::replace(path, &text, false) {
@@ -162,7 +174,9 @@ impl Table {
         let missing: Vec<Service> = self
             .services
             .values()
-            .filter(|known| known.manager == manager && !found.iter().any(|service| service.name == known.name))
+            .filter(|known| {
+                known.manager == manager && !found.iter().any(|service| service.name == known.name)
+            })
             .cloned()
             .collect();
         let mut all = Vec::new();
@@ -212,25 +226,32 @@ impl Table {
     }
 
     pub(crate) fn main_pids(&self) -> Vec<u32> {
-        self.services.values().filter_map(|service| service.main_pid).collect()
-    }
-
-    /// The service whose main process this is.
-    pub(crate) fn by_pid(&self, pid: u32) -> Option<&Service> {
-        self.services.values().find(|service| service.main_pid == Some(pid))
+        self.services
+            .values()
+            .filter_map(|service| service.main_pid)
+            .collect()
     }
 }
 
 /// What is worth writing when it changes.
 fn kept(service: &Service) -> (bool, i64, Option<bool>, bool) {
-    (service.expected, service.seen_up_ms / 600_000, service.enabled, service.is_up())
+    (
+        service.expected,
+        service.seen_up_ms / 600_000,
+        service.enabled,
+        service.is_up(),
+    )
 }
 
 /// A change of state is told; so is a new main process under the same name, as down and up again.
 fn changes(before: Option<&Service>, now: &Service, at_ms: i64) -> Vec<UnitChange> {
     let Some(before) = before else {
         // The first look only fills the table, but for what is already known to have failed.
-        return if now.state == "failed" { vec![now.change(at_ms)] } else { Vec::new() };
+        return if now.state == "failed" {
+            vec![now.change(at_ms)]
+        } else {
+            Vec::new()
+        };
     };
     if before.state != now.state {
         return vec![now.change(at_ms)];
@@ -253,21 +274,35 @@ mod tests {
     use super::*;
 
     fn process(name: &str, pid: u32) -> Service {
-        Service { main_pid: Some(pid), expected: true, ..Service::new(name, Manager::Process, "active") }
+        Service {
+            main_pid: Some(pid),
+            expected: true,
+            ..Service::new(name, Manager::Process, "active")
+        }
     }
 
     fn told(changes: &[UnitChange]) -> Vec<(&str, &str)> {
-        changes.iter().map(|change| (change.name.as_str(), change.state.as_str())).collect()
+        changes
+            .iter()
+            .map(|change| (change.name.as_str(), change.state.as_str()))
+            .collect()
     }
 
     #[test]
     fn a_process_that_ends_is_down_and_stays_known() {
         let mut table = Table::default();
-        assert!(table.replace(Manager::Process, vec![process("nginx", 7)], 1000).is_empty());
+        assert!(
+            table
+                .replace(Manager::Process, vec![process("nginx", 7)], 1000)
+                .is_empty()
+        );
         let changes = table.replace(Manager::Process, vec![], 2000);
         assert_eq!(told(&changes), vec![("nginx", "inactive")]);
         assert_eq!(changes[0].reason.as_deref(), Some("process 7 ended"));
-        assert!(table.replace(Manager::Process, vec![], 3000).is_empty(), "told once");
+        assert!(
+            table.replace(Manager::Process, vec![], 3000).is_empty(),
+            "told once"
+        );
         assert!(!table.get(Manager::Process, "nginx").unwrap().is_up());
         let changes = table.replace(Manager::Process, vec![process("nginx", 8)], 4000);
         assert_eq!(told(&changes), vec![("nginx", "active")]);
@@ -285,7 +320,11 @@ mod tests {
     fn managers_do_not_touch_each_other() {
         let mut table = Table::default();
         table.update(Service::new("cron", Manager::Init, "active"), 1);
-        assert!(table.replace(Manager::Process, vec![process("nginx", 7)], 2).is_empty());
+        assert!(
+            table
+                .replace(Manager::Process, vec![process("nginx", 7)], 2)
+                .is_empty()
+        );
         assert!(table.get(Manager::Init, "cron").unwrap().is_up());
     }
 
@@ -301,9 +340,13 @@ mod tests {
         assert_eq!(told(&changes), vec![("nginx", "inactive")]);
         services.lock().forget(200_000, |_| None, |_| false);
         assert_eq!(services.all().len(), 1);
-        services.lock().forget(120_000 + FORGET_AFTER_MS, |_| None, |name| name == "nginx");
+        services
+            .lock()
+            .forget(120_000 + FORGET_AFTER_MS, |_| None, |name| name == "nginx");
         assert_eq!(services.all().len(), 1, "somebody watches it");
-        services.lock().forget(120_000 + FORGET_AFTER_MS, |_| None, |_| false);
+        services
+            .lock()
+            .forget(120_000 + FORGET_AFTER_MS, |_| None, |_| false);
         assert_eq!(services.all().len(), 0);
     }
 

@@ -13,8 +13,8 @@ use super::init::Init;
 use super::listeners::{self, Listeners};
 use super::systemd::{self, Report};
 use super::table::{Manager, Service, Services};
-use crate::collect::series::Series;
 use crate::collect::own::put_service;
+use crate::collect::series::Series;
 use crate::collect::{Roots, Sink};
 use crate::observe::{Observation, Observations};
 use crate::rt;
@@ -63,7 +63,10 @@ impl Watch {
         let has_systemd = self.bus.is_some() || self.roots.root("run/systemd/system").is_dir();
         let (report_sender, mut reports) = mpsc::channel(256);
         if has_systemd {
-            rt::spawn("systemd", systemd::follow(self.bus.clone(), report_sender, stop.clone()));
+            rt::spawn(
+                "systemd",
+                systemd::follow(self.bus.clone(), report_sender, stop.clone()),
+            );
         } else {
             drop(report_sender);
         }
@@ -76,7 +79,11 @@ impl Watch {
             has_systemd,
             looks: 0,
         });
-        let mut teller = Teller { sink: Sink::new(self.series.clone()), observations, services: self.services.clone() };
+        let mut teller = Teller {
+            sink: Sink::new(self.series.clone()),
+            observations,
+            services: self.services.clone(),
+        };
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut after_death = AFTER_DEATH.len();
@@ -146,7 +153,12 @@ impl Lookout {
             if is_slow {
                 self.init.read_scripts();
             }
-            let is_known = |name: &str| self.services.lock().get(Manager::Init, name).is_some_and(|known| known.expected);
+            let is_known = |name: &str| {
+                self.services
+                    .lock()
+                    .get(Manager::Init, name)
+                    .is_some_and(|known| known.expected)
+            };
             let services = self.init.look(is_known);
             changes.extend(self.services.lock().replace(Manager::Init, services, now_ms));
         }
@@ -166,15 +178,29 @@ impl Lookout {
             let table = self.services.lock();
             let managed = || table.iter().filter(|service| service.manager != Manager::Process);
             let pids = managed().filter_map(|service| service.main_pid).collect();
-            (pids, managed().map(|service| service.name.trim_end_matches(".service").to_owned()).collect())
+            (
+                pids,
+                managed()
+                    .map(|service| service.name.trim_end_matches(".service").to_owned())
+                    .collect(),
+            )
         };
-        let watched: Vec<String> =
-            watched.iter().map(|name| name.trim_end_matches(".service").to_owned()).filter(|name| !managed_names.contains(name)).collect();
+        let watched: Vec<String> = watched
+            .iter()
+            .map(|name| name.trim_end_matches(".service").to_owned())
+            .filter(|name| !managed_names.contains(name))
+            .collect();
         let known: HashSet<String> = {
             let table = self.services.lock();
-            table.iter().filter(|service| service.manager == Manager::Process).map(|service| service.name.clone()).collect()
+            table
+                .iter()
+                .filter(|service| service.manager == Manager::Process)
+                .map(|service| service.name.clone())
+                .collect()
         };
-        let mut found = self.listeners.look(|name| known.contains(name), &watched, &managed);
+        let mut found = self
+            .listeners
+            .look(|name| known.contains(name), &watched, &managed);
         found.retain(|service| !managed_names.contains(&service.name));
         if self.has_systemd {
             found.retain(|service| watched.contains(&service.name));
@@ -183,7 +209,11 @@ impl Lookout {
             // Asked for by name and not there: down, even if it was never seen.
             if !known.contains(&name) && !found.iter().any(|service| service.name == name) {
                 let reason = Some("it has not been seen on this host".to_owned());
-                found.push(Service { expected: true, reason, ..Service::new(name, Manager::Process, "inactive") });
+                found.push(Service {
+                    expected: true,
+                    reason,
+                    ..Service::new(name, Manager::Process, "inactive")
+                });
             }
         }
         found
@@ -196,7 +226,9 @@ impl Lookout {
             Manager::Init => Some(self.init.exists(&service.name)),
             Manager::Process => listeners::exists(&self.roots, service),
         };
-        self.services.lock().forget(now_ms, exists, |name| watched.iter().any(|watched| watched == name));
+        self.services.lock().forget(now_ms, exists, |name| {
+            watched.iter().any(|watched| watched == name)
+        });
     }
 }
 
@@ -214,11 +246,19 @@ impl Teller {
         }
         let at_ms = rt::now_ms();
         for change in &changes {
-            tracing::info!(name = change.name, state = change.state, reason = change.reason, "a service changed");
+            tracing::info!(
+                name = change.name,
+                state = change.state,
+                reason = change.reason,
+                "a service changed"
+            );
         }
         let samples = self.samples(&changes, at_ms);
         // The receiver is gone only when the agent stops.
-        let _ = self.observations.send(Observation::Units { changes, samples }).await;
+        let _ = self
+            .observations
+            .send(Observation::Units { changes, samples })
+            .await;
     }
 
     fn samples(&mut self, changes: &[UnitChange], at_ms: i64) -> Vec<Sample> {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::act::Commander;
 use crate::observe::{Checkpoints, Observation};
 use crate::rt;
+use crate::state::State;
 pub(crate) use batches::Batches;
 pub(crate) use renewal::Renewal;
 use session::{Event, Link};
@@ -36,6 +37,8 @@ pub(crate) struct Figures {
     pub(crate) connected: AtomicU64,
     pub(crate) reconnects: AtomicU64,
     pub(crate) clock_offset_ms: AtomicI64,
+    pub(crate) log_lines: AtomicU64,
+    pub(crate) log_cut_lines: AtomicU64,
 }
 
 pub(crate) struct Uplink {
@@ -43,7 +46,10 @@ pub(crate) struct Uplink {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) commander: Commander,
     pub(crate) config: watch::Sender<AgentConfig>,
+    /// Cancelled once the server has given its settings.
+    pub(crate) settled: CancellationToken,
     pub(crate) renewal: Renewal,
+    pub(crate) state: Arc<State>,
     pub(crate) figures: Arc<Figures>,
 }
 
@@ -191,11 +197,18 @@ impl Uplink {
 
     fn apply(&mut self, config: AgentConfig) {
         self.batches.set_limit(config.spool_bytes);
-        self.config.send_if_modified(|now| {
+        let text = serde_json::to_vec(&config).unwrap_or_default();
+        let changed = self.config.send_if_modified(|now| {
             let changed = *now != config;
             *now = config;
             changed
         });
+        if (changed || !self.settled.is_cancelled())
+            && let Err(error) = self.state.write("config.json", &text)
+        {
+            tracing::warn!(%error, "failed to keep the server's settings");
+        }
+        self.settled.cancel();
     }
 
     async fn keep_house(&mut self, live: &Live) {

@@ -11,27 +11,52 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::server::{Running, Server, eventually};
 
 fn script(id: &str, text: &str) -> Command {
-    let action =
-        Action::Script { interpreter: None, script: text.into(), args: Vec::new(), env: BTreeMap::new(), user: None };
-    Command { id: id.into(), action, timeout_ms: 30_000, output_cap_bytes: 1 << 20, idempotent: false }
+    let action = Action::Script {
+        interpreter: None,
+        script: text.into(),
+        args: Vec::new(),
+        env: BTreeMap::new(),
+        user: None,
+    };
+    Command {
+        id: id.into(),
+        action,
+        timeout_ms: 30_000,
+        output_cap_bytes: 1 << 20,
+        idempotent: false,
+    }
 }
 
 async fn start(dir: &tempfile::TempDir, server: &Server) -> Running {
-    let options = Options { token: Some(server.token()), ..Options::new(dir.path().join("state")) };
+    let options = Options {
+        token: Some(server.token()),
+        ..Options::new(dir.path().join("state"))
+    };
     let before = server.record.batches().len();
     let agent = Running::start(options);
-    eventually("a connection", || (server.record.batches().len() > before).then_some(())).await;
+    eventually("a connection", || {
+        (server.record.batches().len() > before).then_some(())
+    })
+    .await;
     agent
 }
 
 async fn end_of(server: &Server, id: &str) -> CommandState {
-    eventually(&format!("the end of {id}"), || server.record.states(id).into_iter().find(CommandState::is_end)).await
+    eventually(&format!("the end of {id}"), || {
+        server.record.states(id).into_iter().find(CommandState::is_end)
+    })
+    .await
 }
 
 fn output(server: &Server, command: &str, stream: Stream) -> String {
     let mut text: Vec<u8> = Vec::new();
     for message in server.record.messages.lock().unwrap().iter() {
-        if let ToServer::Output { id, stream: s, offset, data } = message
+        if let ToServer::Output {
+            id,
+            stream: s,
+            offset,
+            data,
+        } = message
             && (id.as_str(), *s) == (command, stream)
         {
             text.truncate(usize::try_from(*offset).unwrap());
@@ -52,11 +77,25 @@ async fn a_script_runs_and_its_output_comes_before_its_end() {
     }
     server.dispatch(command);
     let end = end_of(&server, "cmd_1").await;
-    assert!(matches!(end, CommandState::Exited { exit_code: Some(3), signal: None, dropped_bytes: 0, .. }), "{end:?}");
+    assert!(
+        matches!(
+            end,
+            CommandState::Exited {
+                exit_code: Some(3),
+                signal: None,
+                dropped_bytes: 0,
+                ..
+            }
+        ),
+        "{end:?}"
+    );
     assert_eq!(output(&server, "cmd_1", Stream::Stdout), "hello you\n");
     assert_eq!(output(&server, "cmd_1", Stream::Stderr), "oops\n");
     let states = server.record.states("cmd_1");
-    assert!(states.iter().position(|s| *s == CommandState::Accepted) < states.iter().position(CommandState::is_end));
+    assert!(
+        states.iter().position(|s| *s == CommandState::Accepted)
+            < states.iter().position(CommandState::is_end)
+    );
     agent.stop().await.unwrap();
 }
 
@@ -76,7 +115,10 @@ async fn a_repeated_dispatch_is_answered_and_not_executed() {
     let agent = start(&dir, &server).await;
     let before = server.record.states("cmd_1").len();
     server.dispatch(command);
-    eventually("an answer", || (server.record.states("cmd_1").len() > before).then_some(())).await;
+    eventually("an answer", || {
+        (server.record.states("cmd_1").len() > before).then_some(())
+    })
+    .await;
     assert!(server.record.states("cmd_1").last().unwrap().is_end());
     assert_eq!(std::fs::read_to_string(&witness).unwrap(), "once\n");
     agent.stop().await.unwrap();
@@ -89,7 +131,9 @@ fn is_alive(pid: &str) -> bool {
 
 async fn read_file(path: &Path) -> String {
     eventually(&path.display().to_string(), || {
-        std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))
+        std::fs::read_to_string(path)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
     })
     .await
 }
@@ -99,11 +143,20 @@ async fn a_cancel_ends_grandchildren_too() {
     let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
     let agent = start(&dir, &server).await;
     let pid_file = dir.path().join("pid");
-    server.dispatch(script("cmd_1", &format!("sh -c 'sleep 600 & echo $! > {}; wait' & wait", pid_file.display())));
+    server.dispatch(script(
+        "cmd_1",
+        &format!(
+            "sh -c 'sleep 600 & echo $! > {}; wait' & wait",
+            pid_file.display()
+        ),
+    ));
     let pid = read_file(&pid_file).await;
     assert!(is_alive(&pid));
     server.tell(ToAgent::Cancel { id: "cmd_1".into() });
-    assert!(matches!(end_of(&server, "cmd_1").await, CommandState::Cancelled { .. }));
+    assert!(matches!(
+        end_of(&server, "cmd_1").await,
+        CommandState::Cancelled { .. }
+    ));
     eventually("the grandchild's end", || (!is_alive(&pid)).then_some(())).await;
     agent.stop().await.unwrap();
 }
@@ -116,7 +169,10 @@ async fn a_command_that_ignores_the_request_is_killed_after_its_timeout() {
     command.timeout_ms = 300;
     server.dispatch(command);
     let end = end_of(&server, "cmd_1").await;
-    assert!(matches!(end, CommandState::TimedOut { duration_ms } if (5300..9000).contains(&duration_ms)), "{end:?}");
+    assert!(
+        matches!(end, CommandState::TimedOut { duration_ms } if (5300..9000).contains(&duration_ms)),
+        "{end:?}"
+    );
     assert_eq!(output(&server, "cmd_1", Stream::Stdout), "ready\n");
     agent.stop().await.unwrap();
 }
@@ -126,16 +182,32 @@ async fn output_is_capped_and_a_daemon_left_behind_does_not_hold_the_end_up() {
     let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
     let agent = start(&dir, &server).await;
     let pid_file = dir.path().join("pid");
-    let text = format!("head -c 100000 /dev/zero | tr '\\0' x; sleep 600 & echo $! > {}", pid_file.display());
+    let text = format!(
+        "head -c 100000 /dev/zero | tr '\\0' x; sleep 600 & echo $! > {}",
+        pid_file.display()
+    );
     let mut command = script("cmd_1", &text);
     command.output_cap_bytes = 1000;
     server.dispatch(command);
     let end = end_of(&server, "cmd_1").await;
-    assert!(matches!(end, CommandState::Exited { exit_code: Some(0), dropped_bytes: 99_000, .. }), "{end:?}");
+    assert!(
+        matches!(
+            end,
+            CommandState::Exited {
+                exit_code: Some(0),
+                dropped_bytes: 99_000,
+                ..
+            }
+        ),
+        "{end:?}"
+    );
     assert_eq!(output(&server, "cmd_1", Stream::Stdout).len(), 1000);
     let pid = read_file(&pid_file).await;
     assert!(is_alive(&pid), "a daemon that was started lives on");
-    std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+    std::process::Command::new("kill")
+        .arg(pid.trim())
+        .status()
+        .unwrap();
     agent.stop().await.unwrap();
 }
 
@@ -157,16 +229,32 @@ async fn what_cannot_begin_says_why() {
     server.dispatch(exec("b", &["true"], Some("no-such-user")));
     server.dispatch(exec("c", &[], None));
     server.dispatch(exec("d", &["cat"], None));
-    for (id, word) in [("a", "/no/such/program"), ("b", "no-such-user"), ("c", "no program")] {
+    for (id, word) in [
+        ("a", "/no/such/program"),
+        ("b", "no-such-user"),
+        ("c", "no program"),
+    ] {
         let end = end_of(&server, id).await;
-        assert!(matches!(&end, CommandState::Failed { error } if error.contains(word)), "{end:?}");
+        assert!(
+            matches!(&end, CommandState::Failed { error } if error.contains(word)),
+            "{end:?}"
+        );
     }
     end_of(&server, "d").await;
     assert_eq!(output(&server, "d", Stream::Stdout), "from stdin");
-    let service = Action::Service { name: "no-such-service".into(), verb: protocol::ServiceVerb::Restart };
-    server.dispatch(Command { action: service, ..script("e", "") });
+    let service = Action::Service {
+        name: "no-such-service".into(),
+        verb: protocol::ServiceVerb::Restart,
+    };
+    server.dispatch(Command {
+        action: service,
+        ..script("e", "")
+    });
     let end = end_of(&server, "e").await;
-    assert!(matches!(&end, CommandState::Failed { .. } | CommandState::Exited { .. }), "{end:?}");
+    assert!(
+        matches!(&end, CommandState::Failed { .. } | CommandState::Exited { .. }),
+        "{end:?}"
+    );
     agent.stop().await.unwrap();
 }
 
@@ -200,7 +288,14 @@ async fn the_end_of_a_command_waits_for_the_server() {
     end_of(&server, "cmd_1").await;
     server.cut();
     eventually("the end again", || {
-        (server.record.states("cmd_1").iter().filter(|state| state.is_end()).count() > 1).then_some(())
+        (server
+            .record
+            .states("cmd_1")
+            .iter()
+            .filter(|state| state.is_end())
+            .count()
+            > 1)
+        .then_some(())
     })
     .await;
     assert_eq!(output(&server, "cmd_1", Stream::Stdout), "kept\n");
@@ -208,7 +303,15 @@ async fn the_end_of_a_command_waits_for_the_server() {
         ToServer::Hello { running, .. } => Some(running.clone()),
         _ => None,
     };
-    let last = server.record.messages.lock().unwrap().iter().filter_map(hello).next_back().unwrap();
+    let last = server
+        .record
+        .messages
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(hello)
+        .next_back()
+        .unwrap();
     assert_eq!(last, vec!["cmd_1".to_owned()]);
     server.record.acking.store(true, Ordering::SeqCst);
     server.cut();
@@ -230,14 +333,23 @@ async fn a_stop_in_the_middle_interrupts_or_repeats() {
     server.dispatch(script("opaque", &text));
     let once = dir.path().join("once");
     let text = format!("[ -e {0} ] && exit 0; echo x > {0}; sleep 600", once.display());
-    server.dispatch(Command { idempotent: true, ..script("again", &text) });
+    server.dispatch(Command {
+        idempotent: true,
+        ..script("again", &text)
+    });
     read_file(&witness).await;
     read_file(&once).await;
     agent.stop().await.unwrap();
     assert!(!server.record.states("opaque").iter().any(CommandState::is_end));
     let agent = start(&dir, &server).await;
     assert_eq!(end_of(&server, "opaque").await, CommandState::Interrupted);
-    assert!(matches!(end_of(&server, "again").await, CommandState::Exited { exit_code: Some(0), .. }));
+    assert!(matches!(
+        end_of(&server, "again").await,
+        CommandState::Exited {
+            exit_code: Some(0),
+            ..
+        }
+    ));
     assert_eq!(std::fs::read_to_string(&witness).unwrap(), "begun\n");
     agent.stop().await.unwrap();
 }
@@ -254,7 +366,10 @@ async fn an_http_request_is_made_from_the_host() {
             let mut request = vec![0; 4096];
             let length = stream.read(&mut request).await.unwrap();
             assert!(String::from_utf8_lossy(&request[..length]).starts_with("POST /hook HTTP/1.1"));
-            stream.write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 5\r\nconnection: close\r\n\r\nshort").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 5\r\nconnection: close\r\n\r\nshort")
+                .await
+                .unwrap();
         }
     };
     let command = |id: &str, expect_status: Vec<u16>| Command {
@@ -271,8 +386,26 @@ async fn an_http_request_is_made_from_the_host() {
     server.dispatch(command("b", vec![418]));
     let ends = async { (end_of(&server, "a").await, end_of(&server, "b").await) };
     let ((), (a, b)) = tokio::join!(answer, ends);
-    assert!(matches!(a, CommandState::Exited { exit_code: Some(1), .. }), "{a:?}");
-    assert!(matches!(b, CommandState::Exited { exit_code: Some(0), .. }), "{b:?}");
+    assert!(
+        matches!(
+            a,
+            CommandState::Exited {
+                exit_code: Some(1),
+                ..
+            }
+        ),
+        "{a:?}"
+    );
+    assert!(
+        matches!(
+            b,
+            CommandState::Exited {
+                exit_code: Some(0),
+                ..
+            }
+        ),
+        "{b:?}"
+    );
     assert_eq!(output(&server, "b", Stream::Stdout), "short");
     assert!(output(&server, "b", Stream::Stderr).starts_with("418"));
     agent.stop().await.unwrap();

@@ -1,5 +1,6 @@
 //! The agent as a whole against a server made for the test.
 
 mod act;
+mod host;
 mod server;
 mod uplink;

@@ -43,14 +43,23 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "test authority");
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        Self { pem: certificate.pem(), der: certificate.der().clone(), issuer: Issuer::new(params, key) }
+        Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        }
     }
 
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.der).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(&self.der)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     fn server_config(&self) -> ServerConfig {
@@ -82,8 +91,14 @@ impl Authority {
         let now = jiff::Timestamp::UNIX_EPOCH.as_second()
             + i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
         let date = |second: i64| {
-            let date = jiff::Timestamp::from_second(second).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
-            rcgen::date_time_ymd(i32::from(date.year()), u8::try_from(date.month()).unwrap(), u8::try_from(date.day()).unwrap())
+            let date = jiff::Timestamp::from_second(second)
+                .unwrap()
+                .to_zoned(jiff::tz::TimeZone::UTC);
+            rcgen::date_time_ymd(
+                i32::from(date.year()),
+                u8::try_from(date.month()).unwrap(),
+                u8::try_from(date.day()).unwrap(),
+            )
         };
         csr.params.not_before = date(now - days * 86_400);
         csr.params.not_after = date(now + days * 86_400);
@@ -106,7 +121,12 @@ impl Server {
 
     pub async fn on(listener: TcpListener, authority: Arc<Authority>) -> Self {
         let address = listener.local_addr().unwrap();
-        let mut config = AgentConfig { sample_interval_ms: 100, log_files: Vec::new(), journal: false, ..AgentConfig::default() };
+        let mut config = AgentConfig {
+            sample_interval_ms: 100,
+            log_files: Vec::new(),
+            journal: false,
+            ..AgentConfig::default()
+        };
         config.certificate_paths.clear();
         let record = Arc::new(Record {
             messages: Mutex::default(),
@@ -133,7 +153,12 @@ impl Server {
                 });
             }
         });
-        Self { record, authority, address, tasks }
+        Self {
+            record,
+            authority,
+            address,
+            tasks,
+        }
     }
 
     pub fn token(&self) -> String {
@@ -141,8 +166,14 @@ impl Server {
     }
 
     pub fn token_with(&self, fingerprint: &str) -> String {
-        let json = format!(r#"{{"a":["{}"],"f":"{fingerprint}","s":"{SECRET}"}}"#, self.address);
-        format!("ms1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json))
+        let json = format!(
+            r#"{{"a":["{}"],"f":"{fingerprint}","s":"{SECRET}"}}"#,
+            self.address
+        );
+        format!(
+            "ms1.{}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json)
+        )
     }
 
     /// Ends all connections; the listener stays.
@@ -168,7 +199,13 @@ impl Server {
 
 impl Record {
     pub fn batches(&self) -> Vec<Batch> {
-        let batch = |message: &ToServer| if let ToServer::Batch(batch) = message { Some(batch.clone()) } else { None };
+        let batch = |message: &ToServer| {
+            if let ToServer::Batch(batch) = message {
+                Some(batch.clone())
+            } else {
+                None
+            }
+        };
         self.messages.lock().unwrap().iter().filter_map(batch).collect()
     }
 
@@ -177,9 +214,18 @@ impl Record {
         let mut known = std::collections::HashMap::new();
         let mut samples = Vec::new();
         for body in self.batches().into_iter().flat_map(|batch| batch.body) {
-            if let Body::Metrics { epoch, define, samples: these } = body {
+            if let Body::Metrics {
+                epoch,
+                define,
+                samples: these,
+            } = body
+            {
                 known.extend(define.into_iter().map(|def| ((epoch, def.id), def.labels)));
-                samples.extend(these.into_iter().filter_map(|s| Some((known.get(&(epoch, s.0))?.clone(), s.1, s.2))));
+                samples.extend(
+                    these
+                        .into_iter()
+                        .filter_map(|s| Some((known.get(&(epoch, s.0))?.clone(), s.1, s.2))),
+                );
             }
         }
         samples
@@ -215,7 +261,9 @@ async fn read<R: AsyncReadExt + Unpin>(reader: &mut R) -> Option<ToServer> {
 }
 
 async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>, ca: Arc<Authority>) {
-    let Ok(stream) = acceptor.accept(tcp).await else { return };
+    let Ok(stream) = acceptor.accept(tcp).await else {
+        return;
+    };
     let is_member = stream.get_ref().1.peer_certificates().is_some();
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (out, mut queue) = mpsc::channel::<ToAgent>(64);
@@ -228,7 +276,12 @@ async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>, ca: A
                 Ok(message) = commands.recv() => message,
                 else => return,
             };
-            if writer.write_all(&protocol::encode(&message).unwrap()).await.is_err() || writer.flush().await.is_err() {
+            if writer
+                .write_all(&protocol::encode(&message).unwrap())
+                .await
+                .is_err()
+                || writer.flush().await.is_err()
+            {
                 return;
             }
         }
@@ -250,23 +303,30 @@ async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>, ca: A
 fn answer(message: &ToServer, is_member: bool, record: &Record, ca: &Authority) -> Option<ToAgent> {
     let days = i64::from(record.certificate_days.load(Ordering::SeqCst));
     match message {
-        ToServer::Join { token, .. } if token != SECRET => Some(ToAgent::Refused { reason: "unknown token".into() }),
+        ToServer::Join { token, .. } if token != SECRET => Some(ToAgent::Refused {
+            reason: "unknown token".into(),
+        }),
         ToServer::Join { csr_pem, .. } => Some(ToAgent::Joined {
             agent_id: "agt_test".into(),
             certificate_pem: ca.sign(csr_pem, days),
             ca_pem: ca.pem.clone(),
         }),
-        _ if !is_member => Some(ToAgent::Refused { reason: "no certificate".into() }),
+        _ if !is_member => Some(ToAgent::Refused {
+            reason: "no certificate".into(),
+        }),
         ToServer::Hello { .. } => Some(ToAgent::Welcome {
             protocol: 1,
             agent_id: "agt_test".into(),
             now_ms: 0,
             config: record.config.lock().unwrap().clone(),
         }),
-        ToServer::Renew { csr_pem } => {
-            Some(ToAgent::Renewed { certificate_pem: ca.sign(csr_pem, days), ca_pem: ca.pem.clone() })
+        ToServer::Renew { csr_pem } => Some(ToAgent::Renewed {
+            certificate_pem: ca.sign(csr_pem, days),
+            ca_pem: ca.pem.clone(),
+        }),
+        ToServer::Batch(batch) if record.acking.load(Ordering::SeqCst) => {
+            Some(ToAgent::Ack { seq: batch.seq })
         }
-        ToServer::Batch(batch) if record.acking.load(Ordering::SeqCst) => Some(ToAgent::Ack { seq: batch.seq }),
         ToServer::Command { id, state, .. } if state.is_end() && record.acking.load(Ordering::SeqCst) => {
             Some(ToAgent::CommandAck { id: id.clone() })
         }

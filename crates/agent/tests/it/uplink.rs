@@ -9,7 +9,10 @@ use tokio::net::TcpListener;
 use crate::server::{Running, Server, eventually};
 
 fn options(dir: &tempfile::TempDir, server: &Server) -> Options {
-    Options { token: Some(server.token()), ..Options::new(dir.path().join("state")) }
+    Options {
+        token: Some(server.token()),
+        ..Options::new(dir.path().join("state"))
+    }
 }
 
 fn has_load(server: &Server) -> Option<()> {
@@ -25,13 +28,20 @@ async fn an_agent_joins_and_its_samples_arrive() {
     eventually("a sample of the load", || has_load(&server)).await;
     agent.stop().await.unwrap();
     let messages = server.record.messages.lock().unwrap().clone();
-    assert!(matches!(&messages[0], ToServer::Join { csr_pem, .. } if csr_pem.contains("CERTIFICATE REQUEST")));
+    assert!(
+        matches!(&messages[0], ToServer::Join { csr_pem, .. } if csr_pem.contains("CERTIFICATE REQUEST"))
+    );
     assert!(matches!(&messages[1], ToServer::Hello { identity, .. } if identity.boot_id.is_some()));
     // Joined already: the second start needs no token.
     let agent = Running::start(Options::new(dir.path().join("state")));
     eventually("a second hello", || {
         let messages = server.record.messages.lock().unwrap();
-        (messages.iter().filter(|message| matches!(message, ToServer::Hello { .. })).count() == 2).then_some(())
+        (messages
+            .iter()
+            .filter(|message| matches!(message, ToServer::Hello { .. }))
+            .count()
+            == 2)
+            .then_some(())
     })
     .await;
     agent.stop().await.unwrap();
@@ -46,12 +56,25 @@ async fn another_authority_and_a_wrong_secret_are_refused() {
     let wrong = Server::start().await;
     let text = wrong.token();
     // The right server with a secret of no worth.
-    let json = format!(r#"{{"a":["{}"],"f":"{}","s":"guess"}}"#, wrong.address, wrong.authority.fingerprint());
-    let guess = format!("ms1.{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, json));
-    assert!(matches!(agent::join(&guess, dir.path()).await, Err(Error::Refused(_))));
+    let json = format!(
+        r#"{{"a":["{}"],"f":"{}","s":"guess"}}"#,
+        wrong.address,
+        wrong.authority.fingerprint()
+    );
+    let guess = format!(
+        "ms1.{}",
+        base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, json)
+    );
+    assert!(matches!(
+        agent::join(&guess, dir.path()).await,
+        Err(Error::Refused(_))
+    ));
     assert!(!dir.path().join("agent.json").exists());
     assert_eq!(agent::join(&text, dir.path()).await.unwrap().agent_id, "agt_test");
-    assert!(matches!(agent::run(Options::new(dir.path().join("other")), Default::default()).await, Err(Error::NotJoined)));
+    assert!(matches!(
+        agent::run(Options::new(dir.path().join("other")), Default::default()).await,
+        Err(Error::NotJoined)
+    ));
 }
 
 #[tokio::test]
@@ -66,7 +89,8 @@ async fn what_was_sampled_while_cut_off_arrives_later_in_order() {
     let server = Server::on(listener, authority).await;
     let batches = eventually("spooled and live batches", || {
         let batches = server.record.batches();
-        (batches.iter().any(|batch| batch.spooled) && batches.iter().any(|batch| !batch.spooled)).then_some(batches)
+        (batches.iter().any(|batch| batch.spooled) && batches.iter().any(|batch| !batch.spooled))
+            .then_some(batches)
     })
     .await;
     let seqs: Vec<u64> = batches.iter().map(|batch| batch.seq).collect();
@@ -85,7 +109,12 @@ async fn nothing_is_lost_when_the_server_never_acknowledged() {
     server.cut();
     eventually("batches again", || {
         let batches = server.record.batches();
-        batches.iter().filter(|batch| batch.seq == 1).nth(1).filter(|batch| batch.spooled).cloned()
+        batches
+            .iter()
+            .filter(|batch| batch.seq == 1)
+            .nth(1)
+            .filter(|batch| batch.spooled)
+            .cloned()
     })
     .await;
     agent.stop().await.unwrap();
@@ -97,7 +126,11 @@ async fn nothing_is_lost_when_the_server_never_acknowledged() {
         (batches.iter().filter(|batch| batch.seq == 1).count() == 3).then_some(batches)
     })
     .await;
-    assert!(!batches.iter().any(|batch| batch.body.iter().any(|body| matches!(body, Body::Gap(_)))));
+    assert!(
+        !batches
+            .iter()
+            .any(|batch| batch.body.iter().any(|body| matches!(body, Body::Gap(_))))
+    );
     agent.stop().await.unwrap();
 }
 
@@ -109,13 +142,21 @@ async fn pings_are_answered_and_settings_taken() {
     server.tell(ToAgent::Ping { nonce: 77 });
     eventually("a pong", || {
         let messages = server.record.messages.lock().unwrap();
-        messages.iter().any(|message| *message == ToServer::Pong { nonce: 77 }).then_some(())
+        messages
+            .iter()
+            .any(|message| *message == ToServer::Pong { nonce: 77 })
+            .then_some(())
     })
     .await;
-    server.tell(ToAgent::Throttle { min_interval_ms: 60_000 });
+    server.tell(ToAgent::Throttle {
+        min_interval_ms: 60_000,
+    });
     let before = server.record.batches().len();
     server.tell(ToAgent::Throttle { min_interval_ms: 0 });
-    eventually("more batches", || (server.record.batches().len() > before + 3).then_some(())).await;
+    eventually("more batches", || {
+        (server.record.batches().len() > before + 3).then_some(())
+    })
+    .await;
     agent.stop().await.unwrap();
 }
 
@@ -124,7 +165,9 @@ async fn a_certificate_past_half_of_its_life_is_renewed() {
     let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
     // As many days before now as after, cut to midnight: past the half.
     server.record.certificate_days.store(1, Ordering::SeqCst);
-    agent::join(&server.token(), &dir.path().join("state")).await.unwrap();
+    agent::join(&server.token(), &dir.path().join("state"))
+        .await
+        .unwrap();
     let before = std::fs::read(dir.path().join("state/agent.crt")).unwrap();
     server.record.certificate_days.store(90, Ordering::SeqCst);
     let agent = Running::start(Options::new(dir.path().join("state")));

@@ -15,13 +15,20 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn new(roots: &Roots, config: watch::Receiver<AgentConfig>) -> Self {
-        Self { roots: roots.clone(), config }
+        Self {
+            roots: roots.clone(),
+            config,
+        }
     }
 }
 
 /// The configured paths under the root.
 pub(crate) fn paths(roots: &Roots, config: &AgentConfig) -> Vec<PathBuf> {
-    config.certificate_paths.iter().map(|path| roots.root(path)).collect()
+    config
+        .certificate_paths
+        .iter()
+        .map(|path| roots.root(path))
+        .collect()
 }
 
 impl Collector for Certificates {
@@ -37,7 +44,11 @@ impl Collector for Certificates {
         let paths = paths(&self.roots, &self.config.borrow());
         for fact in find(&paths) {
             let labels = [("path", fact.path.as_str()), ("subject", &fact.subject)];
-            out.put("mainstay_certificate_not_after_seconds", &labels, fact.not_after_ms as f64 / 1000.0);
+            out.put(
+                "mainstay_certificate_not_after_seconds",
+                &labels,
+                fact.not_after_ms as f64 / 1000.0,
+            );
         }
         Ok(())
     }

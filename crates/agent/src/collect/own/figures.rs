@@ -63,6 +63,12 @@ impl Collector for OwnFigures {
             get(&figures.dropped_batches),
         );
         out.put("mainstay_agent_connections_total", &[], get(&figures.reconnects));
+        out.put("mainstay_agent_log_lines_total", &[], get(&figures.log_lines));
+        out.put(
+            "mainstay_agent_log_cut_lines_total",
+            &[],
+            get(&figures.log_cut_lines),
+        );
         out.put("mainstay_agent_connected", &[], get(&figures.connected));
         let offset = figures.clock_offset_ms.load(Ordering::Relaxed) as f64;
         out.put("mainstay_agent_clock_offset_seconds", &[], offset / 1000.0);

@@ -5,7 +5,7 @@ mod figures;
 mod process_groups;
 mod services;
 
-pub(crate) use certificates::Certificates;
+pub(crate) use certificates::{Certificates, paths as certificate_paths};
 pub(crate) use figures::OwnFigures;
 pub(crate) use process_groups::ProcessGroups;
 pub(crate) use services::{ServiceStates, put_service};

@@ -30,7 +30,11 @@ pub(crate) struct ProcessGroups {
 
 impl ProcessGroups {
     pub(crate) fn new(roots: &Roots) -> Self {
-        Self { processes: Processes::new(&roots.procfs), groups: BTreeMap::new(), before: HashMap::new() }
+        Self {
+            processes: Processes::new(&roots.procfs),
+            groups: BTreeMap::new(),
+            before: HashMap::new(),
+        }
     }
 
     fn look(&mut self) {
@@ -40,7 +44,9 @@ impl ProcessGroups {
         }
         let mut now = HashMap::with_capacity(self.before.len());
         for pid in self.processes.pids() {
-            let Some(stat) = self.processes.stat(pid) else { continue };
+            let Some(stat) = self.processes.stat(pid) else {
+                continue;
+            };
             // Kernel threads have no memory of their own.
             if stat.resident_pages == 0 && stat.parent <= 2 {
                 continue;
@@ -49,12 +55,18 @@ impl ProcessGroups {
             self.add(pid, stat);
         }
         self.before = now;
-        self.groups.retain(|_, group| !group.pids.is_empty() || group.linger > 0);
+        self.groups
+            .retain(|_, group| !group.pids.is_empty() || group.linger > 0);
     }
 
     fn add(&mut self, pid: u32, stat: Stat) {
-        let before = self.before.get(&pid).filter(|(_, started)| *started == stat.started_ticks);
-        let used = stat.cpu_ticks.saturating_sub(before.map_or(0, |(ticks, _)| *ticks));
+        let before = self
+            .before
+            .get(&pid)
+            .filter(|(_, started)| *started == stat.started_ticks);
+        let used = stat
+            .cpu_ticks
+            .saturating_sub(before.map_or(0, |(ticks, _)| *ticks));
         let group = self.groups.entry(stat.name).or_default();
         group.cpu_ticks += used;
         group.recent_ticks += used;
@@ -98,9 +110,22 @@ impl Collector for ProcessGroups {
         for (name, group) in self.groups.iter_mut().filter(|(_, group)| group.linger > 0) {
             group.linger -= 1;
             let labels = [("name", name.as_str())];
-            let files: usize = group.pids.iter().take(64).map(|pid| self.processes.open_files(*pid)).sum();
-            out.put("mainstay_process_cpu_seconds_total", &labels, group.cpu_ticks as f64 / TICKS as f64);
-            out.put("mainstay_process_resident_memory_bytes", &labels, group.resident_pages as f64 * page);
+            let files: usize = group
+                .pids
+                .iter()
+                .take(64)
+                .map(|pid| self.processes.open_files(*pid))
+                .sum();
+            out.put(
+                "mainstay_process_cpu_seconds_total",
+                &labels,
+                group.cpu_ticks as f64 / TICKS as f64,
+            );
+            out.put(
+                "mainstay_process_resident_memory_bytes",
+                &labels,
+                group.resident_pages as f64 * page,
+            );
             out.put("mainstay_process_open_fds", &labels, files as f64);
             out.put("mainstay_process_threads", &labels, group.threads as f64);
             out.put("mainstay_process_count", &labels, group.pids.len() as f64);

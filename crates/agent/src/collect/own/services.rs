@@ -22,7 +22,15 @@ impl Collector for ServiceStates {
 pub(crate) fn put_service(out: &mut Sink, service: &Service) {
     let manager = service.manager.name();
     let labels = [("name", service.name.as_str()), ("manager", manager)];
-    out.put("mainstay_service_up", &labels, f64::from(u8::from(service.is_up())));
-    let labels = [("name", service.name.as_str()), ("manager", manager), ("state", service.state.as_str())];
+    out.put(
+        "mainstay_service_up",
+        &labels,
+        f64::from(u8::from(service.is_up())),
+    );
+    let labels = [
+        ("name", service.name.as_str()),
+        ("manager", manager),
+        ("state", service.state.as_str()),
+    ];
     out.put("mainstay_service_state", &labels, 1.0);
 }
