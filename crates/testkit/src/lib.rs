@@ -7,7 +7,9 @@
     reason = "test support fails by panicking"
 )]
 
+pub mod agent;
 mod bed;
 pub mod postgres;
 
+pub use agent::{FakeAgent, FakeLink};
 pub use bed::Bed;

@@ -22,7 +22,7 @@ use kernel::{Actor, Kernel, Migration, Slice, Task, Wake};
 pub use facts::{observe_facts, observe_host};
 pub use labels::{resolve_labels, service};
 pub use model::{IdentityKey, Item, ItemId, MANUAL, Observation, Relation, RelationKind, State};
-pub use observe::{note, observe, relate, retire, touch, unrelate};
+pub use observe::{note, observe, place, relate, retire, touch, unrelate};
 pub use selector::{Selector, SelectorError};
 
 pub const MIGRATIONS: &[Migration] = &[Migration {

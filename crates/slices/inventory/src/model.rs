@@ -12,6 +12,9 @@ pub type ItemId = Id<Item>;
 /// The source whose values win over everything that is observed.
 pub const MANUAL: &str = "manual";
 
+/// How sources that are agents begin. A host has one agent at a time: a new one takes over what the one before said.
+pub const AGENT: &str = "agent:";
+
 /// One thing of the estate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
@@ -136,7 +139,10 @@ impl Attributes {
     pub fn set(&mut self, name: &str, value: &Value, source: &str, at: Timestamp) -> Option<Change> {
         let effective = self.effective(name).map(|h| h.value.clone());
         let held = self.0.entry(name.to_owned()).or_default();
-        let position = held.iter().position(|h| h.source == source);
+        let is_agent = source.starts_with(AGENT);
+        let position = held
+            .iter()
+            .position(|h| h.source == source || (is_agent && h.source.starts_with(AGENT)));
         let before = position.map_or(Value::Null, |index| held[index].value.clone());
         let is_same = before == *value || is_jitter(name, &before, value);
         if !is_same {

@@ -145,7 +145,7 @@ pub async fn change_item(
     if !told.is_empty() {
         let now = tx.now();
         store::save(&mut tx, &mut item, now).await?;
-        hand_down(&mut tx, &item).await?;
+        observe::hand_down(&mut tx, &item).await?;
     }
     for change in told {
         tx.append(&actor, NewEvent::new("item.changed", &item.id, &change))
@@ -227,22 +227,6 @@ async fn apply(tx: &mut Tx, item: &mut Item, change: &ItemChange) -> Result<Vec<
     let parent = parent_of(tx, item).await?;
     inherit(item, parent.as_ref());
     Ok(told)
-}
-
-/// Gives team and tags to everything below.
-async fn hand_down(tx: &mut Tx, item: &Item) -> Result<(), Problem> {
-    let mut parents = BTreeMap::from([(item.id.clone(), item.clone())]);
-    for mut child in store::descendants(tx, &item.id).await? {
-        let before = (child.team.clone(), child.tags.clone());
-        let parent = child.parent.as_ref().and_then(|id| parents.get(id)).cloned();
-        inherit(&mut child, parent.as_ref());
-        if before != (child.team.clone(), child.tags.clone()) {
-            let at = child.changed_at;
-            store::save(tx, &mut child, at).await?;
-        }
-        parents.insert(child.id.clone(), child);
-    }
-    Ok(())
 }
 
 async fn parent_of(tx: &mut Tx, item: &Item) -> Result<Option<Item>, Problem> {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::events::HostDiscovered;
 use crate::identity::Keys;
-use crate::model::{Item, ItemId, Observation};
+use crate::model::{AGENT, Item, ItemId, Observation};
 use crate::{observe, store};
 
 /// Kinds that agents tell of completely: what is missing in new facts is gone.
@@ -106,7 +106,7 @@ async fn observe_children(
         }
     }
     for ((kind, _), item) in known {
-        if AGENT_KINDS.contains(&kind.as_str()) && item.is_active() && item.source == source {
+        if AGENT_KINDS.contains(&kind.as_str()) && item.is_active() && item.source.starts_with(AGENT) {
             observe::retire(tx, actor, &item.id, source).await?;
         }
     }

@@ -1,0 +1,36 @@
+//! What fleet hands observations to. Telemetry, a higher tier, implements it; the server sets it with `Fleet::set_intake`.
+
+use kernel::{AnyError, BoxFuture};
+use protocol::Body;
+
+/// The host that a batch comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRef {
+    /// `agt_…`
+    pub agent_id: String,
+    /// `itm_…`
+    pub item_id: String,
+    /// Unique name of the host item: the `instance` label of its series.
+    pub name: String,
+}
+
+/// Takes observations in.
+pub trait Intake: Send + Sync {
+    /// Returns once everything in `bodies` that it cares for (metrics, logs, gaps) is durable; fleet acknowledges the batch after that.
+    /// Series definitions hold for one `connection`, a number that fleet never uses twice. A batch may come again after a failure.
+    /// An error means "not now": the batch is tried again. [`Rejected`] means "never": it is counted and let go.
+    fn take<'a>(
+        &'a self,
+        host: &'a HostRef,
+        connection: u64,
+        bodies: &'a [Body],
+    ) -> BoxFuture<'a, Result<(), AnyError>>;
+
+    /// The connection is gone: its series definitions can be forgotten.
+    fn forget(&self, connection: u64);
+}
+
+/// A batch that no second try would make acceptable.
+#[derive(Debug, thiserror::Error)]
+#[error("the batch cannot be taken: {0}")]
+pub struct Rejected(pub String);

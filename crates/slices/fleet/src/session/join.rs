@@ -1,0 +1,219 @@
+//! Joining: a token and a key come in, a certificate and the authority go out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
+use protocol::{ToAgent, ToServer};
+
+use super::{Connection, PATIENCE, refuse};
+use crate::error::FleetError;
+use crate::events::{AgentEvent, TokenEvent};
+use crate::model::{Agent, AgentId, AgentState, JoinToken, Presence, TokenId, agent_actor};
+use crate::{Fleet, NewToken, store, token, wire};
+
+/// Largest message that a stranger may send.
+const MOST_BYTES: usize = 256 * 1024;
+
+struct Request {
+    token: String,
+    csr_pem: String,
+    identity: protocol::Identity,
+    hostname: String,
+    version: String,
+}
+
+enum Refusal {
+    /// To be told to the agent.
+    Reason(String),
+    Error(FleetError),
+}
+
+impl<E: Into<FleetError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+pub async fn serve(fleet: &Fleet, mut stream: Connection, from: SocketAddr) {
+    let first = tokio::time::timeout(PATIENCE, wire::read::<ToServer, _>(&mut stream, MOST_BYTES)).await;
+    let request = match first {
+        Ok(Ok(Some(Ok(ToServer::Join {
+            token,
+            csr_pem,
+            identity,
+            hostname,
+            agent_version,
+            ..
+        })))) => Request {
+            token,
+            csr_pem,
+            identity,
+            hostname,
+            version: agent_version,
+        },
+        Ok(Ok(Some(Ok(_)))) => {
+            let reason =
+                "this connection shows no certificate, so it may only join; run `mainstay agent join TOKEN`";
+            return refuse(fleet, &mut stream, reason).await;
+        }
+        _ => return super::count(fleet, "silent"),
+    };
+    match join(fleet, &request, from).await {
+        Ok(message) => {
+            let _ = tokio::time::timeout(PATIENCE, wire::write(&mut stream, &message)).await;
+            let _ = tokio::time::timeout(PATIENCE, tokio::io::AsyncWriteExt::shutdown(&mut stream)).await;
+        }
+        Err(Refusal::Reason(reason)) => {
+            tracing::info!(%from, host = request.hostname, reason, "a join was refused");
+            refuse(fleet, &mut stream, &reason).await;
+        }
+        Err(Refusal::Error(error)) => {
+            tracing::error!(%from, host = request.hostname, %error, "a join failed");
+            refuse(
+                fleet,
+                &mut stream,
+                "the server cannot enrol agents right now; its log has the cause; try again",
+            )
+            .await;
+        }
+    }
+}
+
+async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAgent, Refusal> {
+    let now = fleet.now();
+    let id = AgentId::new();
+    let life = Duration::from_secs(fleet.settings().certificate_days * 24 * 3600);
+    let signed = fleet
+        .authority()
+        .sign(&request.csr_pem, &id, now, life)
+        .map_err(|error| Refusal::Reason(format!("the certificate request is not good: {error}")))?;
+    let mut tx = fleet.kernel().db.write().await?;
+    let hash = token::hash(&request.token);
+    let Some(used) = store::use_token(&mut tx, &hash, now).await? else {
+        return Err(Refusal::Reason(
+            "this join token is unknown, used up, expired or revoked; make a new one under Admin, Agents"
+                .into(),
+        ));
+    };
+    let actor = agent_actor(&id, &request.hostname);
+    let source = format!("agent:{id}");
+    let item = inventory::observe_host(
+        &mut tx,
+        &actor,
+        &source,
+        &request.hostname,
+        &request.identity,
+        used.tags.clone(),
+    )
+    .await?;
+    inventory::place(&mut tx, &actor, &item, used.team.as_deref(), &used.tags).await?;
+    let name = inventory::store::item(&mut tx, &item)
+        .await?
+        .map(|i| i.name)
+        .unwrap_or_default();
+    replace(fleet, &mut tx, &actor, &item, &name).await?;
+    let agent = Agent {
+        id: id.clone(),
+        item: item.clone(),
+        state: AgentState::Active,
+        presence: Presence::New,
+        version: request
+            .version
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(80)
+            .collect(),
+        address: from.ip().to_string(),
+        identity: request.identity.clone(),
+        config: None,
+        join_token: used.id.to_string(),
+        joined_at: now,
+        presence_at: now,
+        heard_at: now,
+        seq: 0,
+        seq_at_ms: 0,
+        certificate_expires_at: signed.expires_at,
+    };
+    store::insert_agent(&mut tx, &agent).await?;
+    let data = AgentEvent {
+        agent_id: id.to_string(),
+        item_id: item.to_string(),
+        name,
+        version: Some(agent.version),
+        address: Some(agent.address),
+        reason: Some(format!("join token {} {}", used.id, used.note).trim().to_owned()),
+        ..AgentEvent::default()
+    };
+    tx.append(&actor, NewEvent::new("agent.joined", &id, &data))
+        .await?;
+    tx.commit().await?;
+    Ok(ToAgent::Joined {
+        agent_id: id.to_string(),
+        certificate_pem: signed.pem,
+        ca_pem: fleet.authority().pem().to_owned(),
+    })
+}
+
+/// A host has one agent: the one before is out.
+async fn replace(
+    fleet: &Fleet,
+    tx: &mut Tx,
+    actor: &Actor,
+    item: &inventory::ItemId,
+    name: &str,
+) -> Result<(), DbError> {
+    while let Some(before) = store::agent_of_item(tx, item).await? {
+        store::save_state(tx, &before.id, AgentState::Replaced).await?;
+        let data = AgentEvent {
+            agent_id: before.id.to_string(),
+            item_id: item.to_string(),
+            name: name.to_owned(),
+            reason: Some("the host was enrolled anew".into()),
+            ..AgentEvent::default()
+        };
+        tx.append(actor, NewEvent::new("agent.replaced", &before.id, &data))
+            .await?;
+        let fleet = fleet.clone();
+        tx.after_commit(move || fleet.hub().forget(&before.id));
+    }
+    Ok(())
+}
+
+pub async fn create_token(
+    fleet: &Fleet,
+    tx: &mut Tx,
+    actor: &Actor,
+    new: NewToken,
+) -> Result<(JoinToken, String), DbError> {
+    let (secret, hash) = token::secret();
+    let now = tx.now();
+    let seconds = i64::try_from(new.life.as_secs()).unwrap_or(i64::MAX);
+    let token = JoinToken {
+        id: TokenId::new(),
+        note: new.note,
+        team: new.team,
+        tags: new.tags,
+        uses: new.uses,
+        used: 0,
+        created_by: actor.key(),
+        created_at: now,
+        expires_at: Timestamp::from_second(now.as_second().saturating_add(seconds)).unwrap_or(Timestamp::MAX),
+        revoked_at: None,
+    };
+    store::insert_token(tx, &token, &hash).await?;
+    let data = TokenEvent {
+        note: token.note.clone(),
+        uses: token.uses,
+        expires_at: token.expires_at,
+    };
+    tx.append(actor, NewEvent::new("join_token.created", &token.id, &data))
+        .await?;
+    let addresses = if new.addresses.is_empty() {
+        fleet.addresses()
+    } else {
+        new.addresses
+    };
+    let text = token::encode(&addresses, fleet.authority().fingerprint(), &secret);
+    Ok((token, text))
+}

@@ -1,0 +1,109 @@
+//! Connections of agents: accept, TLS, then a join or a live session.
+
+mod batches;
+mod control;
+pub mod join;
+mod live;
+
+pub use live::Hello;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ToAgent;
+use tokio::io::AsyncWrite;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
+
+use crate::{Fleet, authority, presence, wire};
+
+type Connection = TlsStream<TcpStream>;
+
+/// For the TLS handshake, and again for the first message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections that have not said who they are.
+const MOST_STRANGERS: usize = 256;
+
+/// Takes connections until the kernel stops.
+pub async fn accept(fleet: &Fleet, listener: TcpListener) {
+    if let Err(error) = presence::expect_known(fleet).await {
+        tracing::error!(%error, "the agents that were there before the start are not known; they are not missed");
+    }
+    let all = Arc::new(Semaphore::new(fleet.settings().max_connections));
+    let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let stop = fleet.kernel().stop.clone();
+    loop {
+        let Ok(place) = all.clone().acquire_owned().await else {
+            return;
+        };
+        let Ok(door) = strangers.clone().acquire_owned().await else {
+            return;
+        };
+        let (stream, from) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok(pair) => pair,
+                Err(error) => {
+                    // Out of file descriptors, most likely: that passes.
+                    tracing::warn!(%error, "a connection of an agent was not accepted");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            },
+        };
+        let fleet_ = fleet.clone();
+        kernel::task::spawn(fleet.kernel(), "fleet.connection", async move {
+            serve(&fleet_, stream, from, door).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(fleet: &Fleet, stream: TcpStream, from: SocketAddr, door: tokio::sync::OwnedSemaphorePermit) {
+    let _ = stream.set_nodelay(true);
+    let handshake = tokio::time::timeout(PATIENCE, fleet.0.tls.accept(stream)).await;
+    let stream = match handshake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            count(fleet, "handshake");
+            tracing::info!(%from, %error, "TLS with an agent failed");
+            return;
+        }
+        Err(_) => return count(fleet, "handshake"),
+    };
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .cloned();
+    match certificate {
+        None => join::serve(fleet, stream, from).await,
+        Some(certificate) => match authority::agent_of(&certificate) {
+            Some(agent) => live::serve(fleet, stream, from, agent, door).await,
+            None => count(fleet, "certificate"),
+        },
+    }
+}
+
+/// Says why not, and closes.
+async fn refuse<W: AsyncWrite + Unpin>(fleet: &Fleet, writer: &mut W, reason: &str) {
+    count(fleet, "refused");
+    let message = ToAgent::Refused {
+        reason: reason.to_owned(),
+    };
+    let _ = tokio::time::timeout(PATIENCE, wire::write(writer, &message)).await;
+    let _ = tokio::time::timeout(PATIENCE, tokio::io::AsyncWriteExt::shutdown(writer)).await;
+}
+
+fn count(fleet: &Fleet, reason: &str) {
+    let labels = [("reason", reason)];
+    fleet
+        .kernel()
+        .metrics
+        .counter("mainstay_agent_refusals_total", &labels)
+        .add(1);
+}

@@ -1,0 +1,34 @@
+//! The slice's section of the configuration.
+
+use protocol::AgentConfig;
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `host:port` under which agents reach this server; goes into join tokens. When empty: the host of the public address.
+    pub addresses: Vec<String>,
+    /// An agent that has not been heard for this long is lost.
+    pub lost_after_ms: u64,
+    /// Life of an agent's certificate; it is renewed at half.
+    pub certificate_days: u64,
+    /// A certificate that ran out less than this ago may still be renewed.
+    pub certificate_grace_days: u64,
+    /// Connections from agents at the same time.
+    pub max_connections: usize,
+    /// Settings of agents that have none of their own.
+    pub agent: AgentConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            lost_after_ms: 5000,
+            certificate_days: 7,
+            certificate_grace_days: 90,
+            max_connections: 20_000,
+            agent: AgentConfig::default(),
+        }
+    }
+}

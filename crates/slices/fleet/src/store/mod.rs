@@ -1,0 +1,17 @@
+//! All SQL of the slice: free functions over a connection.
+
+mod agent;
+mod command;
+mod output;
+mod token;
+
+pub(crate) use agent::{
+    absent, insert_agent, save_certificate, save_config, save_hello, save_presence, save_progress, save_state,
+};
+pub use agent::{agent, agent_of_item, agents};
+pub use command::{command, commands_of_order};
+pub(crate) use command::{insert_command, mark_sent, open_of_agent, overdue, save_command};
+pub use output::{OutputChunk, output};
+pub(crate) use output::{end_of_stream, insert_output};
+pub(crate) use token::{insert_token, revoke_token, use_token};
+pub use token::{join_token, join_tokens};
