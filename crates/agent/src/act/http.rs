@@ -1,7 +1,7 @@
 //! HTTP requests made from the host.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use protocol::{CommandState, HttpMethod, Stream};
@@ -20,7 +20,7 @@ pub(crate) struct Request {
 /// code is 0 when the status is expected (any 2xx when nothing is said), else 1.
 pub(crate) async fn run(
     request: Request,
-    folder: &PathBuf,
+    folder: &Path,
     id: &str,
     cap_bytes: u64,
     timeout: Duration,
@@ -39,7 +39,7 @@ pub(crate) async fn run(
 
 async fn attempt(
     request: Request,
-    folder: &PathBuf,
+    folder: &Path,
     id: &str,
     cap_bytes: u64,
     timeout: Duration,

@@ -109,39 +109,42 @@ fn peers(tcp: &[Socket], open: &[Socket], owners: &HashMap<u64, Owner>) -> Vec<P
                 && (one.local.ip().is_unspecified() || one.local.ip() == local.ip())
         })
     };
-    let mut sums: BTreeMap<(String, u16, String, u16, Option<String>, bool), (Owner, u32)> = BTreeMap::new();
+    let mut sums: BTreeMap<Conversation, (Owner, u32)> = BTreeMap::new();
     for socket in open {
         let inbound = listens(&socket.local);
         let owner = owners.get(&socket.inode).cloned().unwrap_or_default();
-        let (local_port, remote_port) = if inbound {
-            (socket.local.port(), 0)
-        } else {
-            (0, socket.remote.port())
-        };
-        let key = (
-            socket.local.ip().to_string(),
-            local_port,
-            socket.remote.ip().to_string(),
-            remote_port,
-            owner.process.clone(),
+        let conversation = Conversation {
+            local_address: socket.local.ip().to_string(),
+            local_port: if inbound { socket.local.port() } else { 0 },
+            remote_address: socket.remote.ip().to_string(),
+            remote_port: if inbound { 0 } else { socket.remote.port() },
+            process: owner.process.clone(),
             inbound,
-        );
-        sums.entry(key).or_insert((owner, 0)).1 += 1;
+        };
+        sums.entry(conversation).or_insert((owner, 0)).1 += 1;
     }
-    let fact = |(
-        (local_address, local_port, remote_address, remote_port, process, inbound),
-        (owner, connections),
-    ): ((String, u16, String, u16, Option<String>, bool), (Owner, u32))| PeerFact {
+    let fact = |(conversation, (owner, connections)): (Conversation, (Owner, u32))| PeerFact {
         service: owner.service,
-        process,
-        local_address,
-        local_port,
-        remote_address,
-        remote_port,
-        inbound,
+        process: conversation.process,
+        local_address: conversation.local_address,
+        local_port: conversation.local_port,
+        remote_address: conversation.remote_address,
+        remote_port: conversation.remote_port,
+        inbound: conversation.inbound,
         connections,
     };
     sums.into_iter().map(fact).take(MOST_PEERS).collect()
+}
+
+/// What connections are summed over.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Conversation {
+    local_address: String,
+    local_port: u16,
+    remote_address: String,
+    remote_port: u16,
+    process: Option<String>,
+    inbound: bool,
 }
 
 /// The service is that of the process or of its nearest ancestor that has one.

@@ -207,19 +207,12 @@ fn enabled(roots: &Roots) -> Option<HashSet<String>> {
         return None;
     }
     let names = folders.iter().flat_map(|folder| read_dir_names(folder));
-    Some(
-        names
-            .filter_map(|name| {
-                Some(
-                    name.strip_prefix('S')
-                        .map_or(name.as_str(), |rest| {
-                            rest.trim_start_matches(|c: char| c.is_ascii_digit())
-                        })
-                        .to_owned(),
-                )
-            })
-            .collect(),
-    )
+    // `S02cron`, or in newer schemes just `cron`.
+    let plain = |name: String| match name.strip_prefix('S') {
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned(),
+        None => name,
+    };
+    Some(names.map(plain).collect())
 }
 
 /// Reads the LSB header and the usual variables. Nothing is executed.

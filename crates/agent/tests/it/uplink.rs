@@ -142,10 +142,7 @@ async fn pings_are_answered_and_settings_taken() {
     server.tell(ToAgent::Ping { nonce: 77 });
     eventually("a pong", || {
         let messages = server.record.messages.lock().unwrap();
-        messages
-            .iter()
-            .any(|message| *message == ToServer::Pong { nonce: 77 })
-            .then_some(())
+        messages.contains(&ToServer::Pong { nonce: 77 }).then_some(())
     })
     .await;
     server.tell(ToAgent::Throttle {
