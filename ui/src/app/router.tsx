@@ -75,7 +75,7 @@ const pages = [
   page('/runs', () => import('@/slices/automation/runs'), 'Runs'),
   page('/runs/$id', () => import('@/slices/automation/run'), 'RunPage'),
   page('/timeline', () => import('@/slices/access/timeline'), 'TimelinePage'),
-  page('/admin', () => import('@/slices/access/admin'), 'Admin'),
+  page('/admin', () => import('./admin'), 'Admin'),
 ];
 
 const tree = rootRoute.addChildren([setup, signIn, inside.addChildren(pages)]);

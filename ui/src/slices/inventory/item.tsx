@@ -1,3 +1,226 @@
+/** One item: what is known of it and from whom, what it is tied to, and how it came to be so. */
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import { useState } from 'react';
+import { alertsQuery } from '@/api/alerting';
+import { historyQuery, type ItemDetail, impactQuery, itemQuery, relationsQuery } from '@/api/inventory';
+import { Guarded } from '@/parts/action';
+import { Ago } from '@/parts/ago';
+import { Card, Chips, Headline } from '@/parts/card';
+import { CopyButton } from '@/parts/copy';
+import { plural } from '@/parts/number';
+import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
+import { ofService, ofSeverity, StatusBadge, worst } from '@/parts/status';
+import { Timeline } from '@/parts/timeline';
+import { Attributes } from './attributes';
+import { EditDialog } from './edit';
+
+const words = (text: string) => text.replaceAll('_', ' ');
+
 export function ItemPage() {
-  return null;
+  const { id } = useParams({ strict: false }) as { id: string };
+  const item = useQuery(itemQuery(id));
+  if (item.data) return <Loaded item={item.data} />;
+  return (
+    <>
+      <Headline
+        tab="Item"
+        crumbs={[{ text: 'Inventory', href: '/inventory' }]}
+        title={item.isError ? 'This item cannot be shown' : 'Reading the item…'}
+      />
+      <div className="card below">
+        {item.isError ? <Failure error={item.error} retry={() => void item.refetch()} /> : <Skeleton rows={6} />}
+      </div>
+    </>
+  );
+}
+
+function Loaded({ item }: { item: ItemDetail }) {
+  const [editing, setEditing] = useState(false);
+  const parent = useQuery({ ...itemQuery(item.parent ?? ''), enabled: item.parent !== null }).data;
+  const alerts = useQuery(alertsQuery({ item: item.id, state: 'firing', limit: 20 })).data?.items ?? [];
+  const state = item.attributes.state?.value;
+  const status = worst([
+    ...(typeof state === 'string' ? [ofService(state)] : []),
+    ...alerts.map((a) => ofSeverity(a.severity)),
+  ]);
+  return (
+    <>
+      <Headline
+        tab={item.name}
+        crumbs={[
+          { text: 'Inventory', href: '/inventory' },
+          ...(parent
+            ? [{ text: parent.name, href: parent.kind === 'host' ? `/hosts/${parent.id}` : `/items/${parent.id}` }]
+            : []),
+          { text: item.name },
+        ]}
+        title={item.name}
+        facts={
+          <>
+            <StatusBadge status={item.state === 'retired' ? 'unknown' : status} pill>
+              {item.state === 'retired'
+                ? 'Retired'
+                : alerts[0]
+                  ? (alerts[0].annotations.summary ?? alerts[0].name)
+                  : typeof state === 'string'
+                    ? state
+                    : 'No alert fires'}
+            </StatusBadge>
+            <span>{words(item.kind)}</span>
+            <span>owner {item.owner ? <b>{item.owner}</b> : 'nobody'}</span>
+            <span>
+              changed <Ago at={item.changed_at} />
+            </span>
+            <Chips values={Object.entries(item.tags).map(([k, v]) => `${k}=${v}`)} />
+          </>
+        }
+        actions={
+          <>
+            {item.kind === 'host' && (
+              <Link to="/hosts/$id" params={{ id: item.id }} className="link">
+                Its charts
+              </Link>
+            )}
+            <Guarded permission="items.write" onClick={() => setEditing(true)}>
+              Edit…
+            </Guarded>
+          </>
+        }
+      />
+      <div className="cols side">
+        <div className="stack">
+          <Card title="What is known" aside="value, source, time" flush>
+            <Attributes item={item} />
+          </Card>
+          <History id={item.id} />
+        </div>
+        <div className="stack">
+          <Relations id={item.id} />
+          <WhatIf id={item.id} />
+          {item.children.length > 0 && <Children item={item} />}
+          <Card title="Identity" flush>
+            <div className="line">
+              <span className="muted">Id</span>
+              <span className="row">
+                <span className="mono cut" style={{ maxWidth: 190 }}>
+                  {item.id}
+                </span>
+                <CopyButton value={item.id} label="Copy the id" />
+              </span>
+            </div>
+            {item.identity.map((key) => (
+              <div className="line" key={`${key.kind}${key.value}`}>
+                <span className="muted">{words(key.kind)}</span>
+                <span className="mono break right">{key.value}</span>
+              </div>
+            ))}
+          </Card>
+        </div>
+      </div>
+      {editing && <EditDialog item={item} close={() => setEditing(false)} />}
+    </>
+  );
+}
+
+function History({ id }: { id: string }) {
+  const history = useQuery(historyQuery(id));
+  return (
+    <Card title="History" aside="newest first" flush={history.data?.items.length === 0}>
+      <Shown
+        query={history}
+        what="The history"
+        empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing has changed since it was found" /> }}
+      >
+        {(page) => <Timeline events={page.items} />}
+      </Shown>
+    </Card>
+  );
+}
+
+function Relations({ id }: { id: string }) {
+  const relations = useQuery(relationsQuery(id));
+  return (
+    <Card title="Relations" flush>
+      <Shown
+        query={relations}
+        what="Relations"
+        empty={{
+          when: (r) => r.length === 0,
+          show: <Empty title="None known">They are found from sockets and set by hand.</Empty>,
+        }}
+      >
+        {(list) => (
+          <>
+            {list.slice(0, 30).map((r) => {
+              const out = r.from.id === id;
+              const other = out ? r.to : r.from;
+              return (
+                <div className="line" key={`${r.from.id}${r.kind}${r.to.id}${r.source}`}>
+                  <div style={{ minWidth: 0 }}>
+                    <Link to="/items/$id" params={{ id: other.id }} className="under break">
+                      <b>{other.name}</b>
+                    </Link>
+                    <div className="muted">{out ? words(r.kind) : `${words(r.kind)} this`}</div>
+                  </div>
+                  <span className="faint mono">{r.source.split(':')[0]}</span>
+                </div>
+              );
+            })}
+          </>
+        )}
+      </Shown>
+    </Card>
+  );
+}
+
+function WhatIf({ id }: { id: string }) {
+  const impact = useQuery(impactQuery(id));
+  return (
+    <Card title="What if it dies?" aside={impact.data ? plural(impact.data.affected.length, 'item') : undefined} flush>
+      <Shown
+        query={impact}
+        what="The impact"
+        rows={1}
+        empty={{ when: (i) => i.affected.length === 0, show: <Empty title="Nothing else is known to suffer" /> }}
+      >
+        {(data) => (
+          <>
+            {data.affected.slice(0, 12).map((a) => (
+              <div className="line" key={a.item.id}>
+                <Link to="/items/$id" params={{ id: a.item.id }} className="under break">
+                  {a.item.name}
+                </Link>
+                <span className="muted nowrap">
+                  {words(a.item.kind)}, {plural(a.distance, 'step')}
+                </span>
+              </div>
+            ))}
+          </>
+        )}
+      </Shown>
+    </Card>
+  );
+}
+
+function Children({ item }: { item: ItemDetail }) {
+  return (
+    <Card title="On it" aside={plural(item.children.length, 'item')} flush>
+      {item.children.slice(0, 15).map((child) => (
+        <div className="line" key={child.id}>
+          <Link to="/items/$id" params={{ id: child.id }} className="under break">
+            {child.name}
+          </Link>
+          <span className="muted">{words(child.kind)}</span>
+        </div>
+      ))}
+      {item.children.length > 15 && (
+        <div className="line">
+          <Link to="/inventory" search={{ q: `on=${JSON.stringify(item.name)}` } as never} className="link">
+            All {item.children.length}
+          </Link>
+        </div>
+      )}
+    </Card>
+  );
 }

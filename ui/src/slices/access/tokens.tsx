@@ -1,0 +1,292 @@
+/** Service accounts and API tokens; a token's text is shown once. */
+import { NumberInput, Select, TagsInput, TextInput } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import {
+  createServiceAccount,
+  createToken,
+  revokeToken,
+  type ServiceAccount,
+  serviceAccountsQuery,
+  type Token,
+  tokensQuery,
+} from '@/api/access';
+import { useSession } from '@/api/session';
+import { Guarded } from '@/parts/action';
+import { Ago } from '@/parts/ago';
+import { Card } from '@/parts/card';
+import { Command } from '@/parts/copy';
+import { FormDialog } from '@/parts/dialog';
+import { plural } from '@/parts/number';
+import { Empty, Shown } from '@/parts/states';
+import { type Column, DataTable } from '@/parts/table';
+import { complain, say } from '@/parts/toast';
+import { useParam } from '@/parts/url';
+import { GrantsDrawer } from './grants';
+
+export function Tokens() {
+  const tokens = useQuery(tokensQuery);
+  const accounts = useQuery(serviceAccountsQuery);
+  const me = useSession()?.actor;
+  const queries = useQueryClient();
+  const [adding, setAdding] = useState<'token' | 'account' | null>(null);
+  const [made, setMade] = useState<string | null>(null);
+  const [open, setOpen] = useParam('account');
+  const owner = (id: string) => accounts.data?.items.find((a) => a.id === id)?.name ?? (id === me?.id ? 'you' : id);
+  const revoke = async (id: string) => {
+    try {
+      await revokeToken(id);
+      say('Revoked; it opens nothing any more');
+    } catch (error) {
+      complain(error, 'Not revoked');
+    }
+    void queries.invalidateQueries({ queryKey: ['tokens'] });
+  };
+  const columns: Column<Token>[] = [
+    { id: 'name', head: 'Token', value: (t) => t.name, cell: (t) => <b>{t.name}</b> },
+    { id: 'owner', head: 'Acts as', value: (t) => owner(t.owner) },
+    {
+      id: 'may',
+      head: 'Narrowed to',
+      value: (t) => t.permissions?.join(', '),
+      cell: (t) =>
+        t.permissions ? (
+          <span className="mono break">{t.permissions.join(', ')}</span>
+        ) : (
+          <span className="muted">all that its owner may</span>
+        ),
+      wide: true,
+    },
+    {
+      id: 'used',
+      head: 'Used',
+      value: (t) => t.used_at,
+      cell: (t) => <Ago at={t.used_at} />,
+      number: true,
+      wide: true,
+    },
+    {
+      id: 'expires',
+      head: 'Expires',
+      value: (t) => t.expires_at,
+      cell: (t) => (t.expires_at ? <Ago at={t.expires_at} /> : 'never'),
+      number: true,
+    },
+    {
+      id: 'end',
+      head: '',
+      value: () => '',
+      cell: (t) => (
+        <Guarded permission="tokens.write" onClick={() => void revoke(t.id)} label={`Revoke ${t.name}`}>
+          Revoke
+        </Guarded>
+      ),
+      width: 90,
+    },
+  ];
+  const chosen = accounts.data?.items.find((a) => a.id === open) ?? null;
+  return (
+    <>
+      {made && (
+        <div className="below">
+          <Card title="The new token">
+            <p style={{ marginBottom: 8 }}>Copy it now: it is shown this once and kept only as a hash.</p>
+            <Command value={made} />
+          </Card>
+        </div>
+      )}
+      <div className="below">
+        <Card
+          title="API tokens"
+          flush
+          aside={
+            <Guarded permission="tokens.write" onClick={() => setAdding('token')}>
+              Make a token
+            </Guarded>
+          }
+        >
+          <Shown
+            query={tokens}
+            what="Tokens"
+            empty={{
+              when: (p) => p.items.length === 0,
+              show: <Empty title="No token yet">Programs and mainstay ctl sign in with one.</Empty>,
+            }}
+          >
+            {(page) => (
+              <DataTable
+                rows={page.items}
+                columns={columns}
+                id={(t) => t.id}
+                label="API tokens"
+                sort="name"
+                aside={plural(page.items.length, 'token')}
+              />
+            )}
+          </Shown>
+        </Card>
+      </div>
+      <div className="below">
+        <Card
+          title="Service accounts"
+          flush
+          aside={
+            <Guarded permission="service_accounts.write" onClick={() => setAdding('account')}>
+              Add an account
+            </Guarded>
+          }
+        >
+          <Shown
+            query={accounts}
+            what="Service accounts"
+            empty={{
+              when: (p) => p.items.length === 0,
+              show: (
+                <Empty title="No service account yet">
+                  A program that acts by itself should have one, with no more roles than it needs.
+                </Empty>
+              ),
+            }}
+          >
+            {(page) => (
+              <>
+                {page.items.map((account) => (
+                  <button
+                    type="button"
+                    key={account.id}
+                    className="plain line"
+                    style={{ width: '100%' }}
+                    onClick={() => setOpen(account.id)}
+                  >
+                    <b>{account.name}</b>
+                    <span className="muted">{account.description}</span>
+                  </button>
+                ))}
+              </>
+            )}
+          </Shown>
+        </Card>
+      </div>
+      <GrantsDrawer
+        holder="service-accounts"
+        id={chosen?.id ?? null}
+        name={chosen?.name ?? ''}
+        close={() => setOpen('')}
+      />
+      {adding === 'token' && (
+        <MakeToken accounts={accounts.data?.items ?? []} close={() => setAdding(null)} made={setMade} />
+      )}
+      {adding === 'account' && <AddAccount close={() => setAdding(null)} />}
+    </>
+  );
+}
+
+function MakeToken({
+  accounts,
+  close,
+  made,
+}: {
+  accounts: ServiceAccount[];
+  close: () => void;
+  made: (token: string) => void;
+}) {
+  const queries = useQueryClient();
+  const [name, setName] = useState('');
+  const [owner, setOwner] = useState<string | null>(null);
+  const [days, setDays] = useState(90);
+  const [only, setOnly] = useState<string[]>([]);
+  return (
+    <FormDialog
+      title="Make a token"
+      open
+      close={close}
+      verb="Make the token"
+      submit={async () => {
+        const created = await createToken({
+          name,
+          owner: owner ?? undefined,
+          expires_in_days: days,
+          permissions: only.length > 0 ? only : undefined,
+        });
+        made(created.token);
+        void queries.invalidateQueries({ queryKey: ['tokens'] });
+      }}
+    >
+      {(fault) => (
+        <>
+          <TextInput
+            label="What it is for"
+            required
+            data-autofocus
+            value={name}
+            onChange={(e) => setName(e.currentTarget.value)}
+            error={fault('name')}
+          />
+          <Select
+            label="Acts as"
+            placeholder="You"
+            clearable
+            allowDeselect
+            data={accounts.map((a) => ({ value: a.id, label: a.name }))}
+            value={owner}
+            onChange={setOwner}
+            error={fault('owner')}
+          />
+          <TagsInput
+            label="Narrowed to the permissions"
+            description="Empty: all that its owner may. incidents.* covers all that begin so."
+            value={only}
+            onChange={setOnly}
+            error={fault('permissions')}
+          />
+          <NumberInput
+            label="Good for, days"
+            min={1}
+            max={3650}
+            value={days}
+            onChange={(v) => setDays(typeof v === 'number' ? v : 90)}
+            error={fault('expires_in_days')}
+          />
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function AddAccount({ close }: { close: () => void }) {
+  const queries = useQueryClient();
+  const [name, setName] = useState('');
+  const [description, setDescription] = useState('');
+  return (
+    <FormDialog
+      title="Add a service account"
+      open
+      close={close}
+      verb="Add"
+      submit={async () => {
+        await createServiceAccount({ name, description });
+        void queries.invalidateQueries({ queryKey: ['service-accounts'] });
+        say('Added; grant it a role next');
+      }}
+    >
+      {(fault) => (
+        <>
+          <TextInput
+            label="Name"
+            required
+            data-autofocus
+            value={name}
+            onChange={(e) => setName(e.currentTarget.value)}
+            error={fault('name')}
+          />
+          <TextInput
+            label="What it does"
+            value={description}
+            onChange={(e) => setDescription(e.currentTarget.value)}
+            error={fault('description')}
+          />
+        </>
+      )}
+    </FormDialog>
+  );
+}

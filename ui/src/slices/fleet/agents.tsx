@@ -1,0 +1,182 @@
+/** Agents, their certificates, and the tokens by which hosts join. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+import { type Agent, agentsQuery, joinTokensQuery, revokeAgent, revokeJoinToken } from '@/api/fleet';
+import type { Status } from '@/api/types';
+import { Guarded } from '@/parts/action';
+import { Ago } from '@/parts/ago';
+import { Card } from '@/parts/card';
+import { ConfirmDialog } from '@/parts/dialog';
+import { plural } from '@/parts/number';
+import { Empty, Shown } from '@/parts/states';
+import { StatusBadge } from '@/parts/status';
+import { type Column, DataTable } from '@/parts/table';
+import { complain, say } from '@/parts/toast';
+import { useParam } from '@/parts/url';
+import { AddHost } from './addHost';
+
+export function presence(agent: Agent): { status: Status; word: string } {
+  if (agent.state !== 'active') return { status: 'unknown', word: agent.state };
+  const status: Record<Agent['presence'], Status> = {
+    connected: 'ok',
+    disconnected: 'unknown',
+    new: 'unknown',
+    lost: 'critical',
+  };
+  return { status: status[agent.presence], word: agent.presence === 'lost' ? 'not heard of' : agent.presence };
+}
+
+export function Agents() {
+  const agents = useQuery(agentsQuery);
+  const tokens = useQuery(joinTokensQuery);
+  const queries = useQueryClient();
+  const [adding, setAdding] = useParam('add');
+  const [ending, end] = useState<Agent | null>(null);
+  const valid = (tokens.data?.items ?? []).filter(
+    (t) => !t.revoked_at && Date.parse(t.expires_at) > Date.now() && t.used < t.uses,
+  );
+  const columns: Column<Agent>[] = [
+    {
+      id: 'state',
+      head: 'State',
+      value: (a) => presence(a).word,
+      cell: (a) => <StatusBadge status={presence(a).status}>{presence(a).word}</StatusBadge>,
+      width: 140,
+    },
+    {
+      id: 'name',
+      head: 'Host',
+      value: (a) => a.name,
+      cell: (a) => (
+        <Link to="/hosts/$id" params={{ id: a.item_id }} className="under">
+          <b>{a.name}</b>
+        </Link>
+      ),
+    },
+    { id: 'heard', head: 'Heard of', value: (a) => a.heard_at, cell: (a) => <Ago at={a.heard_at} />, number: true },
+    {
+      id: 'version',
+      head: 'Version',
+      value: (a) => a.version,
+      cell: (a) => <span className="mono">{a.version}</span>,
+      wide: true,
+    },
+    {
+      id: 'address',
+      head: 'From',
+      value: (a) => a.address,
+      cell: (a) => <span className="mono muted">{a.address}</span>,
+      wide: true,
+    },
+    {
+      id: 'certificate',
+      head: 'Certificate until',
+      value: (a) => a.certificate_expires_at,
+      cell: (a) => <Ago at={a.certificate_expires_at} />,
+      number: true,
+      wide: true,
+    },
+    {
+      id: 'end',
+      head: '',
+      value: () => '',
+      cell: (a) =>
+        a.state === 'active' && (
+          <Guarded permission="agents.write" onClick={() => end(a)} label={`Revoke the agent of ${a.name}`}>
+            Revoke…
+          </Guarded>
+        ),
+      width: 100,
+    },
+  ];
+  return (
+    <>
+      <div className="below">
+        <Card
+          title="Agents"
+          flush
+          aside={
+            <Guarded permission="join_tokens.write" onClick={() => setAdding('yes')}>
+              Add a host
+            </Guarded>
+          }
+        >
+          <Shown
+            query={agents}
+            what="Agents"
+            empty={{ when: (p) => p.items.length === 0, show: <Empty title="No agent yet" /> }}
+          >
+            {(page) => (
+              <DataTable
+                rows={page.items}
+                columns={columns}
+                id={(a) => a.id}
+                label="Agents"
+                csv="agents"
+                sort="name"
+                aside={plural(page.items.length, 'agent')}
+              />
+            )}
+          </Shown>
+        </Card>
+      </div>
+      <div className="below">
+        <Card title="Join tokens" flush aside={valid.length > 0 ? `${valid.length} still good` : undefined}>
+          <Shown
+            query={tokens}
+            what="Join tokens"
+            empty={{
+              when: () => valid.length === 0,
+              show: <Empty title="No token is good now">Add a host makes one.</Empty>,
+            }}
+          >
+            {() => (
+              <>
+                {valid.map((token) => (
+                  <div className="line" key={token.id}>
+                    <div>
+                      <b>{token.note || token.id}</b>
+                      <div className="muted">
+                        used {token.used} of {token.uses} times · ends <Ago at={token.expires_at} />
+                      </div>
+                    </div>
+                    <Guarded
+                      permission="join_tokens.write"
+                      onClick={() =>
+                        void revokeJoinToken(token.id).then(
+                          () => queries.invalidateQueries({ queryKey: ['join-tokens'] }),
+                          complain,
+                        )
+                      }
+                    >
+                      Revoke
+                    </Guarded>
+                  </div>
+                ))}
+              </>
+            )}
+          </Shown>
+        </Card>
+      </div>
+      <AddHost open={adding !== ''} close={() => setAdding('')} />
+      {ending && (
+        <ConfirmDialog
+          title="Revoke this agent"
+          open
+          close={() => end(null)}
+          verb={`Revoke ${ending.name}`}
+          name={ending.name}
+          submit={async () => {
+            await revokeAgent(ending.id);
+            void queries.invalidateQueries({ queryKey: ['agents'] });
+            say('Revoked; its certificate opens nothing any more');
+          }}
+        >
+          The connection of {ending.name} ends at once and its certificate is refused from now on. To watch the host
+          again it has to join anew.
+        </ConfirmDialog>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,140 @@
+/** The map as SVG: boxes by layers, arrows between; a chosen box lights up what depends on it. */
+import { type KeyboardEvent, useMemo } from 'react';
+import type { Status } from '@/api/types';
+import { middle } from '@/parts/number';
+import { Shape, WORD } from '@/parts/status';
+import { type Arrow, draw, SIZE, upstream } from './layout';
+
+export interface MapBox {
+  id: string;
+  name: string;
+  sub: string;
+  status: Status;
+  /** The item behind it, when there is exactly one. */
+  item: string | null;
+}
+
+interface Props {
+  boxes: MapBox[];
+  arrows: (Arrow & { count: number })[];
+  chosen: string;
+  choose: (id: string) => void;
+  open: (box: MapBox) => void;
+}
+
+export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
+  const drawing = useMemo(() => draw(boxes, arrows), [boxes, arrows]);
+  const lit = useMemo(
+    () => (chosen && boxes.some((b) => b.id === chosen) ? upstream(chosen, arrows) : null),
+    [chosen, boxes, arrows],
+  );
+  const press = (event: KeyboardEvent, box: MapBox) => {
+    if (event.key === 'Enter') open(box);
+    else if (event.key === ' ') choose(box.id);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
+      <section className="scroll" style={{ padding: 14 }} tabIndex={0} aria-label="Map of services">
+        <svg
+          width={drawing.width}
+          height={drawing.height}
+          viewBox={`0 0 ${drawing.width} ${drawing.height}`}
+          style={{ display: 'block', margin: '0 auto' }}
+        >
+          <title>{`${boxes.length} services and the connections between them`}</title>
+          <defs>
+            <marker
+              id="tip"
+              viewBox="0 0 8 8"
+              refX="7"
+              refY="4"
+              markerWidth="7"
+              markerHeight="7"
+              orient="auto-start-reverse"
+            >
+              <path d="M0 0 8 4 0 8z" fill="var(--line-strong)" />
+            </marker>
+          </defs>
+          {arrows.map((arrow) => {
+            const a = drawing.places.get(arrow.from);
+            const b = drawing.places.get(arrow.to);
+            if (!a || !b) return null;
+            const on = lit?.has(arrow.from) && lit.has(arrow.to);
+            const [x1, y1, x2, y2] = [a.x + SIZE.width, a.y + SIZE.height / 2, b.x - 2, b.y + SIZE.height / 2];
+            const bend = Math.max(28, Math.abs(x2 - x1) / 2);
+            return (
+              <path
+                key={`${arrow.from} ${arrow.to}`}
+                d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+                fill="none"
+                stroke={on ? 'var(--accent)' : 'var(--line-strong)'}
+                strokeWidth={on ? 1.8 : 1.1}
+                opacity={lit && !on ? 0.35 : 1}
+                markerEnd="url(#tip)"
+              />
+            );
+          })}
+          {boxes.map((box) => {
+            const place = drawing.places.get(box.id);
+            if (!place) return null;
+            const ill = box.status === 'critical' || box.status === 'warning';
+            const dim = lit !== null && !lit.has(box.id);
+            return (
+              // biome-ignore lint/a11y/useSemanticElements: a button element cannot stand in a drawing
+              <g
+                key={box.id}
+                transform={`translate(${place.x} ${place.y})`}
+                role="button"
+                tabIndex={0}
+                aria-pressed={box.id === chosen}
+                aria-label={`${box.name}, ${box.sub}, ${WORD[box.status]}`}
+                onClick={() => choose(box.id)}
+                onDoubleClick={() => open(box)}
+                onKeyDown={(event) => press(event, box)}
+                style={{ cursor: 'pointer' }}
+                opacity={dim ? 0.4 : 1}
+              >
+                <rect
+                  width={SIZE.width}
+                  height={SIZE.height}
+                  rx="7"
+                  fill={ill ? `var(--${box.status}-soft)` : 'var(--surface)'}
+                  stroke={box.id === chosen ? 'var(--accent)' : ill ? `var(--${box.status})` : 'var(--line-strong)'}
+                  strokeWidth={box.id === chosen ? 2 : 1}
+                />
+                <g transform="translate(12 12)" style={{ color: `var(--${box.status})` }}>
+                  <Shape status={box.status} />
+                </g>
+                <text x="29" y="19" style={{ font: '560 12.5px var(--font)', fill: 'var(--text)' }}>
+                  {middle(box.name, 21)}
+                </text>
+                <text x="29" y="35" style={{ font: '11.5px var(--font)', fill: 'var(--muted)' }}>
+                  {middle(box.sub, 24)}
+                </text>
+              </g>
+            );
+          })}
+        </svg>
+      </section>
+      <div className="foot row between" style={{ padding: '8px 14px', borderTop: '1px solid var(--line)' }}>
+        <span className="muted">
+          {lit
+            ? `${lit.size - 1} ${lit.size === 2 ? 'service depends' : 'services depend'} on it, directly or not`
+            : 'Callers stand left of what they call. Enter opens, space chooses.'}
+        </span>
+        {lit && boxes.find((b) => b.id === chosen)?.item && (
+          <button
+            type="button"
+            className="plain link"
+            onClick={() => open(boxes.find((b) => b.id === chosen) as MapBox)}
+          >
+            At a glance
+          </button>
+        )}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,60 @@
+/** The same facts as a table. */
+import { useRouter } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import type { MapEdge, MapNode, ServiceMap } from '@/api/inventory';
+import type { Status } from '@/api/types';
+import { plural } from '@/parts/number';
+import { StatusBadge, WORD } from '@/parts/status';
+import { type Column, DataTable } from '@/parts/table';
+
+interface Row {
+  edge: MapEdge;
+  from: MapNode;
+  to: MapNode;
+}
+
+export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<string, Status> }) {
+  const router = useRouter();
+  const rows = useMemo(() => {
+    const node = new Map(map.nodes.map((n) => [n.id, n]));
+    return map.edges.flatMap((edge): Row[] => {
+      const from = node.get(edge.from);
+      const to = node.get(edge.to);
+      return from && to ? [{ edge, from, to }] : [];
+    });
+  }, [map]);
+  const columns = useMemo((): Column<Row>[] => {
+    const shown = (n: MapNode) => (
+      <StatusBadge status={statuses.get(n.id) ?? 'ok'}>
+        <span className="text">{n.name}</span>
+      </StatusBadge>
+    );
+    return [
+      { id: 'from', head: 'Caller', value: (r) => r.from.name, cell: (r) => shown(r.from) },
+      { id: 'fromHost', head: 'on', value: (r) => r.from.host_name, wide: true },
+      { id: 'kind', head: 'How', value: (r) => r.edge.kind.replaceAll('_', ' ') },
+      { id: 'to', head: 'Called', value: (r) => r.to.name, cell: (r) => shown(r.to) },
+      { id: 'toHost', head: 'on', value: (r) => r.to.host_name, wide: true },
+      { id: 'status', head: 'State of the called', value: (r) => WORD[statuses.get(r.to.id) ?? 'ok'], wide: true },
+      {
+        id: 'sources',
+        head: 'Seen by',
+        value: (r) => r.edge.sources.join(', '),
+        cell: (r) => <span className="mono muted">{r.edge.sources.join(', ')}</span>,
+        wide: true,
+      },
+    ];
+  }, [statuses]);
+  return (
+    <DataTable
+      rows={rows}
+      columns={columns}
+      id={(r) => `${r.edge.from} ${r.edge.kind} ${r.edge.to}`}
+      label="Connections"
+      csv="connections"
+      sort="from"
+      aside={plural(rows.length, 'connection')}
+      open={(r) => router.history.push(`/items/${r.to.id}`)}
+    />
+  );
+}
