@@ -17,6 +17,8 @@ pub mod store;
 mod tasks;
 mod window;
 
+pub use api::alerts::AlertView;
+pub use api::version::IfMatch;
 use kernel::{Kernel, Migration, Slice};
 pub use model::{Alert, AlertData, AlertId, Labels, Severity, Signal};
 pub use observe::{observe, reconcile};

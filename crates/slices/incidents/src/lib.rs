@@ -1,1 +1,58 @@
-//! Placeholder.
+//! Alerts that belong together, and the people who deal with them.
+//!
+//! Flow: `alert.fired` → [`decide::group`] by the inventory graph → the incident is opened, grows or swallows others → events and
+//! pages in the same transaction. People acknowledge, assign, comment, merge, resolve and reopen over HTTP. The story of an
+//! incident is the events that were linked to it. Conditions belong to alerting, delivery to notify, acting to automation.
+
+mod api;
+pub mod decide;
+pub mod events;
+pub mod model;
+mod place;
+mod react;
+mod settings;
+pub mod store;
+mod suspect;
+mod tasks;
+mod work;
+
+use kernel::{Kernel, Migration, Slice, Wake};
+pub use model::{Incident, IncidentId, Severity, State};
+pub use settings::Settings;
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "incident",
+    sql: include_str!("../migrations/0001_incident.sql"),
+}];
+
+/// The slice's handle. Cheap to clone.
+#[derive(Clone)]
+pub struct Incidents {
+    kernel: Kernel,
+    settings: Settings,
+    map: place::Map,
+    wake: Wake,
+}
+
+impl Incidents {
+    pub fn new(kernel: &Kernel, settings: Settings) -> Self {
+        Self {
+            kernel: kernel.clone(),
+            settings,
+            map: place::Map::default(),
+            wake: Wake::default(),
+        }
+    }
+}
+
+pub fn slice(incidents: &Incidents) -> Slice {
+    Slice {
+        migrations: MIGRATIONS,
+        routes: api::routes(incidents),
+        consumers: vec![react::consumer(incidents)],
+        tasks: vec![tasks::timekeeper(incidents)],
+        permissions: api::PERMISSIONS,
+        ..Slice::named("incidents")
+    }
+}

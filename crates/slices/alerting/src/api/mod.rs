@@ -4,7 +4,7 @@ pub mod alerts;
 pub mod maintenance;
 mod sight;
 pub mod silences;
-mod version;
+pub mod version;
 
 use kernel::slice::roles;
 use kernel::{Allow, Endpoint, FieldError, Problem, Timestamp};

@@ -28,6 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 }
 
 impl IfMatch {
+    /// Refuses a change of something that is not as the caller has seen it.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
         match self.0 {
             Some(seen) if seen != version => Err(Problem::stale(format_args!(

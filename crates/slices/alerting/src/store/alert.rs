@@ -223,6 +223,26 @@ fn save_sql(rows: usize) -> String {
     sql
 }
 
+/// Those that exist of `ids`, by id.
+pub async fn by_ids(connection: &mut AnyConnection, ids: &[&str]) -> Result<HashMap<String, Alert>, DbError> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(READ_CHUNK) {
+        let sql = format!(
+            concat!("SELECT ", columns!(), " FROM alert a WHERE a.id IN ({})"),
+            places(1, chunk.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for id in chunk {
+            query = query.bind((*id).to_owned());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let alert = row_to_alert(&row)?;
+            found.insert(alert.id.as_str().to_owned(), alert);
+        }
+    }
+    Ok(found)
+}
+
 pub async fn get(connection: &mut AnyConnection, id: &AlertId) -> Result<Option<Alert>, DbError> {
     by_id(connection, id.as_str()).await
 }

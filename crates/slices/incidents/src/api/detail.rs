@@ -1,0 +1,193 @@
+//! One incident with its evidence: alerts and why they are here, who feels it, what changed before, what may mend it.
+
+use std::collections::HashMap;
+
+use alerting::AlertView;
+use axum::extract::State as Handle;
+use inventory::RelationKind;
+use kernel::http::{Json, Path};
+use kernel::{Actor, DbError, Problem};
+use serde::Serialize;
+use sqlx::AnyConnection;
+use utoipa::ToSchema;
+
+use super::sight;
+use super::view::{IncidentView, view};
+use crate::model::{Hop, Incident, Member, Role};
+use crate::suspect::{self, Suspect};
+use crate::{Incidents, store};
+
+const MAX_ALERTS: i64 = 200;
+const MAX_IMPACT: usize = 100;
+
+/// An alert, and why it is in the incident.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IncidentAlert {
+    #[serde(flatten)]
+    pub alert: AlertView,
+    pub role: Role,
+    /// In a sentence.
+    pub reason: String,
+    /// From the symptom to the cause.
+    pub path: Vec<Hop>,
+}
+
+/// Something that suffers with the incident's item.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Impact {
+    pub id: String,
+    pub name: String,
+    pub kind: String,
+    /// Number of relations between it and the item.
+    pub distance: usize,
+    /// The last of them, in words.
+    pub via: String,
+}
+
+/// A runbook that may help.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct IncidentRunbook {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    /// What attaches it: an alert's rule, or the runbook's own trigger.
+    pub attached_by: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IncidentDetail {
+    #[serde(flatten)]
+    pub incident: IncidentView,
+    /// The root first, then what fires; at most 200.
+    pub alerts: Vec<IncidentAlert>,
+    /// What suffers with it, nearest first; at most 100.
+    pub impact: Vec<Impact>,
+    /// What changed before it, likeliest first.
+    pub suspects: Vec<Suspect>,
+    pub runbooks: Vec<IncidentRunbook>,
+    /// Incidents that were merged into this one.
+    pub merged: Vec<MergedIncident>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MergedIncident {
+    pub id: String,
+    pub number: i64,
+    pub title: String,
+}
+
+/// One incident with its evidence
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
+    responses((status = 200, body = IncidentDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn get_incident(
+    Handle(incidents): Handle<Incidents>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<IncidentDetail>, Problem> {
+    let mut reader = incidents.kernel.db.read().await?;
+    let incident = sight::find(&mut reader, &actor, &id).await?;
+    let terrain = incidents.map.terrain(&mut reader).await?;
+    let members = store::member::of_incident(&mut reader, &id, MAX_ALERTS).await?;
+    let merged = store::incident::merged_into(&mut reader, &id).await?;
+    Ok(Json(IncidentDetail {
+        suspects: suspect::find(&mut reader, &incident, &terrain).await?,
+        impact: impact(&mut reader, &actor, &incident).await?,
+        runbooks: runbooks(&mut reader, &members).await?,
+        alerts: alerts(&mut reader, members).await?,
+        merged: merged
+            .into_iter()
+            .map(|other| MergedIncident {
+                id: other.id.as_str().to_owned(),
+                number: other.number,
+                title: other.title,
+            })
+            .collect(),
+        incident: view(&mut reader, incident).await?,
+    }))
+}
+
+/// The runbooks that may help with an incident
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/runbooks", tag = "incidents", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<IncidentRunbook>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn list_incident_runbooks(
+    Handle(incidents): Handle<Incidents>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<IncidentRunbook>>, Problem> {
+    let mut reader = incidents.kernel.db.read().await?;
+    sight::find(&mut reader, &actor, &id).await?;
+    let members = store::member::of_incident(&mut reader, &id, MAX_ALERTS).await?;
+    Ok(Json(runbooks(&mut reader, &members).await?))
+}
+
+async fn alerts(connection: &mut AnyConnection, members: Vec<Member>) -> Result<Vec<IncidentAlert>, DbError> {
+    let ids: Vec<&str> = members.iter().map(|member| member.alert.as_str()).collect();
+    let mut known = alerting::store::alert::by_ids(connection, &ids).await?;
+    Ok(members
+        .into_iter()
+        .filter_map(|member| {
+            Some(IncidentAlert {
+                alert: known.remove(&member.alert)?.into(),
+                role: member.role,
+                reason: member.reason,
+                path: member.path,
+            })
+        })
+        .collect())
+}
+
+async fn impact(
+    connection: &mut AnyConnection,
+    actor: &Actor,
+    incident: &Incident,
+) -> Result<Vec<Impact>, DbError> {
+    let Some(root) = incident.item.as_deref().and_then(|id| id.parse().ok()) else {
+        return Ok(Vec::new());
+    };
+    let affected = inventory::walk::impact(connection, &root).await?;
+    let mut names: HashMap<String, String> = affected
+        .iter()
+        .map(|a| (a.item.id.as_str().to_owned(), a.item.name.clone()))
+        .collect();
+    if let Some(item) = inventory::store::item(connection, &root).await? {
+        names.insert(root.as_str().to_owned(), item.name);
+    }
+    let name = |id: &inventory::ItemId| names.get(id.as_str()).cloned().unwrap_or_default();
+    Ok(affected
+        .into_iter()
+        .filter(|a| actor.sees(a.item.team.as_deref(), &a.item.tags))
+        .take(MAX_IMPACT)
+        .map(|affected| Impact {
+            via: affected.path.last().map_or_else(String::new, |step| {
+                let verb = match step.kind {
+                    RelationKind::RunsOn => "runs on",
+                    RelationKind::DependsOn => "needs",
+                    RelationKind::ConnectsTo => "talks to",
+                    RelationKind::PartOf => "is part of",
+                };
+                format!("{} {verb} {}", name(&step.from), name(&step.to))
+            }),
+            id: affected.item.id.as_str().to_owned(),
+            name: affected.item.name,
+            kind: affected.item.kind,
+            distance: affected.distance,
+        })
+        .collect())
+}
+
+/// Those that the rules of the alerts name.
+async fn runbooks(_: &mut AnyConnection, members: &[Member]) -> Result<Vec<IncidentRunbook>, DbError> {
+    let mut found: Vec<IncidentRunbook> = Vec::new();
+    for member in members {
+        let Some(runbook) = &member.runbook else { continue };
+        if !found.iter().any(|known| known.id == *runbook) {
+            found.push(IncidentRunbook {
+                id: runbook.clone(),
+                name: runbook.clone(),
+                description: String::new(),
+                attached_by: format!("the rule of {}", member.name),
+            });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,295 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::How;
+
+const S: i64 = 1_000_000;
+const LIMITS: Limits = Limits {
+    window_us: 600 * S,
+    look_back_us: 120 * S,
+};
+
+/// web-1 carries api; db-1 carries db and sda; api needs db.
+fn shop() -> Terrain {
+    let edge = |from: &str, how, to: &str| (from.to_owned(), how, to.to_owned());
+    Terrain::new([
+        edge("api", How::On, "web-1"),
+        edge("db", How::On, "db-1"),
+        edge("sda", How::On, "db-1"),
+        edge("api", How::DependsOn, "db"),
+    ])
+}
+
+fn newcomer(terrain: &Terrain, place: &str, is_down: bool, at: i64) -> Newcomer {
+    Newcomer {
+        place: place.into(),
+        host: Some(terrain.host(place).to_owned()),
+        is_down,
+        at: at * S,
+    }
+}
+
+/// Incidents as grouping leaves them: incident → alerts by number.
+#[derive(Default)]
+struct House {
+    incidents: BTreeMap<String, BTreeSet<usize>>,
+    alerts: Vec<(Newcomer, bool)>,
+}
+
+impl House {
+    fn presences(&self) -> Vec<Presence> {
+        let mut found: BTreeMap<(&str, &str), Presence> = BTreeMap::new();
+        for (incident, members) in &self.incidents {
+            for index in members {
+                let (alert, is_active) = &self.alerts[*index];
+                let slot = found.entry((incident, &alert.place)).or_insert_with(|| Presence {
+                    incident: incident.clone(),
+                    place: alert.place.clone(),
+                    host: alert.host.clone(),
+                    is_active: false,
+                    is_down: false,
+                    first_at: alert.at,
+                    last_at: alert.at,
+                });
+                slot.is_active |= is_active;
+                slot.is_down |= *is_active && alert.is_down;
+                slot.first_at = slot.first_at.min(alert.at);
+                slot.last_at = slot.last_at.max(alert.at);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    fn fire(&mut self, terrain: &Terrain, alert: Newcomer) -> Vec<Effect> {
+        let effects = group(&alert, &self.presences(), terrain, LIMITS);
+        let index = self.alerts.len();
+        self.alerts.push((alert, true));
+        for effect in &effects {
+            match effect {
+                Effect::Open => {
+                    self.incidents
+                        .insert(format!("inc_{index:04}"), BTreeSet::from([index]));
+                }
+                Effect::Merge { from, into, .. } => {
+                    let moved = self.incidents.remove(from).unwrap();
+                    self.incidents.get_mut(into).unwrap().extend(moved);
+                }
+                Effect::Join { incident, .. } => {
+                    self.incidents.get_mut(incident).unwrap().insert(index);
+                }
+            }
+        }
+        effects
+    }
+}
+
+fn one_join(effects: &[Effect]) -> &Link {
+    match effects {
+        [Effect::Join { link, .. }] => link,
+        other => panic!("expected one join, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_dead_host_gathers_what_it_carries_before_and_after() {
+    let terrain = shop();
+    let mut house = House::default();
+    house.fire(&terrain, newcomer(&terrain, "sda", false, 0));
+    let effects = house.fire(&terrain, newcomer(&terrain, "db-1", true, 8));
+    assert_eq!(
+        (one_join(&effects).kind, one_join(&effects).role),
+        (Kind::HostGone, Role::Root)
+    );
+    let effects = house.fire(&terrain, newcomer(&terrain, "db", false, 4_000));
+    assert_eq!(
+        (one_join(&effects).kind, one_join(&effects).role),
+        (Kind::HostGone, Role::Symptom)
+    );
+    assert_eq!(house.incidents.len(), 1);
+}
+
+#[test]
+fn what_needs_the_dead_host_is_a_symptom_with_its_way() {
+    let terrain = shop();
+    let mut house = House::default();
+    house.fire(&terrain, newcomer(&terrain, "db-1", true, 0));
+    let effects = house.fire(&terrain, newcomer(&terrain, "api", false, 5));
+    let link = one_join(&effects);
+    assert_eq!((link.kind, link.role), (Kind::Upstream, Role::Symptom));
+    let way: Vec<_> = link.path.iter().map(|hop| hop.to.as_str()).collect();
+    assert_eq!(way, ["db", "db-1"]);
+}
+
+#[test]
+fn a_cause_that_comes_late_gathers_the_symptoms() {
+    let terrain = shop();
+    let mut house = House::default();
+    house.fire(&terrain, newcomer(&terrain, "api", false, 0));
+    house.fire(&terrain, newcomer(&terrain, "sda", false, 1));
+    assert_eq!(
+        house.incidents.len(),
+        2,
+        "a disk there says nothing of the service here"
+    );
+    let effects = house.fire(&terrain, newcomer(&terrain, "db", false, 2));
+    assert!(
+        matches!(&effects[..], [Effect::Merge { from, into, .. }, Effect::Join { .. }] if from == "inc_0001" && into == "inc_0000")
+    );
+}
+
+#[test]
+fn things_far_apart_in_time_or_place_stay_apart() {
+    let terrain = shop();
+    let mut house = House::default();
+    house.fire(&terrain, newcomer(&terrain, "sda", false, 0));
+    house.fire(&terrain, newcomer(&terrain, "web-1", false, 1));
+    house.fire(&terrain, newcomer(&terrain, "db-1", false, 601));
+    house.fire(&terrain, newcomer(&terrain, "instance:elsewhere", false, 601));
+    assert_eq!(house.incidents.len(), 4);
+    let effects = house.fire(&terrain, newcomer(&terrain, "sda", false, 90_000));
+    assert_eq!(one_join(&effects).kind, Kind::SameItem);
+}
+
+#[test]
+fn an_old_disk_warning_is_not_swallowed_when_its_host_dies() {
+    let terrain = shop();
+    let mut house = House::default();
+    house.fire(&terrain, newcomer(&terrain, "sda", false, 0));
+    let effects = house.fire(&terrain, newcomer(&terrain, "db-1", true, 3_600));
+    assert_eq!(effects, [Effect::Open]);
+}
+
+#[test]
+fn the_root_is_what_explains_most() {
+    let terrain = shop();
+    let candidate = |alert, place, is_down, severity| Candidate {
+        alert,
+        place,
+        is_down,
+        severity,
+        at: 0,
+    };
+    use alerting::Severity::{Critical, Warning};
+    let host = candidate("1", "db-1", true, Critical);
+    let database = candidate("2", "db", false, Critical);
+    let api = candidate("3", "api", false, Critical);
+    let disk = candidate("4", "sda", false, Warning);
+    for (a, b) in [
+        (&host, &database),
+        (&host, &api),
+        (&database, &api),
+        (&database, &disk),
+        (&host, &disk),
+    ] {
+        assert!(
+            outranks(a, b, &terrain) && !outranks(b, a, &terrain),
+            "{a:?} {b:?}"
+        );
+    }
+}
+
+/// Who needs whom, where alerts are (and whether a host says that it is gone), and in which order they come.
+type Estate = (Vec<(usize, usize)>, Vec<(usize, bool)>, Vec<usize>);
+
+/// A random house: hosts, things on them, needs between the things; and alerts at places in it.
+fn estate() -> impl Strategy<Value = Estate> {
+    let needs = prop::collection::vec((0..12_usize, 0..12_usize), 0..6);
+    let alerts = prop::collection::vec((0..16_usize, any::<bool>()), 1..14);
+    (needs, alerts).prop_flat_map(|(needs, alerts)| {
+        let order: Vec<usize> = (0..alerts.len()).collect();
+        (Just(needs), Just(alerts), Just(order).prop_shuffle())
+    })
+}
+
+/// Places 0..12 are things, three on each of four hosts; 12..16 are the hosts.
+fn place(index: usize) -> String {
+    if index < 12 {
+        format!("thing-{index}")
+    } else {
+        format!("host-{}", index - 12)
+    }
+}
+
+fn terrain_of(needs: &[(usize, usize)]) -> Terrain {
+    let on = (0..12).map(|n| (place(n), How::On, place(12 + n % 4)));
+    let needs = needs.iter().map(|(a, b)| (place(*a), How::DependsOn, place(*b)));
+    Terrain::new(on.chain(needs))
+}
+
+fn arrive(terrain: &Terrain, alerts: &[(usize, bool)], order: &[usize]) -> BTreeSet<BTreeSet<usize>> {
+    let mut house = House::default();
+    for index in order {
+        let (at, down) = alerts[*index];
+        house.fire(
+            terrain,
+            newcomer(terrain, &place(at), down && at >= 12, *index as i64),
+        );
+    }
+    house
+        .incidents
+        .values()
+        .map(|members| members.iter().map(|n| order[*n]).collect())
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No alert is lost, none is in two incidents, and the order of arrival does not matter.
+    #[test]
+    fn each_alert_has_one_incident_whatever_the_order((needs, alerts, order) in estate()) {
+        let terrain = terrain_of(&needs);
+        let in_order: Vec<usize> = (0..alerts.len()).collect();
+        let straight = arrive(&terrain, &alerts, &in_order);
+        let mut all: Vec<usize> = straight.iter().flatten().copied().collect();
+        all.sort_unstable();
+        prop_assert_eq!(&all, &in_order);
+        prop_assert_eq!(arrive(&terrain, &alerts, &order), straight);
+    }
+
+    /// Everything on one host goes into one incident; a dead host's incident has them all.
+    #[test]
+    fn one_host_is_one_incident((needs, alerts, order) in estate()) {
+        let terrain = terrain_of(&needs);
+        let groups = arrive(&terrain, &alerts, &order);
+        let host_of = |index: &usize| terrain.host(&place(alerts[*index].0)).to_owned();
+        for a in 0..alerts.len() {
+            for b in 0..alerts.len() {
+                if host_of(&a) == host_of(&b) {
+                    prop_assert!(groups.iter().any(|g| g.contains(&a) && g.contains(&b)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_alerts_exactly_one_outranks((needs, alerts, _) in estate(), critical in any::<bool>()) {
+        let terrain = terrain_of(&needs);
+        let names: Vec<(String, String)> = alerts
+            .iter()
+            .enumerate()
+            .map(|(n, (at, _))| (n.to_string(), place(*at)))
+            .collect();
+        let candidates: Vec<Candidate<'_>> = names
+            .iter()
+            .zip(&alerts)
+            .enumerate()
+            .map(|(n, ((alert, place), (at, down)))| Candidate {
+                alert,
+                place,
+                is_down: *down && *at >= 12,
+                severity: if critical && n % 2 == 0 { alerting::Severity::Critical } else { alerting::Severity::Warning },
+                at: n as i64,
+            })
+            .collect();
+        for a in &candidates {
+            for b in &candidates {
+                if a.alert != b.alert {
+                    prop_assert_ne!(outranks(a, b, &terrain), outranks(b, a, &terrain), "{:?} {:?}", a, b);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What an operator may set in `mainstay.toml`, section `incidents`.
+
+use serde::Deserialize;
+
+use crate::decide::group::Limits;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How close in time alerts on one host, or on things that need each other, must be to belong together.
+    pub window_s: u32,
+    /// How long before a host was found to be gone an alert on it may have come to be its symptom.
+    pub look_back_s: u32,
+    /// How long an incident waits after its last alert has ended before it resolves.
+    pub resolve_hold_s: u32,
+    /// An alert that comes back within this time opens its incident again instead of a new one.
+    pub reopen_within_s: u32,
+    /// When people are paged again about an incident of severity 1 or 2 that nobody has acknowledged; 0: never.
+    pub remind_after_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window_s: 600,
+            look_back_s: 120,
+            resolve_hold_s: 0,
+            reopen_within_s: 600,
+            remind_after_s: 900,
+        }
+    }
+}
+
+impl Settings {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            window_us: i64::from(self.window_s) * 1_000_000,
+            look_back_us: i64::from(self.look_back_s) * 1_000_000,
+        }
+    }
+}

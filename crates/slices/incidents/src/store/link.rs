@@ -1,0 +1,109 @@
+//! Rows of `incident_event`: which events tell the story of which incident.
+
+use kernel::clock::from_micros;
+use kernel::db::from_json;
+use kernel::{DbError, Event};
+use sqlx::{AnyConnection, Row};
+
+/// How far back the causes of an event are followed.
+const MAX_CAUSES: i64 = 20;
+
+/// The event belongs to the incident's story.
+pub async fn add(connection: &mut AnyConnection, incident: &str, seq: i64) -> Result<(), DbError> {
+    let sql =
+        "INSERT INTO incident_event (incident, seq) VALUES ($1, $2) ON CONFLICT (incident, seq) DO NOTHING";
+    sqlx::query(sql)
+        .bind(incident.to_owned())
+        .bind(seq)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The event and what led to it belong to the incident's story.
+pub async fn add_with_causes(
+    connection: &mut AnyConnection,
+    incident: &str,
+    seq: i64,
+) -> Result<(), DbError> {
+    let sql = "WITH RECURSIVE up(seq, cause, depth) AS ( \
+            SELECT seq, cause, 0 FROM event WHERE seq = $2 \
+            UNION ALL SELECT e.seq, e.cause, up.depth + 1 FROM event e JOIN up ON e.seq = up.cause WHERE up.depth < $3) \
+        INSERT INTO incident_event (incident, seq) SELECT $1, seq FROM up WHERE 1 = 1 \
+        ON CONFLICT (incident, seq) DO NOTHING";
+    sqlx::query(sql)
+        .bind(incident.to_owned())
+        .bind(seq)
+        .bind(MAX_CAUSES)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What follows from an event of a story is part of it. False when the cause is in no story.
+pub async fn follow(connection: &mut AnyConnection, seq: i64, cause: i64) -> Result<bool, DbError> {
+    let sql = "INSERT INTO incident_event (incident, seq) SELECT incident, $1 FROM incident_event WHERE seq = $2 \
+        ON CONFLICT (incident, seq) DO NOTHING";
+    let done = sqlx::query(sql).bind(seq).bind(cause).execute(connection).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The story of one incident becomes part of another's, and stays its own.
+pub async fn copy_all(connection: &mut AnyConnection, from: &str, into: &str) -> Result<(), DbError> {
+    let sql = "INSERT INTO incident_event (incident, seq) SELECT $2, seq FROM incident_event WHERE incident = $1 \
+        ON CONFLICT (incident, seq) DO NOTHING";
+    sqlx::query(sql)
+        .bind(from.to_owned())
+        .bind(into.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const FORWARD: &str = "SELECT e.seq, e.at, e.topic, e.subject, e.actor, e.actor_name, e.cause, e.data \
+    FROM incident_event l JOIN event e ON e.seq = l.seq WHERE l.incident = $1 AND l.seq > $2 ORDER BY l.seq LIMIT $3";
+const BACKWARD: &str = "SELECT e.seq, e.at, e.topic, e.subject, e.actor, e.actor_name, e.cause, e.data \
+    FROM incident_event l JOIN event e ON e.seq = l.seq WHERE l.incident = $1 AND l.seq < $2 ORDER BY l.seq DESC LIMIT $3";
+
+/// A stretch of the story: from `edge` on, or (newest first) back from it.
+pub async fn story(
+    connection: &mut AnyConnection,
+    incident: &str,
+    is_newest_first: bool,
+    edge: i64,
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    let sql = if is_newest_first { BACKWARD } else { FORWARD };
+    let rows = sqlx::query(sql)
+        .bind(incident.to_owned())
+        .bind(edge)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Event {
+                seq: row.try_get(0)?,
+                at: from_micros(row.try_get(1)?),
+                topic: row.try_get(2)?,
+                subject: row.try_get(3)?,
+                actor: row.try_get(4)?,
+                actor_name: row.try_get(5)?,
+                cause: row.try_get(6)?,
+                data: from_json("event.data", &row.try_get::<String, _>(7)?)?,
+            })
+        })
+        .collect()
+}
+
+/// The number of the newest event that can have changed the graph. Each part of the query is one look into an index.
+pub async fn graph_stamp(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let sql = "SELECT CAST(COALESCE(MAX(s), 0) AS BIGINT) FROM ( \
+        SELECT MAX(seq) AS s FROM event WHERE topic = 'relation.created' \
+        UNION ALL SELECT MAX(seq) AS s FROM event WHERE topic = 'relation.removed' \
+        UNION ALL SELECT MAX(seq) AS s FROM event WHERE topic = 'item.created' \
+        UNION ALL SELECT MAX(seq) AS s FROM event WHERE topic = 'item.retired' \
+        UNION ALL SELECT MAX(seq) AS s FROM event WHERE topic = 'item.returned' \
+        UNION ALL SELECT MAX(seq) AS s FROM event WHERE topic = 'host.discovered') AS newest";
+    Ok(sqlx::query(sql).fetch_one(connection).await?.try_get(0)?)
+}

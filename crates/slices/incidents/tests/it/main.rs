@@ -1,0 +1,9 @@
+//! Incidents on real databases.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod api;
+mod grouping;
+mod parts;
+mod story;
+mod suspects;
