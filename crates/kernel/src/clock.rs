@@ -25,7 +25,8 @@ impl Clock {
     )]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => Timestamp::now(),
+            // The database keeps microseconds: what is answered now and what is read back later are the same.
+            Self::System => from_micros(Timestamp::now().as_microsecond()),
             Self::Fake(micros) => from_micros(micros.load(Ordering::SeqCst)),
         }
     }

@@ -1,1 +1,131 @@
-//! Placeholder.
+//! Runbooks and runs: what is to be done, written down, and done durably under a permit. See the README.
+
+mod api;
+mod decide;
+mod document;
+mod engine;
+mod input;
+mod model;
+mod plan;
+mod reach;
+mod react;
+mod read;
+mod schedule;
+mod start;
+pub mod store;
+mod tasks;
+mod template;
+
+use std::sync::Arc;
+
+use fleet::Fleet;
+use kernel::{BoxFuture, DbError, Kernel, Migration, Slice, Wake};
+use serde::Serialize;
+use sqlx::AnyConnection;
+use utoipa::ToSchema;
+
+pub use document::{Document, DocumentError, parse as parse_document};
+pub use engine::order;
+pub use model::{Run, RunData, RunId, RunState, RunTarget, RunTask, Runbook, RunbookId, TaskState};
+pub use plan::{Plan, PlanError, PlannedStep, Wish, plan};
+pub use start::{Start, StartError, start};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "runbook",
+    sql: include_str!("../migrations/0001_runbook.sql"),
+}];
+
+/// Answers conditions in PromQL. Telemetry, a higher tier, stands behind it.
+pub trait Query: Send + Sync {
+    /// The values of the result at this moment.
+    fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>>;
+}
+
+/// The handle of the slice. Cheap to clone.
+#[derive(Clone)]
+pub struct Automation(Arc<Inner>);
+
+struct Inner {
+    kernel: Kernel,
+    fleet: Fleet,
+    conditions: Arc<dyn Query>,
+    wake: Wake,
+}
+
+impl Automation {
+    pub fn new(kernel: &Kernel, fleet: Fleet, conditions: Arc<dyn Query>) -> Self {
+        Self(Arc::new(Inner {
+            kernel: kernel.clone(),
+            fleet,
+            conditions,
+            wake: Wake::default(),
+        }))
+    }
+
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.0.kernel
+    }
+
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
+    }
+
+    pub(crate) fn conditions(&self) -> &dyn Query {
+        &*self.0.conditions
+    }
+
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.0.wake
+    }
+}
+
+/// The capability.
+pub fn slice(automation: &Automation) -> Slice {
+    Slice {
+        migrations: MIGRATIONS,
+        routes: api::routes(automation),
+        consumers: react::consumers(automation),
+        tasks: tasks::tasks(automation),
+        permissions: api::PERMISSIONS,
+        ..Slice::named("automation")
+    }
+}
+
+/// A runbook that fits an alert.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Suggestion {
+    pub runbook_id: String,
+    pub name: String,
+    pub description: String,
+    /// Inputs as the trigger fills them for this alert.
+    pub inputs: std::collections::BTreeMap<String, String>,
+    /// Selector of the targets that the alert stands for, when the runbook names none.
+    pub targets: Option<String>,
+}
+
+/// Runbooks whose triggers fit an alert of this name and labels, to offer them beside it.
+pub async fn suggest(
+    connection: &mut AnyConnection,
+    name: &str,
+    labels: &std::collections::BTreeMap<String, String>,
+) -> Result<Vec<Suggestion>, DbError> {
+    let mut found = Vec::new();
+    for runbook in store::enabled(connection).await? {
+        let Ok(document) = document::parse(&runbook.text) else {
+            continue;
+        };
+        let Some(inputs) = react::inputs_for(&document, name, labels) else {
+            continue;
+        };
+        let host = labels.get("instance").filter(|_| document.targets.is_none());
+        found.push(Suggestion {
+            runbook_id: runbook.id.to_string(),
+            name: runbook.name,
+            description: document.description,
+            inputs,
+            targets: host.map(|host| format!("kind=host name=\"{host}\"")),
+        });
+    }
+    Ok(found)
+}

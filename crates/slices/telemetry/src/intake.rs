@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use fleet::{HostRef, Intake};
+use fleet::{HostRef, Intake, Rejected};
 use kernel::{Actor, AnyError, BoxFuture, NewEvent};
 use logs::Record;
 use protocol::{Body, Gap, LogLine, LogSource, Sample, SeriesDef};
@@ -30,11 +30,8 @@ impl Dictionaries {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(connection).or_default();
         if known.len() + define.len() > MAX_DEFINITIONS {
-            return Err(format!(
-                "the agent on {} defines more than {MAX_DEFINITIONS} series",
-                host.name
-            )
-            .into());
+            let reason = format!("the agent on {} defines more than {MAX_DEFINITIONS} series", host.name);
+            return Err(Rejected(reason).into());
         }
         // A spooled batch brings an epoch of its own, so only the live epoch and the one at hand are worth keeping.
         if !define.is_empty() && !known.contains_key(&(epoch, define[0].id)) {

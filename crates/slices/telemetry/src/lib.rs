@@ -97,6 +97,8 @@ impl Telemetry {
             ..logs::Options::default()
         };
         let logs = Arc::new(Logs::open(data.join("logs"), log_options)?);
+        // Before the first sample: one from the far future would make every honest one too old.
+        tsdb.set_clock(kernel.clock.now_ms());
         for notice in tsdb.notices() {
             tracing::warn!(?notice, "metric store");
         }

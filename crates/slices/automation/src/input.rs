@@ -1,0 +1,164 @@
+//! Inputs of a runbook: their types, and checking what somebody gives.
+
+use std::collections::BTreeMap;
+
+use kernel::FieldError;
+use regex_automata::meta::Regex;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a runbook asks for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct InputSpec {
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: InputKind,
+    pub description: String,
+    pub is_required: bool,
+    pub default: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum InputKind {
+    /// The whole value matches `pattern`, when there is one.
+    Text {
+        pattern: Option<String>,
+    },
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Boolean,
+    Choice {
+        options: Vec<String>,
+    },
+}
+
+const MAX_TEXT: usize = 4096;
+
+impl InputSpec {
+    /// Why `value` is not good, if it is not.
+    pub(crate) fn fault(&self, value: &str) -> Option<String> {
+        match &self.kind {
+            InputKind::Text { .. } if value.len() > MAX_TEXT => {
+                Some(format!("is longer than {MAX_TEXT} bytes"))
+            }
+            InputKind::Text { .. } if value.contains('\0') => Some("contains NUL".into()),
+            InputKind::Text {
+                pattern: Some(pattern),
+            } => {
+                let regex = Regex::new(&format!("^(?:{pattern})$"));
+                let is_match = regex.is_ok_and(|regex| regex.is_match(value));
+                (!is_match).then(|| format!("does not match {pattern}"))
+            }
+            InputKind::Text { pattern: None } => None,
+            InputKind::Integer { min, max } => match value.parse::<i64>() {
+                Ok(number) if (*min..=*max).contains(&number) => None,
+                _ => Some(format!("is not a whole number from {min} to {max}")),
+            },
+            InputKind::Boolean => {
+                (!matches!(value, "true" | "false")).then(|| "is neither true nor false".into())
+            }
+            InputKind::Choice { options } => (!options.iter().any(|option| option == value))
+                .then(|| format!("is none of {}", options.join(", "))),
+        }
+    }
+}
+
+/// The inputs of a run: what was given, the defaults for the rest. All faults at once.
+pub(crate) fn complete(
+    specs: &[InputSpec],
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut complete = BTreeMap::new();
+    let mut fault = |name: &str, message: String| {
+        errors.push(FieldError {
+            field: format!("inputs.{name}"),
+            message,
+        })
+    };
+    for name in given
+        .keys()
+        .filter(|name| !specs.iter().any(|spec| spec.name == **name))
+    {
+        let known: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        fault(
+            name,
+            format!("the runbook has no such input; it has: {}", known.join(", ")),
+        );
+    }
+    for spec in specs {
+        match given.get(&spec.name).or(spec.default.as_ref()) {
+            None if spec.is_required => fault(&spec.name, "is needed".into()),
+            None => {
+                complete.insert(spec.name.clone(), String::new());
+            }
+            Some(value) => match spec.fault(value) {
+                Some(message) => fault(&spec.name, message),
+                None => {
+                    complete.insert(spec.name.clone(), value.clone());
+                }
+            },
+        }
+    }
+    if errors.is_empty() {
+        Ok(complete)
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, kind: InputKind, default: Option<&str>) -> InputSpec {
+        let default = default.map(str::to_owned);
+        InputSpec {
+            name: name.into(),
+            kind,
+            description: String::new(),
+            is_required: default.is_none(),
+            default,
+        }
+    }
+
+    #[test]
+    fn inputs_are_checked_by_type_and_all_faults_are_told() {
+        let specs = [
+            spec(
+                "service",
+                InputKind::Text {
+                    pattern: Some("[a-z-]+".into()),
+                },
+                None,
+            ),
+            spec("count", InputKind::Integer { min: 1, max: 5 }, Some("2")),
+            spec(
+                "mode",
+                InputKind::Choice {
+                    options: vec!["soft".into(), "hard".into()],
+                },
+                Some("soft"),
+            ),
+        ];
+        let given = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_string()))
+                .collect()
+        };
+        let good = complete(&specs, &given(&[("service", "nginx")])).unwrap();
+        assert_eq!(good["count"], "2");
+        let bad = complete(
+            &specs,
+            &given(&[("service", "a; rm -rf /"), ("count", "9"), ("mood", "x")]),
+        )
+        .unwrap_err();
+        let fields: Vec<_> = bad.iter().map(|e| e.field.as_str()).collect();
+        assert_eq!(fields, ["inputs.mood", "inputs.service", "inputs.count"]);
+        assert_eq!(complete(&specs, &given(&[])).unwrap_err()[0].message, "is needed");
+    }
+}

@@ -1,0 +1,264 @@
+//! From a runbook and inputs to a plan: which targets, in which waves, and exactly what will be done to each.
+
+use std::collections::BTreeMap;
+
+use inventory::{ItemId, Selector};
+use kernel::secret::sha256_hex;
+use kernel::{Actor, DbError, FieldError};
+use serde::Serialize;
+use sqlx::AnyConnection;
+use utoipa::ToSchema;
+
+use crate::decide;
+use crate::document::{Act, Document, DocumentError};
+use crate::input;
+use crate::model::{RunTarget, Runbook};
+use crate::template::{self, AlertView, Scope, TargetView};
+
+/// What somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    pub inputs: BTreeMap<String, String>,
+    /// Selector that stands in for the runbook's own.
+    pub targets: Option<String>,
+    pub alert: Option<AlertView>,
+    /// Host that the alert is about: the target when neither runbook nor wish names any.
+    pub alert_host: Option<String>,
+}
+
+/// Exactly what would be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub runbook: Runbook,
+    pub document: Document,
+    pub inputs: BTreeMap<String, String>,
+    pub targets: Vec<RunTarget>,
+    pub waves: Vec<Vec<usize>>,
+    pub hash: String,
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A step as it would be done, for people to read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PlannedStep {
+    pub name: String,
+    pub kind: String,
+    /// On each target (the first 20), or once.
+    pub on: Vec<PlannedAct>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PlannedAct {
+    /// Name of the target; empty for a step that is done once.
+    pub target: String,
+    pub what: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("the runbook has faults: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Document(Vec<DocumentError>),
+    #[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<FieldError>),
+    #[error("{0}")]
+    Targets(String),
+    #[error("{0}")]
+    Template(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+const SHOWN: usize = 20;
+
+/// Makes the plan. `actor` sees only targets inside of their scope.
+pub async fn plan(
+    connection: &mut AnyConnection,
+    actor: &Actor,
+    runbook: &Runbook,
+    wish: &Wish,
+) -> Result<Plan, PlanError> {
+    let document = crate::document::parse(&runbook.text).map_err(PlanError::Document)?;
+    let inputs = input::complete(&document.inputs, &wish.inputs).map_err(PlanError::Inputs)?;
+    let scope = Scope {
+        inputs: inputs.clone(),
+        alert: wish.alert.clone(),
+        ..Scope::default()
+    };
+    let targets = targets(connection, actor, &document, wish, &scope).await?;
+    let waves = decide::waves(targets.len(), &document);
+    let mut everything = format!("{}\n{}\n{inputs:?}\n", runbook.text, runbook.version);
+    let mut steps = Vec::new();
+    for step in &document.steps {
+        let mut on = Vec::new();
+        let on_each = if step.act.is_once() {
+            vec![None]
+        } else {
+            targets.iter().map(Some).collect()
+        };
+        for target in on_each {
+            let scope = Scope {
+                target: target.map(view),
+                ..scope.clone()
+            };
+            let what = describe(&step.act, &scope).map_err(PlanError::Template)?;
+            let name = target.map(|t| t.name.clone()).unwrap_or_default();
+            everything.push_str(&format!("{name}\t{}\t{what}\n", step.name));
+            if on.len() < SHOWN {
+                on.push(PlannedAct { target: name, what });
+            }
+        }
+        steps.push(PlannedStep {
+            name: step.name.clone(),
+            kind: step.act.kind().into(),
+            on,
+        });
+    }
+    let hash = sha256_hex(everything.as_bytes());
+    Ok(Plan {
+        runbook: runbook.clone(),
+        document,
+        inputs,
+        targets,
+        waves,
+        hash,
+        steps,
+    })
+}
+
+pub(crate) fn view(target: &RunTarget) -> TargetView {
+    TargetView {
+        id: target.item_id.clone(),
+        name: target.name.clone(),
+        tags: target.tags.clone(),
+    }
+}
+
+async fn targets(
+    connection: &mut AnyConnection,
+    actor: &Actor,
+    document: &Document,
+    wish: &Wish,
+    scope: &Scope,
+) -> Result<Vec<RunTarget>, PlanError> {
+    let selector = match (&wish.targets, &document.targets, &wish.alert_host) {
+        (Some(text), ..) => text.clone(),
+        (None, Some(text), _) => template::render(text, scope).map_err(PlanError::Template)?,
+        (None, None, Some(host)) => format!("kind=host name=\"{host}\""),
+        (None, None, None) if document.steps.iter().all(|step| step.act.is_once()) => return Ok(Vec::new()),
+        (None, None, None) => {
+            return Err(PlanError::Targets(
+                "neither the runbook nor the request says which targets; give a selector".into(),
+            ));
+        }
+    };
+    if selector.trim().is_empty() {
+        return Err(PlanError::Targets(
+            "an empty selector would mean everything; name the targets".into(),
+        ));
+    }
+    let parsed: Selector = selector
+        .parse()
+        .map_err(|error| PlanError::Targets(format!("the selector \"{selector}\" does not read: {error}")))?;
+    let found = inventory::store::select(connection, &parsed).await?;
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|item| item.is_active())
+        .filter(|item| {
+            actor.kind == kernel::ActorKind::System || actor.sees(item.team.as_deref(), &item.tags)
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(PlanError::Targets(format!(
+            "nothing that you may see matches \"{selector}\""
+        )));
+    }
+    if found.len() > document.max_targets {
+        let (count, limit) = (found.len(), document.max_targets);
+        return Err(PlanError::Targets(format!(
+            "\"{selector}\" matches {count} targets and the runbook allows {limit}; narrow it or raise `max_targets`"
+        )));
+    }
+    let mut targets = Vec::new();
+    for item in found {
+        let host_id = host_of(connection, &item).await?.ok_or_else(|| {
+            PlanError::Targets(format!(
+                "{} ({}) is on no host, so nothing can act on it",
+                item.name, item.kind
+            ))
+        })?;
+        targets.push(RunTarget {
+            item_id: item.id.to_string(),
+            name: item.name,
+            host_id,
+            tags: item.tags,
+        });
+    }
+    targets.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.item_id.cmp(&b.item_id)));
+    Ok(targets)
+}
+
+async fn host_of(connection: &mut AnyConnection, item: &inventory::Item) -> Result<Option<String>, DbError> {
+    let mut at = item.clone();
+    for _ in 0..8 {
+        if at.kind == "host" {
+            return Ok(Some(at.id.to_string()));
+        }
+        let Some(parent) = at.parent.clone() else {
+            return Ok(None);
+        };
+        let Some(next) = inventory::store::item(connection, &ItemId::clone(&parent)).await? else {
+            return Ok(None);
+        };
+        at = next;
+    }
+    Ok(None)
+}
+
+/// A step in words, with its templates filled.
+pub(crate) fn describe(act: &Act, scope: &Scope) -> Result<String, String> {
+    let fill = |text: &str| template::render(text, scope);
+    Ok(match act {
+        Act::Command { argv, user } => {
+            let argv: Vec<String> = argv
+                .iter()
+                .map(|arg| fill(arg).map(|a| quote(&a)))
+                .collect::<Result<_, _>>()?;
+            let user = user
+                .as_ref()
+                .map(|user| format!(" as {user}"))
+                .unwrap_or_default();
+            format!("run {}{user}", argv.join(" "))
+        }
+        Act::Script {
+            interpreter, script, ..
+        } => {
+            let lines = script.lines().count();
+            format!(
+                "run a script of {lines} lines with {}",
+                interpreter.as_deref().unwrap_or("/bin/sh")
+            )
+        }
+        Act::Service { name, verb } => format!(
+            "{} the service {}",
+            format!("{verb:?}").to_lowercase(),
+            fill(name)?
+        ),
+        Act::Http { method, url, .. } => format!("{} {}", format!("{method:?}").to_uppercase(), fill(url)?),
+        Act::Wait { query, .. } => format!("wait until {}", fill(query)?),
+        Act::Approval { text } => format!("ask: {}", fill(text)?),
+        Act::Notify { title, .. } => format!("tell people: {}", fill(title)?),
+    })
+}
+
+fn quote(argument: &str) -> String {
+    let is_plain = !argument.is_empty()
+        && argument
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c));
+    if is_plain {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,552 @@
+//! From YAML to a [`Document`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use change::Risk;
+use jiff::tz::TimeZone;
+use protocol::{HttpMethod, ServiceVerb};
+use regex_automata::meta::Regex;
+use serde::Serialize;
+use utoipa::ToSchema;
+use yaml::{Error, Fields, Node};
+
+use crate::document::{Act, AlertTrigger, Batch, Document, Mode, Schedule, Step, Strategy};
+use crate::input::{InputKind, InputSpec};
+use crate::template;
+
+/// A fault of a runbook, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DocumentError {
+    /// From 1.
+    pub line: u32,
+    pub column: u32,
+    pub message: String,
+}
+
+impl std::fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl From<Error> for DocumentError {
+    fn from(error: Error) -> Self {
+        Self {
+            line: error.line,
+            column: error.column,
+            message: error.message,
+        }
+    }
+}
+
+const MAX_STEPS: usize = 200;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+/// Reads a runbook. Faulty steps are told all at once.
+pub fn parse(text: &str) -> Result<Document, Vec<DocumentError>> {
+    let mut errors = Vec::new();
+    let root = yaml::parse(text).map_err(|error| vec![error.into()])?;
+    let document = document(&root, &mut errors).map_err(|error| vec![error.into()])?;
+    if errors.is_empty() {
+        Ok(document)
+    } else {
+        Err(errors)
+    }
+}
+
+fn document(root: &Node, errors: &mut Vec<DocumentError>) -> Result<Document, Error> {
+    let mut fields = root.fields("a runbook")?;
+    let name = fields.need("name", short)?;
+    let description = fields
+        .get("description", |n| n.string().map(str::to_owned))?
+        .unwrap_or_default();
+    let risk = fields
+        .get("risk", |n| n.one_of(&["low", "medium", "high"]))?
+        .unwrap_or("medium");
+    let is_standard = fields.get("standard", |n| n.boolean())?.unwrap_or(false);
+    let inputs = fields.get("inputs", inputs)?.unwrap_or_default();
+    let targets = fields.get("targets", |n| templated(n).map(Some))?.flatten();
+    let max_targets = fields
+        .get("max_targets", |n| n.integer_in(1, 10_000))?
+        .unwrap_or(20);
+    let strategy = fields.get("strategy", strategy)?;
+    let (schedules, alerts) = fields.get("triggers", triggers)?.unwrap_or_default();
+    let steps = fields.need("steps", |n| n.list().map(<[Node]>::to_vec))?;
+    fields.finish()?;
+    if steps.is_empty() || steps.len() > MAX_STEPS {
+        return Err(root.error(format!("a runbook has 1 to {MAX_STEPS} steps")));
+    }
+    let mut read = Vec::new();
+    for node in &steps {
+        match step(node) {
+            Ok(step) => read.push(step),
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    Ok(Document {
+        name,
+        description,
+        risk: Risk::parse(risk).unwrap_or(Risk::Medium),
+        is_standard,
+        inputs,
+        targets,
+        max_targets: usize::try_from(max_targets).unwrap_or(20),
+        strategy: strategy.unwrap_or(Strategy {
+            batch: Batch::All,
+            max_failures: 0,
+        }),
+        schedules,
+        alerts,
+        steps: read,
+    })
+}
+
+fn short(node: &Node) -> Result<String, Error> {
+    let text = node.word()?;
+    if text.chars().count() > 200 {
+        return Err(node.error("longer than 200 characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Text with `{{ … }}`, checked now so that it cannot fail to parse later.
+fn templated(node: &Node) -> Result<String, Error> {
+    let text = node.string()?;
+    template::check(text).map_err(|message| node.error(message))?;
+    Ok(text.to_owned())
+}
+
+fn templated_map(node: &Node) -> Result<BTreeMap<String, String>, Error> {
+    let pairs = node.string_map()?;
+    for (name, text) in &pairs {
+        template::check(text).map_err(|message| node.error(format!("`{name}`: {message}")))?;
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+fn bounded(node: &Node) -> Result<Duration, Error> {
+    let duration = node.duration()?;
+    if duration.is_zero() || duration > LONGEST {
+        return Err(node.error("must be longer than zero and at most seven days"));
+    }
+    Ok(duration)
+}
+
+fn inputs(node: &Node) -> Result<Vec<InputSpec>, Error> {
+    node.map()?
+        .iter()
+        .map(|entry| input(&entry.key, &entry.value))
+        .collect()
+}
+
+fn input(name: &str, node: &Node) -> Result<InputSpec, Error> {
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !is_name || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Err(node.error(format!(
+            "\"{name}\" is no input name: lower-case letters, digits and `_`, a letter first"
+        )));
+    }
+    let mut fields = node.fields("an input")?;
+    let kind = fields
+        .get("type", |n| n.one_of(&["text", "integer", "boolean", "choice"]))?
+        .unwrap_or("text");
+    let pattern = fields.get("pattern", |n| {
+        let text = n.word()?;
+        Regex::new(text).map_err(|e| n.error(format!("no regular expression: {e}")))?;
+        Ok(text.to_owned())
+    })?;
+    let min = fields.get("min", |n| n.integer())?;
+    let max = fields.get("max", |n| n.integer())?;
+    let options = fields.get("options", |n| n.strings())?;
+    let default = fields.get("default", |n| n.string().map(str::to_owned))?;
+    let description = fields
+        .get("description", |n| n.string().map(str::to_owned))?
+        .unwrap_or_default();
+    let is_required = fields
+        .get("required", |n| n.boolean())?
+        .unwrap_or(default.is_none());
+    fields.finish()?;
+    let kind = match (kind, options) {
+        ("integer", None) => InputKind::Integer {
+            min: min.unwrap_or(i64::MIN),
+            max: max.unwrap_or(i64::MAX),
+        },
+        ("boolean", None) => InputKind::Boolean,
+        ("choice", Some(options)) if !options.is_empty() => InputKind::Choice { options },
+        ("choice", _) => return Err(node.error("a choice needs `options`")),
+        ("text", None) => InputKind::Text { pattern },
+        _ => return Err(node.error("`options` belong to a choice")),
+    };
+    let spec = InputSpec {
+        name: name.into(),
+        kind,
+        description,
+        is_required,
+        default,
+    };
+    if let Some(message) = spec.default.as_deref().and_then(|value| spec.fault(value)) {
+        return Err(node.error(format!("the default {message}")));
+    }
+    Ok(spec)
+}
+
+fn strategy(node: &Node) -> Result<Strategy, Error> {
+    let mut fields = node.fields("a strategy")?;
+    let batch = fields.get("batch", |n| {
+        let text = n.string()?;
+        let number = |t: &str, low, high| t.parse().ok().filter(|v: &usize| (low..=high).contains(v));
+        match text.strip_suffix('%') {
+            Some(percent) => number(percent, 1, 100).map(Batch::Percent),
+            None if text == "all" => Some(Batch::All),
+            None => number(text, 1, 10_000).map(Batch::Count),
+        }
+        .ok_or_else(|| n.error("`batch` is a number of targets, a share such as 25%, or all"))
+    })?;
+    let max_failures = fields
+        .get("max_failures", |n| n.integer_in(0, 10_000))?
+        .unwrap_or(0);
+    fields.finish()?;
+    Ok(Strategy {
+        batch: batch.unwrap_or(Batch::All),
+        max_failures: usize::try_from(max_failures).unwrap_or(0),
+    })
+}
+
+type Triggers = (Vec<Schedule>, Vec<AlertTrigger>);
+
+fn triggers(node: &Node) -> Result<Triggers, Error> {
+    let mut found: Triggers = Default::default();
+    for node in node.list()? {
+        let mut fields = node.fields("a trigger")?;
+        let cron = fields.get("schedule", cron)?;
+        let alert = fields.get("alert", short)?;
+        let inputs = fields.get("inputs", templated_map)?.unwrap_or_default();
+        match (cron, alert) {
+            (Some(cron), None) => {
+                let zone = fields.get("time_zone", time_zone)?;
+                found.0.push(Schedule {
+                    cron,
+                    time_zone: zone.unwrap_or_else(|| "UTC".into()),
+                    inputs,
+                });
+            }
+            (None, Some(alert)) => found.1.push(alert_trigger(alert, inputs, &mut fields)?),
+            _ => return Err(node.error("a trigger has either `schedule` or `alert`")),
+        }
+        fields.finish()?;
+    }
+    Ok(found)
+}
+
+fn alert_trigger(
+    alert: String,
+    inputs: BTreeMap<String, String>,
+    fields: &mut Fields<'_>,
+) -> Result<AlertTrigger, Error> {
+    let mode = fields
+        .get("mode", |n| n.one_of(&["dry_run", "ask", "run"]))?
+        .unwrap_or("ask");
+    Ok(AlertTrigger {
+        alert,
+        labels: fields
+            .get("labels", |n| n.string_map())?
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        inputs,
+        mode: match mode {
+            "dry_run" => Mode::DryRun,
+            "run" => Mode::Run,
+            _ => Mode::Ask,
+        },
+        cooldown: fields
+            .get("cooldown", bounded)?
+            .unwrap_or(Duration::from_secs(600)),
+        max_per_hour: fields
+            .get("max_per_hour", |n| n.integer_in(1, 1000))?
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(6),
+    })
+}
+
+fn cron(node: &Node) -> Result<String, Error> {
+    let text = node.word()?;
+    crate::schedule::parse(text).map_err(|message| node.error(message))?;
+    Ok(text.to_owned())
+}
+
+fn time_zone(node: &Node) -> Result<String, Error> {
+    let name = node.word()?;
+    TimeZone::get(name).map_err(|_| {
+        node.error(format!(
+            "\"{name}\" is no time zone; write for example Europe/Berlin"
+        ))
+    })?;
+    Ok(name.to_owned())
+}
+
+fn step(node: &Node) -> Result<Step, Error> {
+    let mut fields = node.fields("a step")?;
+    let name = fields.need("name", short)?;
+    let act = act(node, &mut fields)?;
+    let timeout = fields.get("timeout", bounded)?.unwrap_or(DEFAULT_TIMEOUT);
+    let retries = fields.get("retries", |n| n.integer_in(0, 20))?.unwrap_or(0);
+    let is_idempotent = fields.get("idempotent", |n| n.boolean())?;
+    let ignores_errors = fields.get("ignore_errors", |n| n.boolean())?.unwrap_or(false);
+    let when = fields.get("when", |n| {
+        let text = n.string()?;
+        template::check_condition(text).map_err(|message| n.error(message))?;
+        Ok(text.to_owned())
+    })?;
+    fields.finish()?;
+    // A service action ends in the same state however often it is done, except that a restart is seen.
+    let by_kind = matches!(
+        &act,
+        Act::Service {
+            verb: ServiceVerb::Start | ServiceVerb::Stop,
+            ..
+        } | Act::Wait { .. }
+    );
+    Ok(Step {
+        name,
+        act,
+        timeout,
+        retries: u32::try_from(retries).unwrap_or(0),
+        is_idempotent: is_idempotent.unwrap_or(by_kind),
+        ignores_errors,
+        when,
+    })
+}
+
+const KINDS: &str = "command, script, service, http, wait, approval, notify";
+
+fn act(step: &Node, fields: &mut Fields<'_>) -> Result<Act, Error> {
+    let mut found = [
+        fields.get("command", command)?,
+        fields.get("script", script)?,
+        fields.get("service", service)?,
+        fields.get("http", http)?,
+        fields.get("wait", wait)?,
+        fields.get("approval", |n| templated(n).map(|text| Act::Approval { text }))?,
+        fields.get("notify", notification)?,
+    ]
+    .into_iter()
+    .flatten();
+    match (found.next(), found.next()) {
+        (Some(act), None) => Ok(act),
+        (None, _) => Err(step.error(format!("a step needs one of {KINDS}"))),
+        _ => Err(step.error(format!("a step does one thing; it has more than one of {KINDS}"))),
+    }
+}
+
+fn command(node: &Node) -> Result<Act, Error> {
+    if let Ok(list) = node.list() {
+        let argv: Vec<String> = list.iter().map(templated).collect::<Result<_, _>>()?;
+        return with_argv(node, argv, None);
+    }
+    let mut fields = node.fields("a command: a list of arguments, or a map with `argv`")?;
+    let argv = fields.need("argv", |n| {
+        n.list()?.iter().map(templated).collect::<Result<Vec<_>, _>>()
+    })?;
+    let user = fields.get("user", short)?;
+    fields.finish()?;
+    with_argv(node, argv, user)
+}
+
+fn with_argv(node: &Node, argv: Vec<String>, user: Option<String>) -> Result<Act, Error> {
+    if argv.is_empty() {
+        return Err(node.error("a command needs a program"));
+    }
+    Ok(Act::Command { argv, user })
+}
+
+fn script(node: &Node) -> Result<Act, Error> {
+    let plain = |n: &Node| -> Result<String, Error> {
+        let text = n.word()?;
+        if text.contains("{{") {
+            return Err(n.error(
+                "scripts are not templates, so that no input can become code; use the environment: $INPUT_NAME, $TARGET_NAME",
+            ));
+        }
+        Ok(text.to_owned())
+    };
+    if node.as_map().is_none() {
+        return Ok(Act::Script {
+            interpreter: None,
+            script: plain(node)?,
+            user: None,
+        });
+    }
+    let mut fields = node.fields("a script")?;
+    let script = fields.need("text", plain)?;
+    let interpreter = fields.get("interpreter", short)?;
+    let user = fields.get("user", short)?;
+    fields.finish()?;
+    Ok(Act::Script {
+        interpreter,
+        script,
+        user,
+    })
+}
+
+fn service(node: &Node) -> Result<Act, Error> {
+    let mut fields = node.fields("a service action")?;
+    let name = fields.need("name", templated)?;
+    let verb = fields.need("action", |n| n.one_of(&["start", "stop", "restart", "reload"]))?;
+    fields.finish()?;
+    let verb = match verb {
+        "start" => ServiceVerb::Start,
+        "stop" => ServiceVerb::Stop,
+        "reload" => ServiceVerb::Reload,
+        _ => ServiceVerb::Restart,
+    };
+    Ok(Act::Service { name, verb })
+}
+
+fn http(node: &Node) -> Result<Act, Error> {
+    let mut fields = node.fields("an HTTP request")?;
+    let url = fields.need("url", templated)?;
+    let method = fields.get("method", |n| {
+        n.one_of(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    })?;
+    let headers = fields.get("headers", templated_map)?.unwrap_or_default();
+    let body = fields.get("body", templated)?;
+    let status = |n: &Node| {
+        n.integer_in(100, 599)
+            .map(|code| u16::try_from(code).unwrap_or(200))
+    };
+    let expect = fields.get("expect", |n| match n.list() {
+        Ok(list) => list.iter().map(status).collect(),
+        Err(_) => status(n).map(|code| vec![code]),
+    })?;
+    fields.finish()?;
+    let method = match method.unwrap_or("GET") {
+        "HEAD" => HttpMethod::Head,
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    };
+    Ok(Act::Http {
+        method,
+        url,
+        headers,
+        body,
+        expect: expect.unwrap_or_default(),
+    })
+}
+
+fn wait(node: &Node) -> Result<Act, Error> {
+    let mut fields = node.fields("a wait")?;
+    let query = fields.need("query", templated)?;
+    let every = fields.get("every", bounded)?.unwrap_or(Duration::from_secs(2));
+    fields.finish()?;
+    Ok(Act::Wait { query, every })
+}
+
+fn notification(node: &Node) -> Result<Act, Error> {
+    let mut fields = node.fields("a notification")?;
+    let title = fields.need("title", templated)?;
+    let text = fields.get("text", templated)?.unwrap_or_default();
+    let severity = fields
+        .get("severity", |n| n.one_of(&["info", "warning", "critical"]))?
+        .unwrap_or("info");
+    fields.finish()?;
+    let severity = match severity {
+        "critical" => notify::Severity::Critical,
+        "warning" => notify::Severity::Warning,
+        _ => notify::Severity::Info,
+    };
+    Ok(Act::Notify {
+        title,
+        text,
+        severity,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name: Restart a service
+risk: low
+inputs:
+  service: { pattern: "[a-z0-9@._-]+", description: Name of the service }
+  wait_seconds: { type: integer, min: 1, max: 600, default: "30" }
+targets: "kind=host name={{ inputs.host }}"
+triggers:
+  - alert: ServiceDown
+    inputs: { service: "{{ alert.labels.name }}" }
+    mode: run
+    cooldown: 5m
+  - schedule: "0 3 * * *"
+    time_zone: Europe/Berlin
+steps:
+  - name: Look
+    command: [systemctl, status, "{{ inputs.service }}"]
+    ignore_errors: true
+  - name: Restart
+    service: { name: "{{ inputs.service }}", action: restart }
+  - name: Up again
+    wait: { query: 'mainstay_service_up{name="{{ inputs.service }}"} == 1', every: 1s }
+    timeout: 1m
+"#;
+
+    #[test]
+    fn a_runbook_reads() {
+        let document = parse(GOOD).unwrap();
+        assert_eq!(document.steps.len(), 3);
+        assert_eq!(document.alerts[0].mode, Mode::Run);
+        assert_eq!(document.schedules[0].time_zone, "Europe/Berlin");
+        assert!(document.steps[2].is_idempotent && !document.steps[1].is_idempotent);
+    }
+
+    #[test]
+    fn faults_have_places_and_say_how_to_mend() {
+        for (text, line, part) in [
+            (
+                "name: x\nsteps:\n  - name: a\n    comand: [ls]\n",
+                3,
+                "one of command",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    command: [ls]\n    script: ls\n",
+                3,
+                "more than one",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    script: echo {{ inputs.x }}\n",
+                4,
+                "$INPUT_NAME",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    command: [\"{{ inputs.\"]\n",
+                4,
+                "template",
+            ),
+            ("name: x\nstep: []\n", 1, "steps"),
+            (
+                "name: x\ntriggers: [{schedule: every day}]\nsteps: [{name: a, command: [ls]}]\n",
+                2,
+                "schedule",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    service: {name: b, action: bounce}\n",
+                4,
+                "restart",
+            ),
+        ] {
+            let errors = parse(text).unwrap_err();
+            assert!(
+                errors[0].line == line && errors[0].to_string().contains(part),
+                "{text}\n{errors:?}"
+            );
+        }
+    }
+}

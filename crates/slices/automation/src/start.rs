@@ -1,0 +1,209 @@
+//! Starting a run: plan, ask for a permit, write the run, put it in line.
+
+use change::{Decision, Proposal, Source, Target};
+use kernel::{Actor, DbError, NewEvent, Tx};
+
+use crate::engine;
+use crate::model::{Run, RunData, RunId, RunState, Runbook};
+use crate::plan::{self, Plan, PlanError, Wish};
+use crate::store;
+
+/// How a run is started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub source: Source,
+    pub is_dry: bool,
+    /// Waits for a person before it begins.
+    pub asks: bool,
+    /// Id and fingerprint.
+    pub alert: Option<(String, String)>,
+    pub incident: Option<String>,
+    /// The hash of the plan that somebody has read; another plan is refused.
+    pub expected_hash: Option<String>,
+    pub reason: String,
+}
+
+/// Why a run does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("the plan has changed since you read it; read the new one and start again")]
+    OtherPlan,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Writes the run and, where change grants it, puts it in line.
+pub async fn start(
+    tx: &mut Tx,
+    actor: &Actor,
+    runbook: &Runbook,
+    wish: &Wish,
+    start: &Start,
+) -> Result<Run, StartError> {
+    let plan = plan::plan(tx, actor, runbook, wish).await?;
+    if start
+        .expected_hash
+        .as_ref()
+        .is_some_and(|hash| *hash != plan.hash)
+    {
+        return Err(StartError::OtherPlan);
+    }
+    let mut run = new_run(&plan, actor, start, tx.now());
+    if start.is_dry {
+        run.state = RunState::Queued;
+        insert(tx, actor, &mut run).await?;
+        return Ok(run);
+    }
+    if start.asks {
+        run.state = RunState::AwaitingPerson;
+        run.note = Some(format!("{}: start it?", start.reason));
+        insert(tx, actor, &mut run).await?;
+        say_waiting(tx, &run).await?;
+        return Ok(run);
+    }
+    request(tx, actor, &plan, start, &mut run).await?;
+    Ok(run)
+}
+
+/// A person has agreed to a run that asked before its beginning: now it needs its permit.
+pub(crate) async fn confirm(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result<(), StartError> {
+    let document = crate::document::parse(&run.text).map_err(PlanError::Document)?;
+    let proposal = Proposal {
+        title: title(&run.runbook_name, run),
+        kind: "runbook".into(),
+        source: Source::Person,
+        risk: document.risk,
+        is_standard: document.is_standard,
+        reason: run.note.clone().unwrap_or_default(),
+        plan_hash: run.plan_hash.clone(),
+        plan_summary: String::new(),
+        targets: targets(run),
+    };
+    run.state = RunState::AwaitingApproval;
+    settle(tx, actor, &proposal, run, true).await
+}
+
+fn new_run(plan: &Plan, actor: &Actor, start: &Start, now: kernel::Timestamp) -> Run {
+    Run {
+        id: RunId::new(),
+        runbook_id: plan.runbook.id.to_string(),
+        runbook_name: plan.runbook.name.clone(),
+        runbook_version: plan.runbook.version,
+        text: plan.runbook.text.clone(),
+        inputs: plan.inputs.clone(),
+        targets: plan.targets.clone(),
+        waves: plan.waves.clone(),
+        state: RunState::AwaitingApproval,
+        wave: 0,
+        step: 0,
+        is_dry: start.is_dry,
+        source: start.source.as_str().into(),
+        incident_id: start.incident.clone(),
+        alert_id: start.alert.as_ref().map(|(id, _)| id.clone()),
+        alert_fingerprint: start.alert.as_ref().map(|(_, fingerprint)| fingerprint.clone()),
+        change_id: None,
+        plan_hash: plan.hash.clone(),
+        requested_by: actor.key(),
+        requested_by_name: actor.name.clone(),
+        requested_at: now,
+        started_at: None,
+        finished_at: None,
+        note: None,
+        event_seq: None,
+    }
+}
+
+fn title(name: &str, run: &Run) -> String {
+    match &run.targets[..] {
+        [] => name.to_owned(),
+        [one] => format!("{name} on {}", one.name),
+        many => format!("{name} on {} targets", many.len()),
+    }
+}
+
+fn targets(run: &Run) -> Vec<Target> {
+    let target = |t: &crate::model::RunTarget| Target {
+        item_id: t.item_id.clone(),
+        name: t.name.clone(),
+        tags: t.tags.clone(),
+    };
+    run.targets.iter().map(target).collect()
+}
+
+async fn insert(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result<(), DbError> {
+    let seq = tx
+        .append(
+            actor,
+            NewEvent::new("run.requested", &run.id, &RunData::from(&*run)),
+        )
+        .await?;
+    run.event_seq = Some(seq);
+    store::insert_run(tx, run).await
+}
+
+async fn say_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
+    let event = NewEvent::new("run.waiting", &run.id, &RunData::from(run)).caused_by(run.event_seq);
+    tx.append(&Actor::system("automation"), event).await?;
+    Ok(())
+}
+
+async fn request(
+    tx: &mut Tx,
+    actor: &Actor,
+    plan: &Plan,
+    start: &Start,
+    run: &mut Run,
+) -> Result<(), StartError> {
+    let lines = plan.steps.iter().flat_map(|step| &step.on).take(50);
+    let summary: Vec<String> = lines.map(|act| format!("{}: {}", act.target, act.what)).collect();
+    let proposal = Proposal {
+        title: title(&plan.runbook.name, run),
+        kind: "runbook".into(),
+        source: start.source,
+        risk: plan.document.risk,
+        is_standard: plan.document.is_standard,
+        reason: start.reason.clone(),
+        plan_hash: plan.hash.clone(),
+        plan_summary: summary.join("\n"),
+        targets: targets(run),
+    };
+    settle(tx, actor, &proposal, run, false).await
+}
+
+/// Asks change, and writes what it answers. `is_stored` when the run has a row already.
+async fn settle(
+    tx: &mut Tx,
+    actor: &Actor,
+    proposal: &Proposal,
+    run: &mut Run,
+    is_stored: bool,
+) -> Result<(), StartError> {
+    match change::request(tx, actor, proposal).await? {
+        Decision::Refused { reason, .. } => return Err(StartError::Refused(reason)),
+        Decision::NeedsApproval { id, reason } => {
+            run.change_id = Some(id.to_string());
+            run.note = Some(reason);
+            save(tx, actor, run, is_stored).await?;
+            say_waiting(tx, run).await?;
+        }
+        Decision::Granted(permit) => {
+            save(tx, actor, run, is_stored).await?;
+            engine::order(tx, &permit, &run.id).await?;
+            run.state = RunState::Queued;
+            run.change_id = Some(permit.change_id().to_string());
+        }
+    }
+    Ok(())
+}
+
+async fn save(tx: &mut Tx, actor: &Actor, run: &mut Run, is_stored: bool) -> Result<(), DbError> {
+    if is_stored {
+        store::save_run(tx, run).await
+    } else {
+        insert(tx, actor, run).await
+    }
+}
