@@ -261,6 +261,14 @@ function things(key: string, p: URLSearchParams, sent: Record<string, unknown>):
   if (noun === 'runbooks' && id === 'validate') {
     const bad = /\t/.exec(String(sent.text));
     return ok({
+      inputs: [],
+      steps: bad
+        ? []
+        : [
+            { name: 'Look at it', kind: 'command' },
+            { name: 'Restart', kind: 'service' },
+            { name: 'Wait until it runs', kind: 'wait' },
+          ],
       errors: bad
         ? [
             {

@@ -23,7 +23,7 @@ export function value(expr: string, t: number, host: string): number {
 function hostsOf(expr: string): string[] {
   const one = /instance="([^"]+)"/.exec(expr)?.[1];
   if (one) return [one];
-  return /by \(instance\)|^[a-z_]+(\{.*\})?$/.test(expr) && !/^(avg|sum|count)\(1/.test(expr)
+  return /by \(instance\)|^1 - node_|^[a-z_]+(\{.*\})?$/.test(expr) && !/^(avg|sum|count)\(1/.test(expr)
     ? HOSTS.slice(0, 8)
     : [''];
 }

@@ -35,6 +35,8 @@ export interface PlotProps {
   /** What the chart shows, for those who cannot see it. */
   label: string;
   zoom?: (from: number, to: number) => void;
+  /** Words at the two ends of the time axis instead of clock times: `5 min`, `now`. */
+  ends?: [string, string];
 }
 
 const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -62,7 +64,8 @@ function options(p: PlotProps, width: number): uPlot.Options {
         size: 22,
         space: 90,
         grid: { show: false },
-        values: (_u, ticks) => ticks.map((t) => timeLabel(t, (p.to ?? 0) - (p.from ?? 0))),
+        splits: p.ends ? () => [p.from ?? 0, p.to ?? 0] : undefined,
+        values: (_u, ticks) => (p.ends ? [...p.ends] : ticks.map((t) => timeLabel(t, (p.to ?? 0) - (p.from ?? 0)))),
       },
       {
         ...axis,

@@ -1,6 +1,16 @@
 /** A card ends where its content ends; a page opens with the answer. */
 import { Link } from '@tanstack/react-router';
-import { Fragment, type ReactNode, useEffect, useId } from 'react';
+import { createContext, Fragment, type ReactNode, useContext, useEffect, useId, useState } from 'react';
+import { createPortal } from 'react-dom';
+
+/** The place at the right of a card's header where its content may put a word. */
+const Slot = createContext<HTMLElement | null>(null);
+
+/** Puts its children into the header of the card around it; in place when there is none. */
+export function InHeader({ children }: { children: ReactNode }) {
+  const slot = useContext(Slot);
+  return slot ? createPortal(children, slot) : <div className="bar">{children}</div>;
+}
 
 export function Card(props: {
   title: ReactNode;
@@ -10,13 +20,17 @@ export function Card(props: {
   className?: string;
 }) {
   const id = useId();
+  const [slot, setSlot] = useState<HTMLElement | null>(null);
   return (
     <section className={`card ${props.className ?? ''}`} aria-labelledby={id}>
       <header>
         <h2 id={id}>{props.title}</h2>
-        {props.aside !== undefined && <span className="muted num">{props.aside}</span>}
+        <span className="row">
+          <span ref={setSlot} className="row muted num small" style={{ display: 'contents' }} />
+          {props.aside !== undefined && <span className="muted num">{props.aside}</span>}
+        </span>
       </header>
-      {props.flush ? props.children : <div className="body">{props.children}</div>}
+      <Slot value={slot}>{props.flush ? props.children : <div className="body">{props.children}</div>}</Slot>
     </section>
   );
 }
@@ -73,7 +87,8 @@ export function Tabs({ tabs, current }: { tabs: { id: string; text: string; coun
           key={tab.id}
           to="."
           search={(old: Record<string, unknown>) => ({ ...old, tab: tab === tabs[0] ? undefined : tab.id })}
-          aria-current={tab.id === current ? 'page' : undefined}
+          activeOptions={{ exact: true, includeSearch: true, explicitUndefined: true }}
+          data-on={tab.id === current || undefined}
         >
           {tab.text}
           {tab.count !== undefined && <span className="faint num"> {tab.count}</span>}

@@ -45,11 +45,7 @@ export const sevWord = (sev: string) => SEV[sev] ?? sev;
 export function ofRun(state: string): Status {
   if (['succeeded', 'ok', 'exited', 'changed', 'done', 'sent'].includes(state)) return 'ok';
   if (['failed', 'timed_out', 'rejected', 'refused', 'interrupted', 'dead'].includes(state)) return 'critical';
-  if (
-    ['waiting', 'awaiting_approval', 'awaiting_person', 'cancelling', 'cancelled', 'requested', 'unknown'].includes(
-      state,
-    )
-  )
+  if (['awaiting_approval', 'awaiting_person', 'cancelling', 'cancelled', 'requested', 'unknown'].includes(state))
     return 'warning';
   if (['running', 'queued', 'granted', 'approved', 'dispatched'].includes(state)) return 'maintenance';
   return 'unknown';

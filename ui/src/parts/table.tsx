@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type ReactNode, useMemo, useRef } from 'react';
+import { InHeader } from './card';
 import { toCsv } from './csv';
 import { save } from './download';
 import { useParam } from './url';
@@ -101,8 +102,8 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   return (
     <>
       {(props.csv || props.aside) && (
-        <div className="row between small" style={{ padding: '6px 14px', borderBottom: '1px solid var(--line)' }}>
-          <span className="muted">{props.aside}</span>
+        <InHeader>
+          {props.aside && <span className="muted num">{props.aside}</span>}
           {props.csv && (
             <button
               type="button"
@@ -112,7 +113,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                 save(
                   `${props.csv}.csv`,
                   toCsv(
-                    columns,
+                    columns.filter((c) => c.head !== ''),
                     model.map((r) => r.original as T),
                   ),
                   'text/csv',
@@ -122,7 +123,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
               CSV
             </button>
           )}
-        </div>
+        </InHeader>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
       <div

@@ -34,17 +34,25 @@ export function Timeline({ events, extra }: { events: Event[]; extra?: (event: E
               {isToday(event.at) ? clock(event.at) : moment(event.at)}
             </time>
             <StatusBadge status={told.status} />
-            <div className="break">
-              {href ? (
-                <Link to={href} className="under">
-                  <b>{told.subject || told.text}</b>
-                </Link>
-              ) : (
-                <b>{told.subject}</b>
-              )}
-              {told.subject === '' ? (href ? '' : told.text) : told.text.startsWith(':') ? told.text : ` ${told.text}`}
-              {why && <div className="muted">{why}</div>}
-              {extra?.(event)}
+            <div className="told">
+              <div className="break">
+                {href ? (
+                  <Link to={href} className="under">
+                    <b>{told.subject || told.text}</b>
+                  </Link>
+                ) : (
+                  <b>{told.subject}</b>
+                )}
+                {told.subject === ''
+                  ? href
+                    ? ''
+                    : told.text
+                  : told.text.startsWith(':')
+                    ? told.text
+                    : ` ${told.text}`}
+                {why && <div className="muted">{why}</div>}
+              </div>
+              {extra && <span className="nowrap">{extra(event)}</span>}
             </div>
           </li>
         );

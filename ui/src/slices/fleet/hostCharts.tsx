@@ -55,6 +55,7 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
                 unit={tile.unit}
                 max={tile.max}
                 height={112}
+                ends={range.step === 1 ? ['5 min', 'now'] : undefined}
                 from={to - span}
                 to={to}
                 label={`${tile.title} of ${host}, now ${format(last, tile.unit)}`}

@@ -132,7 +132,9 @@ export function Hosts() {
       return words.every((w) => hay.includes(w));
     });
   }, [hosts, filter]);
-  const ill = (hosts ?? []).filter((h) => h.status !== 'ok');
+  const ill = (hosts ?? [])
+    .filter((h) => h.status !== 'ok')
+    .sort((a, b) => RANK.indexOf(a.status) - RANK.indexOf(b.status));
   return (
     <>
       <Headline

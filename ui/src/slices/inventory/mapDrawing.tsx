@@ -109,7 +109,7 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
                   <Shape status={box.status} />
                 </g>
                 <text x="29" y="19" style={{ font: '560 12.5px var(--font)', fill: 'var(--text)' }}>
-                  {middle(box.name, 21)}
+                  {middle(box.name.replace(/\.service$/, ''), 21)}
                 </text>
                 <text x="29" y="35" style={{ font: '11.5px var(--font)', fill: 'var(--muted)' }}>
                   {middle(box.sub, 24)}
