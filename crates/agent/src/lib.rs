@@ -8,6 +8,8 @@ mod act;
 mod collect;
 mod error;
 mod facts;
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 mod logs;
 mod observe;

@@ -23,7 +23,7 @@ const MAX_RECORD: usize = 16 * 1024 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Record {
+pub(crate) enum Record {
     Accepted {
         at_ms: i64,
         command: Box<Command>,
@@ -326,7 +326,7 @@ fn encode(record: &Record) -> io::Result<Vec<u8>> {
 }
 
 /// The good records at the front, and how many bytes they take.
-fn parse(bytes: &[u8]) -> (Vec<Record>, usize) {
+pub(crate) fn parse(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut at = 0;
     while let Some((record, next)) = parse_one(bytes, at) {
@@ -347,104 +347,4 @@ fn parse_one(bytes: &[u8], at: usize) -> Option<(Record, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn command(id: &str, idempotent: bool) -> Command {
-        Command {
-            idempotent,
-            ..stand_in(id)
-        }
-    }
-
-    const DONE: CommandState = CommandState::Exited {
-        exit_code: Some(0),
-        signal: None,
-        duration_ms: 1,
-        dropped_bytes: 0,
-    };
-
-    #[test]
-    fn a_command_begins_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let mut journal = Journal::open(&path).unwrap();
-        assert!(journal.accept(command("a", false), 1).unwrap());
-        assert!(!journal.accept(command("a", false), 2).unwrap());
-        assert!(journal.begin("a", 3).unwrap());
-        assert!(!journal.begin("a", 4).unwrap());
-        // Killed and opened again: begun is begun.
-        let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.get("a").unwrap().state, CommandState::Running);
-        assert!(!journal.begin("a", 5).unwrap());
-        journal.accept(command("b", true), 1).unwrap();
-        assert!(journal.begin("b", 2).unwrap());
-        assert!(journal.begin("b", 3).unwrap(), "an idempotent one may");
-        journal.end("b", DONE, 4).unwrap();
-        assert!(!journal.begin("b", 5).unwrap(), "not after its end");
-    }
-
-    #[test]
-    fn ends_are_kept_until_acknowledged_and_remembered_after() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.accept(command("a", false), 1).unwrap();
-        journal.acknowledge("a").unwrap();
-        assert_eq!(
-            journal.open_entries().count(),
-            1,
-            "no end, nothing to acknowledge"
-        );
-        journal.begin("a", 2).unwrap();
-        journal.end("a", DONE, 3).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.open_entries().count(), 1);
-        journal.acknowledge("a").unwrap();
-        for _ in 0..2 {
-            let mut journal = Journal::open(&path).unwrap();
-            assert_eq!(journal.open_entries().count(), 0);
-            assert_eq!(journal.get("a").unwrap().state, DONE);
-            assert!(!journal.accept(command("a", false), 9).unwrap());
-        }
-    }
-
-    #[test]
-    fn every_cut_of_the_file_leaves_a_good_front() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let mut journal = Journal::open(&path).unwrap();
-        journal.accept(command("a", false), 1).unwrap();
-        journal.begin("a", 2).unwrap();
-        journal.end("a", DONE, 3).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        for cut in 0..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let journal = Journal::open(&path).unwrap();
-            if let Some(entry) = journal.get("a") {
-                assert!(entry.command.is_some());
-            }
-        }
-    }
-
-    #[test]
-    fn old_acknowledged_commands_are_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(&dir.path().join("journal")).unwrap();
-        for number in 0..REMEMBERED + 5 {
-            let id = format!("{number:05}");
-            journal.apply(Record::Accepted {
-                at_ms: 1,
-                command: Box::new(command(&id, false)),
-            });
-            journal.apply(Record::Ended {
-                id: id.clone(),
-                at_ms: 1,
-                state: DONE,
-            });
-            journal.apply(Record::Acknowledged { id });
-        }
-        assert_eq!(journal.entries.len(), REMEMBERED);
-        assert!(journal.get("00004").is_none() && journal.get("00005").is_some());
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 
 mod action;
 mod http;
-mod journal;
+pub(crate) mod journal;
 mod output;
 mod process;
 mod pump;

@@ -4,6 +4,6 @@ pub(crate) mod certificates;
 mod gather;
 pub(crate) mod identity;
 mod network;
-mod packages;
+pub(crate) mod packages;
 
 pub(crate) use gather::follow;

@@ -10,6 +10,7 @@ use crate::host::addresses;
 use crate::host::processes::{Processes, display_name};
 use crate::host::sockets::{self, Socket};
 use crate::services::Service;
+use crate::services::systemd::short;
 
 /// Conversations that are told of at most.
 const MOST_PEERS: usize = 2000;
@@ -151,9 +152,8 @@ struct Conversation {
 fn owner(processes: &Processes, services: &[Service], pid: u32) -> Owner {
     let program = processes.program(pid);
     let process = program.and_then(|program| display_name(&program, &processes.arguments(pid)));
-    let mut service = processes
-        .unit(pid)
-        .filter(|unit| services.iter().any(|service| service.name == *unit));
+    let unit = processes.unit(pid).map(|unit| short(&unit).to_owned());
+    let mut service = unit.filter(|unit| services.iter().any(|service| service.name == *unit));
     let mut ancestor = pid;
     for _ in 0..8 {
         if service.is_some() || ancestor <= 1 {

@@ -23,7 +23,7 @@ pub(crate) fn by_interface() -> HashMap<u32, Vec<String>> {
 }
 
 /// An `ifaddrmsg` and its attributes.
-fn parse(message: &[u8]) -> Option<(u32, String)> {
+pub(crate) fn parse(message: &[u8]) -> Option<(u32, String)> {
     const ADDRESS: u16 = 1;
     const LOCAL: u16 = 2;
     let prefix = *message.get(1)?;

@@ -1,6 +1,6 @@
 //! The host's processes and sockets, for everything that relates the two.
 
 pub(crate) mod addresses;
-mod netlink;
+pub(crate) mod netlink;
 pub(crate) mod processes;
 pub(crate) mod sockets;

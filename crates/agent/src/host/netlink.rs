@@ -61,7 +61,7 @@ fn request(kind: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// Splits a datagram. True when the list has ended.
-pub(super) fn messages(mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+pub(crate) fn messages(mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<bool> {
     const ERROR: u16 = 2;
     const DONE: u16 = 3;
     while let Some(length) = word(bytes, 0) {

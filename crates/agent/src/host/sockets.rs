@@ -77,7 +77,7 @@ fn dump(family: u8, protocol: u8, states: u32) -> io::Result<Vec<Socket>> {
 }
 
 /// An `inet_diag_msg`.
-fn parse_message(bytes: &[u8]) -> Option<Socket> {
+pub(crate) fn parse_message(bytes: &[u8]) -> Option<Socket> {
     let family = *bytes.first()?;
     let port = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let address = |at: usize| -> Option<IpAddr> {

@@ -184,14 +184,14 @@ async fn read_line(reader: &mut BufReader<ChildStdout>, text: &mut Vec<u8>) -> s
 }
 
 #[derive(Debug, PartialEq)]
-struct Entry {
+pub(crate) struct Entry {
     cursor: String,
     unit: String,
     line: LogLine,
 }
 
 /// One entry of `journalctl --output=json`.
-fn parse(bytes: &[u8]) -> Option<Entry> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Entry> {
     let entry: Value = serde_json::from_slice(bytes).ok()?;
     let get = |key: &str| text(entry.get(key)?);
     let micros: i64 = get("__REALTIME_TIMESTAMP")?.parse().ok()?;

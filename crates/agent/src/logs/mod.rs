@@ -4,9 +4,9 @@
 //! the lines are safe, and the next run begins there. A full queue stops the readers: the files are the buffer.
 
 mod files;
-mod glob;
-mod journal;
-mod line;
+pub(crate) mod glob;
+pub(crate) mod journal;
+pub(crate) mod line;
 mod tail;
 
 pub(crate) use files::{Files, follow as follow_files};

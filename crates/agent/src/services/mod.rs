@@ -5,7 +5,7 @@
 //! its end is known within milliseconds. [`table`] decides what changed; [`watch`] ties it together.
 
 mod death;
-mod init;
+pub(crate) mod init;
 mod listeners;
 pub(crate) mod systemd;
 pub(crate) mod table;

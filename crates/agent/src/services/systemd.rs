@@ -214,8 +214,9 @@ impl Bus {
     async fn unloaded(&self, name: String) -> Report {
         let state = match self.call("GetUnitFileState", &(name.as_str())).await {
             Ok(reply) => reply.body().deserialize::<String>().unwrap_or_default(),
-            Err(_) => return Report::Gone(name),
+            Err(_) => return Report::Gone(short(&name).to_owned()),
         };
+        let name = short(&name).to_owned();
         Report::One(Service {
             enabled: Some(is_enabled(&state)),
             ..Service::new(name, Manager::Systemd, "inactive")
@@ -241,8 +242,13 @@ fn describe(id: &str, unit: &Properties, service: &Properties) -> Service {
         reason: reason(service),
         // A unit that failed is told of whatever its kind; one that merely may be started is not missed.
         expected: state == "failed" || (is_long_running && (is_up || enabled == Some(true))),
-        ..Service::new(id, Manager::Systemd, state)
+        ..Service::new(short(id), Manager::Systemd, state)
     }
+}
+
+/// Services are named alike under all managers: without `.service`, which systemctl takes as well.
+pub(crate) fn short(unit: &str) -> &str {
+    unit.strip_suffix(".service").unwrap_or(unit)
 }
 
 fn is_enabled(state: &str) -> bool {

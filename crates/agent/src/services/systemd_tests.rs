@@ -237,10 +237,7 @@ async fn changes_arrive_as_they_happen() {
     let Report::All(services) = next(&mut reports).await else {
         panic!("the list comes first")
     };
-    let nginx = services
-        .iter()
-        .find(|service| service.name == "nginx.service")
-        .unwrap();
+    let nginx = services.iter().find(|service| service.name == "nginx").unwrap();
     assert_eq!(
         (nginx.state.as_str(), nginx.main_pid, nginx.enabled),
         ("active", Some(42), Some(true))
@@ -249,10 +246,7 @@ async fn changes_arrive_as_they_happen() {
         (nginx.started_at_ms, nginx.expected),
         (Some(1_700_000_000_000), true)
     );
-    let job = services
-        .iter()
-        .find(|service| service.name == "job.service")
-        .unwrap();
+    let job = services.iter().find(|service| service.name == "job").unwrap();
     assert!(!job.expected, "a job that has run is not down");
 
     // Killed: systemd says so with a change of properties.
@@ -299,7 +293,7 @@ async fn changes_arrive_as_they_happen() {
             .await
             .unwrap();
         match next(&mut reports).await {
-            Report::Gone(found) => assert!(gone && found == name),
+            Report::Gone(found) => assert!(gone && found == short(name)),
             Report::One(service) => {
                 assert!(!gone && service.state == "inactive" && service.enabled == Some(true))
             }

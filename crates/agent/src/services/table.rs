@@ -55,6 +55,9 @@ pub(crate) struct Service {
     pub(crate) expected: bool,
     #[serde(default)]
     pub(crate) seen_up_ms: i64,
+    /// This run has looked at it: what an earlier run has seen is not told as if it were now.
+    #[serde(skip)]
+    pub(crate) is_current: bool,
 }
 
 impl Service {
@@ -70,6 +73,7 @@ impl Service {
             reason: None,
             expected: false,
             seen_up_ms: 0,
+            is_current: true,
         }
     }
 
@@ -183,6 +187,7 @@ impl Table {
         for mut service in missing {
             let ended = service.main_pid.take().map(|pid| format!("process {pid} ended"));
             let was_up = service.is_up();
+            service.is_current = true;
             service.state = "inactive".to_owned();
             service.started_at_ms = None;
             if was_up {

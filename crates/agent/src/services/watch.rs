@@ -178,16 +178,11 @@ impl Lookout {
             let table = self.services.lock();
             let managed = || table.iter().filter(|service| service.manager != Manager::Process);
             let pids = managed().filter_map(|service| service.main_pid).collect();
-            (
-                pids,
-                managed()
-                    .map(|service| service.name.trim_end_matches(".service").to_owned())
-                    .collect(),
-            )
+            (pids, managed().map(|service| service.name.clone()).collect())
         };
         let watched: Vec<String> = watched
             .iter()
-            .map(|name| name.trim_end_matches(".service").to_owned())
+            .map(|name| systemd::short(name).to_owned())
             .filter(|name| !managed_names.contains(name))
             .collect();
         let known: HashSet<String> = {

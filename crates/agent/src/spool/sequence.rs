@@ -100,7 +100,12 @@ impl Sequence {
     }
 
     pub(crate) fn ack(&mut self, seq: u64) {
-        self.now.acked = self.now.acked.max(seq);
+        if seq > self.now.acked {
+            self.now.acked = seq;
+            if let Err(error) = self.write() {
+                tracing::warn!(%error, "failed to note an acknowledgement");
+            }
+        }
     }
 
     pub(crate) fn acked(&self) -> u64 {

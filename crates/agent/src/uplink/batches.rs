@@ -77,8 +77,9 @@ impl Batches {
         boot_id: &str,
         now_ms: i64,
     ) -> std::io::Result<Self> {
-        let spool = Spool::open(&folder.join("spool"), spool_bytes)?;
+        let mut spool = Spool::open(&folder.join("spool"), spool_bytes)?;
         let (sequence, gap) = Sequence::open(&folder.join("sequence"), spool.last_seq(), boot_id, now_ms)?;
+        spool.ack(sequence.acked());
         let pending = Pending {
             gaps: gap.into_iter().collect(),
             ..Pending::default()

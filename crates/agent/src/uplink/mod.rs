@@ -59,6 +59,8 @@ struct Live {
     flush_at: Option<Instant>,
     min_interval: Duration,
     last_flush: Instant,
+    /// When something was last sent from the spool.
+    last_fed: Instant,
 }
 
 impl Uplink {
@@ -69,11 +71,13 @@ impl Uplink {
         mut events: mpsc::Receiver<Event>,
         stop: CancellationToken,
     ) {
+        let now = Instant::now();
         let mut live = Live {
             link: None,
             flush_at: None,
             min_interval: Duration::ZERO,
-            last_flush: Instant::now(),
+            last_flush: now,
+            last_fed: now,
         };
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         loop {
@@ -85,7 +89,7 @@ impl Uplink {
                 }
                 Some(event) = events.recv() => self.on_event(event, &mut live).await,
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {}
-                _ = housekeeping.tick() => self.keep_house(&live).await,
+                _ = housekeeping.tick() => self.keep_house(&mut live).await,
                 () = stop.cancelled() => break,
             }
             if live.flush_at.is_some_and(|at| at <= Instant::now()) {
@@ -127,7 +131,7 @@ impl Uplink {
 
     /// Sends from the spool as far as acknowledgements and the wire allow.
     async fn feed(&mut self, live: &mut Live) {
-        if !live.min_interval.is_zero() && live.last_flush.elapsed() < live.min_interval {
+        if !live.min_interval.is_zero() && live.last_fed.elapsed() < live.min_interval {
             return;
         }
         let Some(link) = &live.link else { return };
@@ -139,6 +143,9 @@ impl Uplink {
             room.min(1)
         };
         let frames = self.batches.drain(room);
+        if !frames.is_empty() {
+            live.last_fed = Instant::now();
+        }
         self.send(frames, live).await;
     }
 
@@ -180,6 +187,7 @@ impl Uplink {
             ToAgent::Ping { nonce } => live.say(ToServer::Pong { nonce }),
             ToAgent::Throttle { min_interval_ms } => {
                 live.min_interval = Duration::from_millis(min_interval_ms.min(60_000));
+                self.feed(live).await;
             }
             ToAgent::Config(config) => self.apply(config),
             ToAgent::Dispatch(command) => self.commander.dispatch(command),
@@ -211,9 +219,10 @@ impl Uplink {
         self.settled.cancel();
     }
 
-    async fn keep_house(&mut self, live: &Live) {
+    async fn keep_house(&mut self, live: &mut Live) {
         self.checkpoints.save();
         self.renew_if_due(live);
+        self.feed(live).await;
     }
 
     fn renew_if_due(&mut self, live: &Live) {

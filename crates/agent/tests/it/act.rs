@@ -5,12 +5,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use agent::Options;
-use protocol::{Action, Command, CommandState, HttpMethod, Stream, ToAgent, ToServer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use protocol::{Action, Command, CommandState, Stream, ToAgent, ToServer};
 
 use crate::server::{Running, Server, eventually};
 
-fn script(id: &str, text: &str) -> Command {
+pub fn script(id: &str, text: &str) -> Command {
     let action = Action::Script {
         interpreter: None,
         script: text.into(),
@@ -27,28 +26,25 @@ fn script(id: &str, text: &str) -> Command {
     }
 }
 
-async fn start(dir: &tempfile::TempDir, server: &Server) -> Running {
+pub async fn start(dir: &tempfile::TempDir, server: &Server) -> Running {
     let options = Options {
         token: Some(server.token()),
         ..Options::new(dir.path().join("state"))
     };
-    let before = server.record.batches().len();
+    let before = server.record.hellos();
     let agent = Running::start(options);
-    eventually("a connection", || {
-        (server.record.batches().len() > before).then_some(())
-    })
-    .await;
+    eventually("a connection", || (server.record.hellos() > before).then_some(())).await;
     agent
 }
 
-async fn end_of(server: &Server, id: &str) -> CommandState {
+pub async fn end_of(server: &Server, id: &str) -> CommandState {
     eventually(&format!("the end of {id}"), || {
         server.record.states(id).into_iter().find(CommandState::is_end)
     })
     .await
 }
 
-fn output(server: &Server, command: &str, stream: Stream) -> String {
+pub fn output(server: &Server, command: &str, stream: Stream) -> String {
     let mut text: Vec<u8> = Vec::new();
     for message in server.record.messages.lock().unwrap().iter() {
         if let ToServer::Output {
@@ -351,62 +347,5 @@ async fn a_stop_in_the_middle_interrupts_or_repeats() {
         }
     ));
     assert_eq!(std::fs::read_to_string(&witness).unwrap(), "begun\n");
-    agent.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn an_http_request_is_made_from_the_host() {
-    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
-    let agent = start(&dir, &server).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer = async {
-        for _ in 0..2 {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let length = stream.read(&mut request).await.unwrap();
-            assert!(String::from_utf8_lossy(&request[..length]).starts_with("POST /hook HTTP/1.1"));
-            stream
-                .write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 5\r\nconnection: close\r\n\r\nshort")
-                .await
-                .unwrap();
-        }
-    };
-    let command = |id: &str, expect_status: Vec<u16>| Command {
-        action: Action::Http {
-            method: HttpMethod::Post,
-            url: format!("http://{address}/hook"),
-            headers: BTreeMap::from([("x-a".into(), "b".into())]),
-            body: Some("{}".into()),
-            expect_status,
-        },
-        ..script(id, "")
-    };
-    server.dispatch(command("a", vec![]));
-    server.dispatch(command("b", vec![418]));
-    let ends = async { (end_of(&server, "a").await, end_of(&server, "b").await) };
-    let ((), (a, b)) = tokio::join!(answer, ends);
-    assert!(
-        matches!(
-            a,
-            CommandState::Exited {
-                exit_code: Some(1),
-                ..
-            }
-        ),
-        "{a:?}"
-    );
-    assert!(
-        matches!(
-            b,
-            CommandState::Exited {
-                exit_code: Some(0),
-                ..
-            }
-        ),
-        "{b:?}"
-    );
-    assert_eq!(output(&server, "b", Stream::Stdout), "short");
-    assert!(output(&server, "b", Stream::Stderr).starts_with("418"));
     agent.stop().await.unwrap();
 }

@@ -4,5 +4,7 @@
 mod act;
 mod cost;
 mod host;
+mod http;
+mod kill;
 mod server;
 mod uplink;

@@ -231,6 +231,14 @@ impl Record {
         samples
     }
 
+    pub fn hellos(&self) -> usize {
+        let messages = self.messages.lock().unwrap();
+        messages
+            .iter()
+            .filter(|message| matches!(message, ToServer::Hello { .. }))
+            .count()
+    }
+
     pub fn states(&self, command: &str) -> Vec<CommandState> {
         let state = |message: &ToServer| match message {
             ToServer::Command { id, state, .. } if id == command => Some(state.clone()),

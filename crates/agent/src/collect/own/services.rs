@@ -11,7 +11,12 @@ impl Collector for ServiceStates {
     }
 
     fn collect(&mut self, out: &mut Sink) -> Result<(), CollectError> {
-        for service in self.0.lock().iter().filter(|service| service.expected) {
+        for service in self
+            .0
+            .lock()
+            .iter()
+            .filter(|service| service.expected && service.is_current)
+        {
             put_service(out, service);
         }
         Ok(())
