@@ -8,7 +8,7 @@ use protocol::{Facts, LogLine, LogSource, Sample, UnitChange};
 use tokio::sync::mpsc;
 
 /// Room for this many observations; collectors wait when it is full.
-pub(crate) const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 32;
 
 #[derive(Debug)]
 pub(crate) enum Observation {

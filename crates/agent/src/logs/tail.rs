@@ -13,7 +13,7 @@ use super::MAX_LINE;
 use super::line::{self, Context};
 
 /// Bytes that one look at a file takes at most, so that a busy file does not starve the others.
-const LOOK_BYTES: usize = 256 * 1024;
+const LOOK_BYTES: usize = 64 * 1024;
 
 /// Which file, and up to which byte it has been taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use crate::spool::{Meta, Sequence, Spool};
 
 /// Batches in memory before they go to the spool.
 const WINDOW: usize = 32;
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// Batches from the spool that may be on the wire without an acknowledgement.
 const IN_FLIGHT: u64 = 32;
 /// Largest batch, by parts.
@@ -51,6 +52,7 @@ impl Pending {
 struct Held {
     batch: Batch,
     marks: Vec<Mark>,
+    bytes: usize,
 }
 
 pub(crate) struct Batches {
@@ -60,6 +62,7 @@ pub(crate) struct Batches {
     spool: Spool,
     pending: Pending,
     window: VecDeque<Held>,
+    window_bytes: usize,
     /// Series that the server knows on this connection.
     defined: HashSet<u32>,
     connected: bool,
@@ -91,6 +94,7 @@ impl Batches {
             spool,
             pending,
             window: VecDeque::new(),
+            window_bytes: 0,
             defined: HashSet::new(),
             connected: false,
             drained: 0,
@@ -127,8 +131,14 @@ impl Batches {
         }
     }
 
-    /// Makes batches of what is pending. The returned frames are to be sent now, in this order.
-    pub(crate) fn flush(&mut self, now_ms: i64) -> Vec<Vec<u8>> {
+    /// So much is pending that it must not wait, whatever the server asks for.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.pending.log_bytes > 2 * BATCH_LOG_BYTES || self.pending.samples.len() > 4 * BATCH_SAMPLES
+    }
+
+    /// Makes batches of what is pending. The returned frames are to be sent now, in this order; without `may_send` all of
+    /// it goes to the spool.
+    pub(crate) fn flush(&mut self, now_ms: i64, may_send: bool) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         self.pending.gaps.extend(self.spool.take_gap());
         while !self.pending.is_empty() {
@@ -149,9 +159,12 @@ impl Batches {
                 spooled: false,
                 body,
             };
-            if self.connected && self.spool.is_empty() && self.window.len() < WINDOW {
+            let bytes = weight(&batch);
+            let has_room = self.window.len() < WINDOW && self.window_bytes + bytes <= WINDOW_BYTES;
+            if may_send && self.connected && self.spool.is_empty() && has_room {
                 frames.extend(self.live_frame(&batch));
-                self.window.push_back(Held { batch, marks });
+                self.window_bytes += bytes;
+                self.window.push_back(Held { batch, marks, bytes });
             } else {
                 self.window_to_spool(true);
                 self.store(batch, marks);
@@ -184,6 +197,7 @@ impl Batches {
     pub(crate) fn ack(&mut self, seq: u64) {
         self.sequence.ack(seq);
         while let Some(held) = self.window.pop_front_if(|held| held.batch.seq <= seq) {
+            self.window_bytes = self.window_bytes.saturating_sub(held.bytes);
             for mark in held.marks {
                 self.checkpoints.set(mark);
             }
@@ -207,7 +221,7 @@ impl Batches {
     pub(crate) fn close(&mut self, now_ms: i64) {
         self.connected = false;
         self.window_to_spool(false);
-        self.flush(now_ms);
+        self.flush(now_ms, false);
         self.checkpoints.save();
         if let Err(error) = self.sequence.close() {
             tracing::warn!(%error, "failed to note that the run ended well");
@@ -269,6 +283,7 @@ impl Batches {
     }
 
     fn window_to_spool(&mut self, still_connected: bool) {
+        self.window_bytes = 0;
         for held in std::mem::take(&mut self.window) {
             let seq = held.batch.seq;
             self.store(held.batch, held.marks);
@@ -338,6 +353,20 @@ impl Batches {
             };
         }
     }
+}
+
+/// What a batch takes in memory, roughly.
+fn weight(batch: &Batch) -> usize {
+    let of_body = |body: &Body| match body {
+        Body::Metrics { samples, .. } => samples.len() * size_of::<Sample>(),
+        Body::Logs { lines, .. } => lines
+            .iter()
+            .map(|line| line.text.len() + size_of::<LogLine>())
+            .sum(),
+        Body::Facts(facts) => (facts.packages.len() + facts.peers.len() + facts.listening.len()) * 200,
+        Body::Units { .. } | Body::Gap(_) => 256,
+    };
+    batch.body.iter().map(of_body).sum()
 }
 
 fn definitions(series: &Series, ids: Vec<u32>) -> Vec<SeriesDef> {

@@ -86,6 +86,9 @@ impl Uplink {
                 Some(observation) = observations.recv() => {
                     let urgent = self.batches.add(observation);
                     live.schedule(urgent);
+                    if self.batches.is_heavy() {
+                        live.flush_at = Some(Instant::now());
+                    }
                 }
                 Some(event) = events.recv() => self.on_event(event, &mut live).await,
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {}
@@ -104,9 +107,10 @@ impl Uplink {
     }
 
     async fn flush(&mut self, live: &mut Live) {
+        let may_send = live.min_interval.is_zero() || live.last_flush.elapsed() >= live.min_interval;
         live.flush_at = None;
         live.last_flush = Instant::now();
-        let frames = self.batches.flush(rt::now_ms());
+        let frames = self.batches.flush(rt::now_ms(), may_send);
         self.send(frames, live).await;
         self.feed(live).await;
         self.figures

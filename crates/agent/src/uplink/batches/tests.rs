@@ -34,7 +34,7 @@ impl Bench {
     fn round(&mut self, id: u32, at_ms: i64) -> Vec<Batch> {
         self.batches
             .add(Observation::Samples(vec![Sample(id, at_ms, 1.0)]));
-        decode(self.batches.flush(at_ms))
+        decode(self.batches.flush(at_ms, true))
     }
 
     fn mark(&mut self, value: &str) {
@@ -153,7 +153,7 @@ fn a_log_position_is_kept_only_when_its_lines_are_safe() {
     let mut bench = Bench::new();
     bench.batches.connected();
     bench.mark("10");
-    bench.batches.flush(1);
+    bench.batches.flush(1, true);
     assert_eq!(
         bench.batches.checkpoints.get("file"),
         None,
@@ -162,7 +162,7 @@ fn a_log_position_is_kept_only_when_its_lines_are_safe() {
     bench.batches.ack(1);
     assert_eq!(bench.batches.checkpoints.get("file").as_deref(), Some("10"));
     bench.mark("20");
-    bench.batches.flush(2);
+    bench.batches.flush(2, true);
     bench.batches.disconnected();
     assert_eq!(
         bench.batches.checkpoints.get("file").as_deref(),
@@ -180,7 +180,7 @@ fn a_kill_loses_only_what_was_in_memory_and_says_so() {
     bench.round(a, 2);
     let mut bench = bench.killed();
     bench.batches.connected();
-    let batches = decode(bench.batches.flush(3));
+    let batches = decode(bench.batches.flush(3, true));
     let gaps: Vec<_> = batches[0]
         .body
         .iter()
@@ -199,6 +199,27 @@ fn a_graceful_end_keeps_everything() {
     bench.batches.close(2);
     let mut bench = bench.killed();
     bench.batches.connected();
-    assert!(bench.batches.flush(3).is_empty(), "no gap is told");
+    assert!(bench.batches.flush(3, true).is_empty(), "no gap is told");
     assert_eq!(seqs(&decode(bench.batches.drain(100))), vec![1, 2]);
+}
+
+#[test]
+fn large_batches_do_not_pile_up_in_memory() {
+    let mut bench = Bench::new();
+    bench.batches.connected();
+    for number in 0..20 {
+        bench.mark(&format!("{number}{}", "x".repeat(500_000)));
+        bench.batches.flush(number, true);
+    }
+    assert!(bench.batches.window_bytes <= WINDOW_BYTES);
+    assert!(bench.batches.spool_bytes() > 0);
+}
+
+#[test]
+fn what_may_not_be_sent_goes_to_the_spool() {
+    let mut bench = Bench::new();
+    bench.batches.connected();
+    bench.mark("1");
+    assert!(bench.batches.flush(1, false).is_empty());
+    assert_eq!(seqs(&decode(bench.batches.drain(100))), vec![1]);
 }
