@@ -217,6 +217,38 @@ async fn next_one(reports: &mut mpsc::Receiver<Report>) -> Service {
     }
 }
 
+fn check_list(services: &[Service]) {
+    let nginx = services.iter().find(|service| service.name == "nginx").unwrap();
+    assert_eq!(
+        (nginx.state.as_str(), nginx.main_pid, nginx.enabled),
+        ("active", Some(42), Some(true))
+    );
+    assert_eq!(
+        (nginx.started_at_ms, nginx.expected),
+        (Some(1_700_000_000_000), true)
+    );
+    let job = services.iter().find(|service| service.name == "job").unwrap();
+    assert!(!job.expected, "a job that has run is not down");
+}
+
+/// Not loaded any more: stopped, or uninstalled.
+async fn check_unloading(systemd: &Connection, reports: &mut mpsc::Receiver<Report>) {
+    for (name, gone) in [("quiet.service", false), ("gone.service", true)] {
+        let signal = (name, path_of(name));
+        systemd
+            .emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "UnitRemoved", &signal)
+            .await
+            .unwrap();
+        match next(reports).await {
+            Report::Gone(found) => assert!(gone && found == short(name)),
+            Report::One(service) => {
+                assert!(!gone && service.state == "inactive" && service.enabled == Some(true))
+            }
+            Report::All(_) => panic!("a list"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn changes_arrive_as_they_happen() {
     let Some(daemon) = Daemon::start() else { return };
@@ -237,17 +269,7 @@ async fn changes_arrive_as_they_happen() {
     let Report::All(services) = next(&mut reports).await else {
         panic!("the list comes first")
     };
-    let nginx = services.iter().find(|service| service.name == "nginx").unwrap();
-    assert_eq!(
-        (nginx.state.as_str(), nginx.main_pid, nginx.enabled),
-        ("active", Some(42), Some(true))
-    );
-    assert_eq!(
-        (nginx.started_at_ms, nginx.expected),
-        (Some(1_700_000_000_000), true)
-    );
-    let job = services.iter().find(|service| service.name == "job").unwrap();
-    assert!(!job.expected, "a job that has run is not down");
+    check_list(&services);
 
     // Killed: systemd says so with a change of properties.
     let killed = FakeUnit {
@@ -285,21 +307,7 @@ async fn changes_arrive_as_they_happen() {
     let nginx = next_one(&mut reports).await;
     assert_eq!((nginx.state.as_str(), nginx.main_pid), ("active", Some(43)));
 
-    // Not loaded any more: stopped, or uninstalled.
-    for (name, gone) in [("quiet.service", false), ("gone.service", true)] {
-        let signal = (name, path_of(name));
-        systemd
-            .emit_signal(None::<&str>, MANAGER_PATH, MANAGER, "UnitRemoved", &signal)
-            .await
-            .unwrap();
-        match next(&mut reports).await {
-            Report::Gone(found) => assert!(gone && found == short(name)),
-            Report::One(service) => {
-                assert!(!gone && service.state == "inactive" && service.enabled == Some(true))
-            }
-            Report::All(_) => panic!("a list"),
-        }
-    }
+    check_unloading(&systemd, &mut reports).await;
     stop.cancel();
     following.await.unwrap();
 }

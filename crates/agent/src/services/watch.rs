@@ -71,14 +71,7 @@ impl Watch {
             drop(report_sender);
         }
         let (mut deaths, mut ended) = Deaths::new();
-        let mut lookout = Some(Lookout {
-            init: Init::new(&self.roots),
-            listeners: Listeners::new(&self.roots),
-            services: self.services.clone(),
-            roots: self.roots.clone(),
-            has_systemd,
-            looks: 0,
-        });
+        let mut lookout = Some(self.lookout(has_systemd));
         let mut teller = Teller {
             sink: Sink::new(self.series.clone()),
             observations,
@@ -121,6 +114,17 @@ impl Watch {
             self.services.save(&self.path);
         }
         self.services.save(&self.path);
+    }
+
+    fn lookout(&self, has_systemd: bool) -> Lookout {
+        Lookout {
+            init: Init::new(&self.roots),
+            listeners: Listeners::new(&self.roots),
+            services: self.services.clone(),
+            roots: self.roots.clone(),
+            has_systemd,
+            looks: 0,
+        }
     }
 
     fn watch_all(&self, deaths: &mut Deaths) {
