@@ -12,7 +12,10 @@ use crate::window::Window;
 /// The labels that can tell the item.
 pub fn labels(all: &Labels) -> Labels {
     all.iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity" | "job"))
+        .filter(|(name, value)| {
+            // PostgreSQL takes no NUL, and no item has one in its name.
+            !matches!(name.as_str(), "alertname" | "severity" | "job") && !value.contains('\0')
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
@@ -82,6 +85,9 @@ pub async fn owner(connection: &mut AnyConnection, item: &str) -> Result<Option<
 
 /// Reads a selector and throws it away; the error is for the person who wrote it.
 pub fn check_selector(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("a selector contains no NUL".into());
+    }
     text.parse::<Selector>()
         .map(|_| ())
         .map_err(|error| error.to_string())

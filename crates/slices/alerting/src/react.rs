@@ -25,9 +25,7 @@ async fn take(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
 }
 
 fn host_name(event: &Event) -> Option<String> {
-    ["name", "host", "host_name"]
-        .iter()
-        .find_map(|field| event.data.get(field)?.as_str().map(str::to_owned))
+    event.data.get("name")?.as_str().map(str::to_owned)
 }
 
 fn host_lost(host: &str, is_lost: bool, event: &Event) -> Signal {

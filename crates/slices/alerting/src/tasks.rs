@@ -6,6 +6,7 @@ use std::time::Duration;
 use kernel::{AnyError, DbError, Kernel, Task, Wake};
 use tokio::sync::watch;
 
+use crate::store::alert::Muted;
 use crate::{observe, store};
 
 /// Longest sleep: what another server has stored is found within it.
@@ -89,12 +90,16 @@ async fn set_gauges(kernel: &Kernel) -> Result<(), DbError> {
     let counts = store::alert::counts(&mut *kernel.db.read().await?).await?;
     for state in ["pending", "firing"] {
         for severity in crate::model::Severity::ALL {
-            for muted in [false, true] {
+            for (muted, word) in [
+                (Muted::No, "no"),
+                (Muted::BySilence, "silence"),
+                (Muted::ByMaintenance, "maintenance"),
+            ] {
                 let key = (state.to_owned(), severity.as_str().to_owned(), muted);
                 let labels = [
                     ("state", state),
                     ("severity", severity.as_str()),
-                    ("muted", if muted { "true" } else { "false" }),
+                    ("muted_by", word),
                 ];
                 let count = counts.get(&key).copied().unwrap_or(0);
                 kernel.metrics.gauge("mainstay_alerts", &labels).set(count);

@@ -50,6 +50,7 @@ CREATE TABLE incident_alert (
     host TEXT,
     is_down BIGINT NOT NULL,
     is_muted BIGINT NOT NULL,
+    is_flapping BIGINT NOT NULL,
     role TEXT NOT NULL,
     reason TEXT NOT NULL,
     path TEXT NOT NULL,

@@ -191,6 +191,8 @@ pub struct Member {
     /// It says that the whole host is gone.
     pub is_down: bool,
     pub is_muted: bool,
+    /// It comes and goes: its end is believed only after a while.
+    pub is_flapping: bool,
     pub role: Role,
     /// Why it is here, in a sentence.
     pub reason: String,

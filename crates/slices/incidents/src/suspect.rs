@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
-use kernel::event::store::Filter;
 use kernel::{DbError, Event};
 use serde::Serialize;
 use serde_json::Value;
@@ -83,15 +82,15 @@ pub async fn find(
         .opened_at
         .saturating_add(SLACK)
         .unwrap_or(incident.opened_at);
+    let Some(first) = store::link::first_since(connection, from).await? else {
+        return Ok(Vec::new());
+    };
+    let last = store::link::first_since(connection, to)
+        .await?
+        .unwrap_or(i64::MAX);
     let mut events = Vec::new();
     for (topic, weight) in TOPICS {
-        let filter = Filter {
-            topic_prefix: Some(topic.to_owned()),
-            from_us: Some(from.as_microsecond()),
-            to_us: Some(to.as_microsecond()),
-            ..Filter::default()
-        };
-        let found = kernel::event::store::before(connection, &filter, i64::MAX, SCAN).await?;
+        let found = store::link::of_topic(connection, topic, (first, last), SCAN).await?;
         events.extend(found.into_iter().map(|event| (event, weight)));
     }
     let mut usual: HashMap<String, usize> = HashMap::new();

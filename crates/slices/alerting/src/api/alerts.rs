@@ -15,7 +15,8 @@ use crate::decide::{self, State as Phase};
 use crate::matcher::{self, Matchers};
 use crate::model::{Alert, AlertId, Labels, Severity};
 use crate::silence::Silence;
-use crate::store::{self, alert::Filter};
+use crate::store;
+use crate::store::alert::{Filter, Muted};
 use crate::window::Window;
 
 /// Rows that one request looks through when it filters by labels or by what the actor may see.
@@ -192,6 +193,20 @@ pub struct Summary {
     pub suppressed: i64,
 }
 
+impl Summary {
+    /// Where an alert is counted.
+    fn slot(&mut self, state: Phase, severity: Severity, muted: Muted) -> &mut i64 {
+        match (state, muted, severity) {
+            (Phase::Pending, _, _) => &mut self.pending,
+            (_, Muted::BySilence, _) => &mut self.silenced,
+            (_, Muted::ByMaintenance, _) => &mut self.suppressed,
+            (_, Muted::No, Severity::Critical) => &mut self.critical,
+            (_, Muted::No, Severity::Warning) => &mut self.warning,
+            (_, Muted::No, Severity::Info) => &mut self.info,
+        }
+    }
+}
+
 /// How many alerts there are, by severity
 #[utoipa::path(get, path = "/api/v1/alerts/summary", tag = "alerting",
     responses((status = 200, body = Summary), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
@@ -200,26 +215,24 @@ pub async fn summarize_alerts(
     actor: Actor,
 ) -> Result<Json<Summary>, Problem> {
     let mut reader = alerting.kernel.db.read().await?;
-    let mut sight = Sight::of(&actor);
     let mut summary = Summary::default();
-    for alert in store::alert::live(&mut reader).await? {
-        if !sight.sees(&mut reader, &alert).await? {
-            continue;
+    if !actor.is_scoped() {
+        for ((state, severity, muted), count) in store::alert::counts(&mut reader).await? {
+            let severity = Severity::parse_or_warning(&severity);
+            *summary.slot(Phase::parse(&state), severity, muted) += count;
         }
-        let count = if alert.life.state == Phase::Pending {
-            &mut summary.pending
-        } else if alert.silenced_by.is_some() {
-            &mut summary.silenced
-        } else if alert.suppressed_by.is_some() {
-            &mut summary.suppressed
-        } else {
-            match alert.severity {
-                Severity::Critical => &mut summary.critical,
-                Severity::Warning => &mut summary.warning,
-                Severity::Info => &mut summary.info,
-            }
-        };
-        *count += 1;
+        return Ok(Json(summary));
+    }
+    let mut sight = Sight::of(&actor);
+    for alert in store::alert::live(&mut reader).await? {
+        if sight.sees(&mut reader, &alert).await? {
+            let muted = match (&alert.silenced_by, &alert.suppressed_by) {
+                (Some(_), _) => Muted::BySilence,
+                (None, Some(_)) => Muted::ByMaintenance,
+                (None, None) => Muted::No,
+            };
+            *summary.slot(alert.life.state, alert.severity, muted) += 1;
+        }
     }
     Ok(Json(summary))
 }
@@ -259,17 +272,8 @@ pub async fn get_alert(
         Some(window) => store::window::get(&mut reader, window).await?,
         None => None,
     };
-    let about = kernel::event::store::Filter {
-        subject: Some(id.clone()),
-        ..Default::default()
-    };
-    let history = kernel::event::store::before(&mut reader, &about, i64::MAX, 200).await?;
-    let same = Filter {
-        state: "any".into(),
-        fingerprint: alert.fingerprint.clone(),
-        ..Filter::default()
-    };
-    let episodes = store::list(&mut reader, &same, "", 21).await?;
+    let history = store::alert::said(&mut reader, &id, 200).await?;
+    let episodes = store::alert::episodes(&mut reader, &alert.fingerprint, 21).await?;
     Ok(Json(AlertDetail {
         episodes: episodes
             .into_iter()

@@ -88,12 +88,13 @@ pub async fn get_incident(
     let incident = sight::find(&mut reader, &actor, &id).await?;
     let terrain = incidents.map.terrain(&mut reader).await?;
     let members = store::member::of_incident(&mut reader, &id, MAX_ALERTS).await?;
+    let alerts = alerts(&mut reader, members).await?;
     let merged = store::incident::merged_into(&mut reader, &id).await?;
     Ok(Json(IncidentDetail {
         suspects: suspect::find(&mut reader, &incident, &terrain).await?,
         impact: impact(&mut reader, &actor, &incident).await?,
-        runbooks: runbooks(&mut reader, &members).await?,
-        alerts: alerts(&mut reader, members).await?,
+        runbooks: runbooks(&mut reader, &alerts).await?,
+        alerts,
         merged: merged
             .into_iter()
             .map(|other| MergedIncident {
@@ -117,7 +118,8 @@ pub async fn list_incident_runbooks(
     let mut reader = incidents.kernel.db.read().await?;
     sight::find(&mut reader, &actor, &id).await?;
     let members = store::member::of_incident(&mut reader, &id, MAX_ALERTS).await?;
-    Ok(Json(runbooks(&mut reader, &members).await?))
+    let alerts = alerts(&mut reader, members).await?;
+    Ok(Json(runbooks(&mut reader, &alerts).await?))
 }
 
 async fn alerts(connection: &mut AnyConnection, members: Vec<Member>) -> Result<Vec<IncidentAlert>, DbError> {
@@ -175,19 +177,79 @@ async fn impact(
         .collect())
 }
 
-/// Those that the rules of the alerts name.
-async fn runbooks(_: &mut AnyConnection, members: &[Member]) -> Result<Vec<IncidentRunbook>, DbError> {
+/// Those that the rules of the alerts name, then those whose triggers match them.
+async fn runbooks(
+    connection: &mut AnyConnection,
+    alerts: &[IncidentAlert],
+) -> Result<Vec<IncidentRunbook>, DbError> {
+    let known: Vec<(automation::Runbook, Option<automation::Document>)> =
+        automation::store::enabled(connection)
+            .await?
+            .into_iter()
+            .map(|runbook| {
+                let document = automation::parse_document(&runbook.text).ok();
+                (runbook, document)
+            })
+            .collect();
     let mut found: Vec<IncidentRunbook> = Vec::new();
-    for member in members {
-        let Some(runbook) = &member.runbook else { continue };
-        if !found.iter().any(|known| known.id == *runbook) {
-            found.push(IncidentRunbook {
-                id: runbook.clone(),
-                name: runbook.clone(),
+    let mut add = |runbook: IncidentRunbook| {
+        if !found.iter().any(|other| other.id == runbook.id) {
+            found.push(runbook);
+        }
+    };
+    for alert in alerts.iter().map(|member| &member.alert) {
+        let Some(named) = alert.annotations.get("runbook").filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let attached_by = format!("the rule of {}", alert.name);
+        let is_it = |r: &automation::Runbook| r.name == *named || r.id.as_str() == named;
+        match known.iter().find(|(runbook, _)| is_it(runbook)) {
+            Some((runbook, document)) => add(shown(runbook, document.as_ref(), attached_by)),
+            // A name or an address that automation does not know is still worth showing.
+            None => add(IncidentRunbook {
+                id: named.clone(),
+                name: named.clone(),
                 description: String::new(),
-                attached_by: format!("the rule of {}", member.name),
-            });
+                attached_by,
+            }),
+        }
+    }
+    for (runbook, document) in &known {
+        let mut triggers = document.iter().flat_map(|document| &document.alerts);
+        let alert = triggers.find_map(|trigger| {
+            alerts
+                .iter()
+                .find(|member| triggers_on(&trigger.alert, &trigger.labels, &member.alert))
+        });
+        if let Some(member) = alert {
+            let attached_by = format!("its trigger on {}", member.alert.name);
+            add(shown(runbook, document.as_ref(), attached_by));
         }
     }
     Ok(found)
+}
+
+/// Does a trigger on this alert name (`*` at the end: any ending) with these labels match?
+fn triggers_on(wanted: &str, labels: &alerting::Labels, alert: &AlertView) -> bool {
+    let is_named = match wanted.strip_suffix('*') {
+        Some(head) => alert.name.starts_with(head),
+        None => alert.name == wanted,
+    };
+    is_named
+        && labels
+            .iter()
+            .all(|(name, value)| alert.labels.get(name) == Some(value))
+}
+
+fn shown(
+    runbook: &automation::Runbook,
+    document: Option<&automation::Document>,
+    attached_by: String,
+) -> IncidentRunbook {
+    IncidentRunbook {
+        id: runbook.id.as_str().to_owned(),
+        name: runbook.name.clone(),
+        description: document.map(|d| d.description.clone()).unwrap_or_default(),
+        attached_by,
+    }
 }

@@ -5,7 +5,7 @@ use kernel::{Actor, DbError, Problem};
 use sqlx::AnyConnection;
 
 use super::{READ, WRITE};
-use crate::model::Incident;
+use crate::model::{Incident, IncidentId};
 use crate::{place, store};
 
 /// Items of one incident that are looked at.
@@ -31,6 +31,9 @@ pub async fn sees(
 /// The incident, when the actor may see it.
 pub async fn find(connection: &mut AnyConnection, actor: &Actor, id: &str) -> Result<Incident, Problem> {
     let missing = || Problem::not_found("incident", &id);
+    if id.parse::<IncidentId>().is_err() {
+        return Err(missing());
+    }
     let incident = store::incident::get(connection, id).await?.ok_or_else(missing)?;
     if sees(connection, actor, &incident).await? {
         Ok(incident)

@@ -2,7 +2,8 @@
 
 use kernel::clock::from_micros;
 use kernel::db::from_json;
-use kernel::{DbError, Event};
+use kernel::{DbError, Event, Timestamp};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 /// How far back the causes of an event are followed.
@@ -80,20 +81,48 @@ pub async fn story(
         .bind(limit)
         .fetch_all(connection)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Event {
-                seq: row.try_get(0)?,
-                at: from_micros(row.try_get(1)?),
-                topic: row.try_get(2)?,
-                subject: row.try_get(3)?,
-                actor: row.try_get(4)?,
-                actor_name: row.try_get(5)?,
-                cause: row.try_get(6)?,
-                data: from_json("event.data", &row.try_get::<String, _>(7)?)?,
-            })
-        })
-        .collect()
+    rows.iter().map(row_to_event).collect()
+}
+
+fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
+    Ok(Event {
+        seq: row.try_get(0)?,
+        at: from_micros(row.try_get(1)?),
+        topic: row.try_get(2)?,
+        subject: row.try_get(3)?,
+        actor: row.try_get(4)?,
+        actor_name: row.try_get(5)?,
+        cause: row.try_get(6)?,
+        data: from_json("event.data", &row.try_get::<String, _>(7)?)?,
+    })
+}
+
+/// The number of the first event at or after a time; `None` when there is none.
+pub async fn first_since(connection: &mut AnyConnection, at: Timestamp) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("SELECT seq FROM event WHERE at >= $1 ORDER BY at, seq LIMIT 1")
+        .bind(at.as_microsecond())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Events of one topic between two numbers, newest first: a stretch of the index on the topic.
+pub async fn of_topic(
+    connection: &mut AnyConnection,
+    topic: &str,
+    (from, to): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Event>, DbError> {
+    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event \
+        WHERE topic = $1 AND seq >= $2 AND seq < $3 ORDER BY seq DESC LIMIT $4";
+    let rows = sqlx::query(sql)
+        .bind(topic.to_owned())
+        .bind(from)
+        .bind(to)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_event).collect()
 }
 
 /// The number of the newest event that can have changed the graph. Each part of the query is one look into an index.

@@ -16,7 +16,7 @@ const CHUNK: usize = 400;
 macro_rules! columns {
     () => {
         "alert, incident, fingerprint, name, summary, severity, item, place, host, is_down, is_muted, role, reason, path, \
-         runbook, fired_at, resolved_at"
+         runbook, fired_at, resolved_at, is_flapping"
     };
 }
 
@@ -39,14 +39,15 @@ fn row_to_member(row: &AnyRow) -> Result<Member, DbError> {
         runbook: row.try_get(14)?,
         fired_at: row.try_get(15)?,
         resolved_at: row.try_get(16)?,
+        is_flapping: row.try_get::<i64, _>(17)? != 0,
     })
 }
 
 /// Writes a member as it is now, new or not.
 pub async fn save(connection: &mut AnyConnection, member: &Member, now_us: i64) -> Result<(), DbError> {
     let sql = "INSERT INTO incident_alert (alert, incident, fingerprint, name, summary, severity, item, place, host, is_down, \
-        is_muted, role, reason, path, runbook, fired_at, resolved_at, joined_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+        is_muted, role, reason, path, runbook, fired_at, resolved_at, joined_at, is_flapping) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
         ON CONFLICT (alert) DO UPDATE SET incident = excluded.incident, severity = excluded.severity, \
         is_muted = excluded.is_muted, role = excluded.role, reason = excluded.reason, path = excluded.path, \
         resolved_at = excluded.resolved_at";
@@ -69,6 +70,7 @@ pub async fn save(connection: &mut AnyConnection, member: &Member, now_us: i64) 
         .bind(member.fired_at)
         .bind(member.resolved_at)
         .bind(now_us)
+        .bind(i64::from(member.is_flapping))
         .execute(connection)
         .await?;
     Ok(())
@@ -114,6 +116,16 @@ pub async fn count(connection: &mut AnyConnection, incident: &str) -> Result<(i6
         .fetch_one(connection)
         .await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// Does the incident have an alert that comes and goes?
+pub async fn has_flapping(connection: &mut AnyConnection, incident: &str) -> Result<bool, DbError> {
+    let sql = "SELECT alert FROM incident_alert WHERE incident = $1 AND is_flapping = 1 LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(incident.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Gives all alerts of one incident to another.

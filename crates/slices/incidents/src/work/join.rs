@@ -22,7 +22,8 @@ impl Desk<'_> {
     pub async fn alert_fired(&mut self, event: &Event, data: &AlertData) -> Result<(), DbError> {
         if let Some(mut member) = store::member::get(self.tx, data.alert_id.as_str()).await? {
             member.is_muted = false;
-            return self.note(&member, event).await;
+            self.note(&member, event).await?;
+            return self.unmuted(&member).await;
         }
         let mut member = self.member_of(event, data);
         let new = Newcomer {
@@ -53,6 +54,18 @@ impl Desk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Somebody has resolved the incident while the alert was muted, and it still holds: that must not be lost.
+    async fn unmuted(&mut self, member: &Member) -> Result<(), DbError> {
+        let Some(mut incident) = store::incident::get(self.tx, &member.incident).await? else {
+            return Ok(());
+        };
+        if incident.state.is_open() || member.resolved_at.is_some() {
+            return Ok(());
+        }
+        let why = format!("{} is not muted any more and still fires", member.name);
+        self.reopen(&mut incident, &why).await
     }
 
     /// `alert.resolved`
@@ -118,6 +131,7 @@ impl Desk<'_> {
             host,
             is_down,
             is_muted: false,
+            is_flapping: data.flapping,
             role: Role::Root,
             reason: String::new(),
             path: Vec::new(),

@@ -103,7 +103,13 @@ impl Desk<'_> {
         if !incident.state.is_open() || incident.is_declared || firing > 0 || all == 0 {
             return Ok(());
         }
-        let hold = SignedDuration::from_secs(i64::from(self.incidents.settings.resolve_hold_s));
+        let settings = &self.incidents.settings;
+        let mut hold_s = settings.resolve_hold_s;
+        if store::member::has_flapping(self.tx, incident.id.as_str()).await? {
+            // Told once, and again when it has been calm: not with each turn.
+            hold_s = hold_s.max(settings.reopen_within_s);
+        }
+        let hold = SignedDuration::from_secs(i64::from(hold_s));
         let due = incident
             .resolve_at
             .unwrap_or_else(|| self.tx.now().saturating_add(hold).unwrap_or(self.tx.now()));

@@ -7,3 +7,4 @@ mod grouping;
 mod parts;
 mod story;
 mod suspects;
+mod volume;

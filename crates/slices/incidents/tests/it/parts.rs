@@ -24,6 +24,7 @@ pub const SCHEMA: &[(&str, &[Migration])] = &[
     ("notify", notify::MIGRATIONS),
     ("inventory", inventory::MIGRATIONS),
     ("alerting", alerting::MIGRATIONS),
+    ("automation", automation::MIGRATIONS),
     ("incidents", incidents::MIGRATIONS),
 ];
 

@@ -191,3 +191,81 @@ async fn after_the_acknowledgement_only_what_is_new_is_told() {
         assert_eq!(house.pages().await.len(), 3);
     }
 }
+
+#[tokio::test]
+async fn what_comes_and_goes_is_told_once() {
+    for house in houses(Settings::default()).await {
+        house.shop().await;
+        for _ in 0..6 {
+            house.look("Edge", DISK, Critical, true).await;
+            house.advance(30).await;
+            house.look("Edge", DISK, Critical, false).await;
+            house.advance(30).await;
+        }
+        // The first three turns are told; with the fourth it is known to flap, and its incident stays open.
+        assert_eq!(house.pages().await.len(), 7);
+        assert_eq!(house.open().await.len(), 1);
+        house.advance(600).await;
+        assert!(house.open().await.is_empty());
+        assert_eq!(house.pages().await.len(), 8);
+    }
+}
+
+/// Muted, its incident resolved by a person, and still so when the silence ends: somebody must learn of it.
+#[tokio::test]
+async fn what_still_holds_after_a_silence_opens_its_incident_again() {
+    for house in houses(Settings::default()).await {
+        house.shop().await;
+        house.look("DiskFull", DISK, Critical, true).await;
+        let incident = house.one().await;
+        let ends = house.kernel().clock.now() + jiff::SignedDuration::from_secs(3_600);
+        let silence = json!({
+            "matchers": [{ "name": "instance", "op": "=", "value": "db-1" }], "comment": "x", "ends_at": ends.to_string(),
+        });
+        house.post("/api/v1/silences", &silence).await.ok(201);
+        house
+            .command(&incident, "resolve", &json!({ "note": "later" }))
+            .await
+            .ok(200);
+        assert!(house.open().await.is_empty());
+        house.advance(3_600).await;
+        assert_eq!(house.one().await["id"], incident["id"]);
+    }
+}
+
+#[tokio::test]
+async fn runbooks_are_attached_by_rules_and_by_their_own_triggers() {
+    let text = "\
+name: grow-disk
+description: Makes room
+targets: kind=host
+triggers:
+  - alert: Disk*
+    labels:
+      instance: db-1
+steps:
+  - name: done
+    script: echo done
+";
+    for house in houses(Settings::default()).await {
+        house.shop().await;
+        let mut tx = house.kernel().db.write().await.unwrap();
+        let id = automation::RunbookId::new();
+        let sql = "INSERT INTO runbook (id, name, text, is_enabled, updated_by, updated_by_name, updated_at, version) \
+            VALUES ($1, 'grow-disk', $2, 1, 'x', 'x', 0, 1)";
+        sqlx::query(sql)
+            .bind(id.as_str().to_owned())
+            .bind(text)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        house.look("DiskFull", DISK, Critical, true).await;
+        let incident = house.one().await;
+        let named = incident["runbooks"].as_array().unwrap().iter();
+        let named: Vec<&str> = named.map(|r| r["name"].as_str().unwrap()).collect();
+        let is_read = automation::parse_document(text);
+        assert!(is_read.is_ok(), "{is_read:?}");
+        assert_eq!(named, ["mend", "grow-disk"]);
+    }
+}
