@@ -18,11 +18,8 @@ use crate::model::{Agent, AgentId, AgentState, Presence, agent_actor};
 use crate::session::Hello;
 use crate::{Fleet, command, store};
 
-/// For agents to come back after the server has started, on top of the usual time.
-const START_GRACE: Duration = Duration::from_secs(15);
-
 const TICK: Duration = Duration::from_millis(500);
-/// Silent agents are pinged from here on; the others now and then, so that they hear us.
+/// Silent agents are pinged from here on (or from a third of the time to loss); the others now and then, so that they hear us.
 const PING_AFTER: Duration = Duration::from_millis(1500);
 const PING_EVERY: Duration = Duration::from_secs(5);
 
@@ -32,6 +29,7 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
     let progress = fleet.clone();
     let overdue = fleet.clone();
     let renew = fleet.clone();
+    let clean = fleet.clone();
     vec![
         Task::new("fleet.presence", TICK, Wake::default(), move |_| {
             let (fleet, ticks) = (watch.clone(), ticks.clone());
@@ -53,6 +51,15 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
             move |_| {
                 let fleet = overdue.clone();
                 async move { Ok(command::give_up(&fleet).await?) }
+            },
+        ),
+        Task::new(
+            "fleet.clean",
+            Duration::from_secs(3600),
+            Wake::default(),
+            move |_| {
+                let fleet = clean.clone();
+                async move { Ok(command::delete_old_output(&fleet).await?) }
             },
         ),
         Task::new(
@@ -96,7 +103,7 @@ pub async fn expect_known(fleet: &Fleet) -> Result<(), DbError> {
     for agent in store::absent(&mut reader).await? {
         if fleet.hub().session(&agent.id).is_none() {
             let absent = Absent {
-                lost_at: now + fleet.lost_after() + START_GRACE,
+                lost_at: now + fleet.lost_after() + Duration::from_millis(fleet.settings().start_grace_ms),
                 heard: None,
             };
             fleet.hub().expect(agent.id, absent);
@@ -129,7 +136,7 @@ async fn tick(fleet: &Fleet, ticks: &Mutex<(Instant, Instant)>) -> Result<(), An
             };
             fleet.hub().leave(&session, absent);
             session.cut.cancel();
-        } else if is_ping_due || silence > PING_AFTER {
+        } else if is_ping_due || silence > PING_AFTER.min(fleet.lost_after() / 3) {
             let _ = session.outgoing.try_send(ToAgent::Ping { nonce: 1 });
         }
     }

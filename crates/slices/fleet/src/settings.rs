@@ -8,12 +8,16 @@ use serde::Deserialize;
 pub struct Settings {
     /// `host:port` under which agents reach this server; goes into join tokens. When empty: the host of the public address.
     pub addresses: Vec<String>,
-    /// An agent that has not been heard for this long is lost.
+    /// An agent that has not been heard for this long is lost. Below 2000 a busy server may take a busy agent for lost.
     pub lost_after_ms: u64,
+    /// After a start of the server agents have this much longer to come back.
+    pub start_grace_ms: u64,
     /// Life of an agent's certificate; it is renewed at half.
     pub certificate_days: u64,
     /// A certificate that ran out less than this ago may still be renewed.
     pub certificate_grace_days: u64,
+    /// Output of commands that ended longer ago than this is deleted.
+    pub keep_output_days: u64,
     /// Connections from agents at the same time.
     pub max_connections: usize,
     /// Settings of agents that have none of their own.
@@ -25,8 +29,10 @@ impl Default for Settings {
         Self {
             addresses: Vec::new(),
             lost_after_ms: 5000,
+            start_grace_ms: 15_000,
             certificate_days: 7,
             certificate_grace_days: 90,
+            keep_output_days: 90,
             max_connections: 20_000,
             agent: AgentConfig::default(),
         }

@@ -5,8 +5,10 @@
 //! everybody reads through [`store`], selects with a [`Selector`] and asks [`walk::impact`] what a failure would hit.
 
 pub mod api;
+mod draw;
 pub mod events;
 mod facts;
+mod hold;
 pub mod identity;
 mod labels;
 pub mod model;
@@ -19,10 +21,12 @@ use std::time::Duration;
 
 use kernel::{Actor, Kernel, Migration, Slice, Task, Wake};
 
+pub use draw::{relate, unrelate};
 pub use facts::{observe_facts, observe_host};
+pub use hold::place;
 pub use labels::{resolve_labels, service};
 pub use model::{IdentityKey, Item, ItemId, MANUAL, Observation, Relation, RelationKind, State};
-pub use observe::{note, observe, place, relate, retire, touch, unrelate};
+pub use observe::{note, observe, retire, touch};
 pub use selector::{Selector, SelectorError};
 
 pub const MIGRATIONS: &[Migration] = &[Migration {

@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
+use kernel::{Actor, DbError, NewEvent, Tx};
 use serde_json::Value;
 
-use crate::events::{ItemChanged, ItemConflict, ItemNamed, RelationNamed};
+use crate::events::{ItemChanged, ItemConflict, ItemNamed};
+use crate::hold::{changed, inherit, set_attributes};
 use crate::identity::{self, Candidate, Keys};
-use crate::model::{
-    Attributes, IdentityKey, Item, ItemId, MANUAL, Observation, RelationKind, State, is_quiet,
-};
+use crate::model::{Attributes, IdentityKey, Item, ItemId, MANUAL, Observation, RelationKind, State};
 use crate::store;
 
 /// A host whose facts came within this time is alive: facts come at least once an hour.
@@ -52,52 +51,6 @@ pub async fn note(
     Ok(true)
 }
 
-/// Gives an item a team and tags where it has none of its own: for what joins the estate with a token that names them.
-pub async fn place(
-    tx: &mut Tx,
-    actor: &Actor,
-    id: &ItemId,
-    team: Option<&str>,
-    tags: &BTreeMap<String, String>,
-) -> Result<(), DbError> {
-    let Some(mut item) = store::item(tx, id).await? else {
-        return Ok(());
-    };
-    let mut changes = Vec::new();
-    if let Some(team) = team.filter(|_| item.own_team.is_none()) {
-        changes.push(changed(&item, "team", Value::Null, team.into(), "join"));
-        item.own_team = Some(team.to_owned());
-    }
-    for (name, value) in tags {
-        if !item.own_tags.contains_key(name) {
-            changes.push(changed(
-                &item,
-                &format!("tag:{name}"),
-                Value::Null,
-                value.clone().into(),
-                "join",
-            ));
-            item.own_tags.insert(name.clone(), value.clone());
-        }
-    }
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let parent = match &item.parent {
-        Some(parent) => store::item(tx, parent).await?,
-        None => None,
-    };
-    inherit(&mut item, parent.as_ref());
-    let now = tx.now();
-    store::save(tx, &mut item, now).await?;
-    hand_down(tx, &item).await?;
-    for change in changes {
-        tx.append(actor, NewEvent::new("item.changed", id, &change))
-            .await?;
-    }
-    Ok(())
-}
-
 /// Notes that a host is there, at most every ten minutes.
 pub async fn touch(tx: &mut Tx, id: &ItemId) -> Result<(), DbError> {
     if let Some(item) = store::item(tx, id).await?
@@ -125,63 +78,6 @@ pub async fn retire(tx: &mut Tx, actor: &Actor, id: &ItemId, source: &str) -> Re
         }
     }
     Ok(())
-}
-
-/// Draws a relation. True when it is new.
-pub async fn relate(
-    tx: &mut Tx,
-    actor: &Actor,
-    from: &ItemId,
-    kind: RelationKind,
-    to: &ItemId,
-    source: &str,
-) -> Result<bool, DbError> {
-    relate_for(tx, actor, (from, kind, to), source, false).await
-}
-
-/// Removes what `source` said of a relation. True when it did.
-pub async fn unrelate(
-    tx: &mut Tx,
-    actor: &Actor,
-    from: &ItemId,
-    kind: RelationKind,
-    to: &ItemId,
-    source: &str,
-) -> Result<bool, DbError> {
-    let is_gone = store::delete_relation(tx, from, kind, to, source).await?;
-    if is_gone {
-        let data = RelationNamed {
-            from: from.clone(),
-            kind,
-            to: to.clone(),
-            source: source.into(),
-        };
-        tx.append(actor, NewEvent::new("relation.removed", from, &data))
-            .await?;
-    }
-    Ok(is_gone)
-}
-
-pub(crate) async fn relate_for(
-    tx: &mut Tx,
-    actor: &Actor,
-    (from, kind, to): (&ItemId, RelationKind, &ItemId),
-    source: &str,
-    expires: bool,
-) -> Result<bool, DbError> {
-    let now = tx.now();
-    let is_new = from != to && store::insert_relation(tx, from, kind, to, source, now, expires).await?;
-    if is_new {
-        let data = RelationNamed {
-            from: from.clone(),
-            kind,
-            to: to.clone(),
-            source: source.into(),
-        };
-        tx.append(actor, NewEvent::new("relation.created", from, &data))
-            .await?;
-    }
-    Ok(is_new)
 }
 
 type Conflicts = Vec<(ItemId, IdentityKey)>;
@@ -355,72 +251,6 @@ fn is_numbered(name: &str, base: &str) -> bool {
     name.strip_prefix(base)
         .and_then(|rest| rest.strip_prefix('-'))
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Applies attributes; what is to be told goes into `changes`. True when anything is new.
-pub(crate) fn set_attributes(
-    item: &mut Item,
-    attributes: &BTreeMap<String, Value>,
-    source: &str,
-    now: Timestamp,
-    changes: &mut Vec<ItemChanged>,
-) -> bool {
-    let mut is_new = false;
-    for (attribute, value) in attributes {
-        if let Some(change) = item.attributes.set(attribute, value, source, now) {
-            is_new = true;
-            if !is_quiet(attribute) {
-                let mut told = changed(item, attribute, change.before, change.after, source);
-                told.overridden = change.is_overridden;
-                changes.push(told);
-            }
-        }
-    }
-    is_new
-}
-
-pub(crate) fn changed(
-    item: &Item,
-    attribute: &str,
-    before: Value,
-    after: Value,
-    source: &str,
-) -> ItemChanged {
-    ItemChanged {
-        kind: item.kind.clone(),
-        name: item.name.clone(),
-        attribute: attribute.into(),
-        before,
-        after,
-        source: source.into(),
-        overridden: false,
-    }
-}
-
-/// Team and tags come from the parent where the item has none of its own.
-pub(crate) fn inherit(item: &mut Item, parent: Option<&Item>) {
-    item.team = item
-        .own_team
-        .clone()
-        .or_else(|| parent.and_then(|p| p.team.clone()));
-    item.tags = parent.map(|p| p.tags.clone()).unwrap_or_default();
-    item.tags.extend(item.own_tags.clone());
-}
-
-/// Gives team and tags to everything below.
-pub(crate) async fn hand_down(tx: &mut Tx, item: &Item) -> Result<(), DbError> {
-    let mut parents = BTreeMap::from([(item.id.clone(), item.clone())]);
-    for mut child in store::descendants(tx, &item.id).await? {
-        let before = (child.team.clone(), child.tags.clone());
-        let parent = child.parent.as_ref().and_then(|id| parents.get(id)).cloned();
-        inherit(&mut child, parent.as_ref());
-        if before != (child.team.clone(), child.tags.clone()) {
-            let at = child.changed_at;
-            store::save(tx, &mut child, at).await?;
-        }
-        parents.insert(child.id.clone(), child);
-    }
-    Ok(())
 }
 
 pub(crate) async fn named(

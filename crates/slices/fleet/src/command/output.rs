@@ -26,6 +26,22 @@ struct Extent {
     cap: u64,
 }
 
+/// Deletes the output of commands that ended long ago, a stretch at a time.
+pub async fn delete_old_output(fleet: &Fleet) -> Result<(), DbError> {
+    let days = i64::try_from(fleet.settings().keep_output_days).unwrap_or(i64::MAX);
+    let keep_us = days.saturating_mul(24 * 3600 * 1_000_000);
+    let before = kernel::clock::from_micros(fleet.now().as_microsecond().saturating_sub(keep_us));
+    while !fleet.kernel().stop.is_cancelled() {
+        let mut tx = fleet.kernel().db.write().await?;
+        let deleted = store::delete_output_before(&mut tx, before).await?;
+        tx.commit().await?;
+        if deleted == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Output that is not stored yet.
 pub struct Outputs {
     agent: AgentId,

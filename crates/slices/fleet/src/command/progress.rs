@@ -45,7 +45,7 @@ pub async fn report(
             command.give_up_at = later(now, command.timeout_ms.saturating_add(SLACK_MS));
             if next == State::Running {
                 // The agent's clock tells when it began, unless it is plainly wrong.
-                command.started_at = Some(from_millis(at_ms).min(now));
+                command.started_at = Some(from_millis(at_ms).clamp(command.created_at.min(now), now));
             }
             store::save_command(&mut tx, &command).await?;
         }

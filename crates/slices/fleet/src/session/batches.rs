@@ -61,11 +61,7 @@ async fn take(fleet: &Fleet, session: &Session, batch: &Batch) -> bool {
         let Err(error) = outcome else { break };
         attempt += 1;
         let is_hopeless = error.downcast_ref::<Rejected>().is_some()
-            || (is_in
-                && attempt >= 5
-                && !error
-                    .downcast_ref::<DbError>()
-                    .is_some_and(DbError::is_unavailable));
+            || (is_in && attempt >= 5 && !may_pass(error.as_ref()));
         if is_hopeless {
             tracing::error!(agent = %session.agent, seq = batch.seq, %error, "a batch was let go");
             count(fleet, "mainstay_agent_batches_rejected_total");
@@ -82,6 +78,15 @@ async fn take(fleet: &Fleet, session: &Session, batch: &Batch) -> bool {
     session.seq.store(batch.seq, Ordering::SeqCst);
     count(fleet, "mainstay_agent_batches_total");
     true
+}
+
+/// Is this an error of the moment? PostgreSQL ends one of two transactions that wait for each other.
+fn may_pass(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let is_unavailable = error
+        .downcast_ref::<DbError>()
+        .is_some_and(DbError::is_unavailable);
+    let text = error.to_string();
+    is_unavailable || text.contains("deadlock") || text.contains("could not serialize")
 }
 
 fn count(fleet: &Fleet, name: &'static str) {

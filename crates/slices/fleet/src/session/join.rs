@@ -112,12 +112,13 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         .await?
         .map(|i| i.name)
         .unwrap_or_default();
-    replace(fleet, &mut tx, &actor, &item, &name).await?;
+    let lost_since = replace(fleet, &mut tx, &actor, &item, &name).await?;
     let agent = Agent {
         id: id.clone(),
         item: item.clone(),
         state: AgentState::Active,
-        presence: Presence::New,
+        // A host that is lost returns with the first connection of its new agent.
+        presence: lost_since.map_or(Presence::New, |_| Presence::Lost),
         version: request
             .version
             .chars()
@@ -130,7 +131,7 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         join_token: used.id.to_string(),
         joined_at: now,
         presence_at: now,
-        heard_at: now,
+        heard_at: lost_since.unwrap_or(now),
         seq: 0,
         seq_at_ms: 0,
         certificate_expires_at: signed.expires_at,
@@ -155,16 +156,18 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
     })
 }
 
-/// A host has one agent: the one before is out.
+/// A host has one agent: the one before is out. Gives when that was last heard, if it is lost.
 async fn replace(
     fleet: &Fleet,
     tx: &mut Tx,
     actor: &Actor,
     item: &inventory::ItemId,
     name: &str,
-) -> Result<(), DbError> {
+) -> Result<Option<Timestamp>, DbError> {
+    let mut lost_since = None;
     while let Some(before) = store::agent_of_item(tx, item).await? {
         store::save_state(tx, &before.id, AgentState::Replaced).await?;
+        lost_since = (before.presence == Presence::Lost).then_some(before.heard_at);
         let data = AgentEvent {
             agent_id: before.id.to_string(),
             item_id: item.to_string(),
@@ -177,7 +180,7 @@ async fn replace(
         let fleet = fleet.clone();
         tx.after_commit(move || fleet.hub().forget(&before.id));
     }
-    Ok(())
+    Ok(lost_since)
 }
 
 pub async fn create_token(

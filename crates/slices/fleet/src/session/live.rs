@@ -126,7 +126,8 @@ async fn is_duplicate(fleet: &Fleet, id: &AgentId, hello: &Hello) -> bool {
     let asked = Instant::now();
     let _ = other.outgoing.try_send(ToAgent::Ping { nonce: 0 });
     while asked.elapsed() < Duration::from_secs(2) {
-        if other.heard() > asked {
+        let is_held = other.is_held.load(Ordering::SeqCst);
+        if is_held || other.heard() > asked {
             return true;
         }
         tokio::select! {
@@ -182,6 +183,25 @@ async fn talk(
     }
     presence::connected(fleet, &session, &agent, &hello, from).await?;
     fleet.hub().enter(session.clone());
+    let outcome = greet_and_exchange(fleet, &session, stream, queue, &agent, &hello).await;
+    let reason = outcome.as_ref().map_or_else(ToString::to_string, Clone::clone);
+    session.cut.cancel();
+    presence::disconnected(fleet, &session, &reason).await;
+    if let Some(intake) = fleet.intake() {
+        intake.forget(session.connection);
+    }
+    session.done.cancel();
+    outcome.map(drop)
+}
+
+async fn greet_and_exchange(
+    fleet: &Fleet,
+    session: &Arc<Session>,
+    stream: Connection,
+    queue: mpsc::Receiver<ToAgent>,
+    agent: &Agent,
+    hello: &Hello,
+) -> Result<String, kernel::DbError> {
     let actor = agent_actor(&agent.id, &session.host().name);
     command::reconcile(fleet, &actor, &agent.id, &hello.running).await?;
     let (read_half, mut write_half) = tokio::io::split(stream);
@@ -195,17 +215,10 @@ async fn talk(
             .unwrap_or_else(|| fleet.settings().agent.clone()),
     };
     let welcomed = tokio::time::timeout(PATIENCE, wire::write(&mut write_half, &welcome)).await;
-    let reason = match welcomed {
-        Ok(Ok(())) => exchange(fleet, &session, read_half, write_half, queue).await,
+    Ok(match welcomed {
+        Ok(Ok(())) => exchange(fleet, session, read_half, write_half, queue).await,
         _ => "the greeting was not taken".to_owned(),
-    };
-    session.cut.cancel();
-    presence::disconnected(fleet, &session, &reason).await;
-    if let Some(intake) = fleet.intake() {
-        intake.forget(session.connection);
-    }
-    session.done.cancel();
-    Ok(())
+    })
 }
 
 /// Runs the session's workers until the connection ends; says why it did.

@@ -97,7 +97,7 @@ pub async fn absent(conn: &mut AnyConnection) -> Result<Vec<Agent>, DbError> {
 pub async fn insert_agent(conn: &mut AnyConnection, agent: &Agent) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO agent (id, item, state, presence, version, address, identity, join_token, joined_at, presence_at, \
-         heard_at, seq, seq_at_ms, certificate_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, 0, 0, $10)",
+         heard_at, seq, seq_at_ms, certificate_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, 0, 0, $11)",
     )
     .bind(agent.id.as_str())
     .bind(agent.item.as_str())
@@ -108,6 +108,7 @@ pub async fn insert_agent(conn: &mut AnyConnection, agent: &Agent) -> Result<(),
     .bind(to_json("agent.identity", &agent.identity)?)
     .bind(agent.join_token.clone())
     .bind(agent.joined_at.as_microsecond())
+    .bind(agent.heard_at.as_microsecond())
     .bind(agent.certificate_expires_at.as_microsecond())
     .execute(conn)
     .await?;

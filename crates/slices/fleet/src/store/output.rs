@@ -1,6 +1,6 @@
 //! Output of commands, in chunks.
 
-use kernel::DbError;
+use kernel::{DbError, Timestamp};
 use protocol::Stream;
 use sqlx::{AnyConnection, Row};
 
@@ -87,4 +87,16 @@ pub async fn insert_output(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Deletes up to 500 chunks of commands that ended before; says how many.
+pub async fn delete_output_before(conn: &mut AnyConnection, before: Timestamp) -> Result<u64, DbError> {
+    let done = sqlx::query(
+        "DELETE FROM command_output WHERE seq IN (SELECT o.seq FROM command_output o \
+         JOIN command c ON c.id = o.command WHERE c.ended_at < $1 ORDER BY o.seq LIMIT 500)",
+    )
+    .bind(before.as_microsecond())
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

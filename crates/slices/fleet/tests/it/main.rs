@@ -8,3 +8,5 @@ mod commands;
 mod enrolment;
 mod kit;
 mod presence;
+mod real_agent;
+mod restart;

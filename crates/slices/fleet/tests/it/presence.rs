@@ -2,7 +2,7 @@
 
 use fleet::Presence;
 
-use crate::kit::Rig;
+use crate::kit::{Rig, wait_until};
 
 #[tokio::test]
 async fn a_silent_agent_is_lost_and_returns() {
@@ -52,11 +52,14 @@ async fn an_agent_that_is_back_in_time_is_not_lost() {
         let mut link = agent.connect().await.unwrap();
         rig.event("agent.connected", 2).await;
         let started = std::time::Instant::now();
-        while started.elapsed().as_millis() < 4000 {
-            let seq = link.batch(started.elapsed().as_millis() as i64 + 1, vec![]).await;
+        let mut n = 0;
+        wait_until("longer than the time to loss", async || {
+            n += 1;
+            let seq = link.batch(n, vec![]).await;
             link.wait_ack(seq).await;
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+            (started.elapsed().as_millis() > 4000).then_some(())
+        })
+        .await;
         assert!(rig.topics("agent.lost").await.is_empty());
     }
 }
@@ -65,7 +68,11 @@ async fn an_agent_that_is_back_in_time_is_not_lost() {
 async fn an_idle_agent_answers_pings_and_stays() {
     for rig in Rig::both_with(|settings| settings.lost_after_ms = 2500).await {
         let (agent, _link) = rig.connect(1).await;
-        tokio::time::sleep(std::time::Duration::from_millis(5000)).await;
+        let started = std::time::Instant::now();
+        wait_until("twice the time to loss", async || {
+            (started.elapsed().as_millis() > 5000).then_some(())
+        })
+        .await;
         assert_eq!(rig.agent(&agent.id).await.presence, Presence::Connected);
         assert!(rig.topics("agent.lost").await.is_empty());
     }

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use super::view::ItemView;
 use super::{refuse_unless_writable, visible};
 use crate::events::ItemChanged;
+use crate::hold::{changed, hand_down, inherit, set_attributes};
 use crate::model::{Item, MANUAL, Observation, State as ItemState};
-use crate::observe::{changed, inherit, set_attributes};
 use crate::{Inventory, observe, store};
 
 /// A thing that no agent tells of.
@@ -145,7 +145,7 @@ pub async fn change_item(
     if !told.is_empty() {
         let now = tx.now();
         store::save(&mut tx, &mut item, now).await?;
-        observe::hand_down(&mut tx, &item).await?;
+        hand_down(&mut tx, &item).await?;
     }
     for change in told {
         tx.append(&actor, NewEvent::new("item.changed", &item.id, &change))

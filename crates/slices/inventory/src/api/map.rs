@@ -32,6 +32,10 @@ pub struct Impact {
 pub struct AffectedView {
     pub item: Brief,
     pub distance: usize,
+    /// How likely it suffers, 0 to 1.
+    pub confidence: f64,
+    /// It lost a part, or rests on something that did; else it is down.
+    pub is_degraded: bool,
     /// The arrows from the failing item outwards.
     pub path: Vec<StepView>,
 }
@@ -64,6 +68,8 @@ pub async fn get_item_impact(
         affected.push(AffectedView {
             item: (&hit.item).into(),
             distance: hit.distance,
+            confidence: hit.confidence,
+            is_degraded: hit.is_degraded,
             path: hit
                 .path
                 .into_iter()

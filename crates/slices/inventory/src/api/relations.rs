@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::view::Brief;
 use super::{refuse_unless_writable, visible};
 use crate::model::{MANUAL, RelationKind};
-use crate::{Inventory, observe, store};
+use crate::{Inventory, draw, store};
 
 /// A typed arrow, as one source tells it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,7 +81,7 @@ pub async fn create_item_relation(
     if from.id == to.id {
         return Err(Problem::invalid_field("to", "an item has no relation to itself"));
     }
-    if !observe::relate(&mut tx, &actor, &from.id, new.kind, &to.id, MANUAL).await? {
+    if !draw::relate(&mut tx, &actor, &from.id, new.kind, &to.id, MANUAL).await? {
         return Err(Problem::conflict("this relation is there already"));
     }
     let created_at = tx.now();
@@ -111,7 +111,7 @@ pub async fn delete_item_relation(
     let not_found = || Problem::not_found("manual relation", &format_args!("{kind} {to}"));
     let kind = RelationKind::parse(&kind).ok_or_else(not_found)?;
     let to = to.parse().map_err(|_| not_found())?;
-    if !observe::unrelate(&mut tx, &actor, &from.id, kind, &to, MANUAL).await? {
+    if !draw::unrelate(&mut tx, &actor, &from.id, kind, &to, MANUAL).await? {
         return Err(not_found());
     }
     tx.commit().await?;

@@ -11,9 +11,10 @@ use kernel::{Actor, DbError, Tx};
 use protocol::Facts;
 
 use super::clean;
+use crate::draw::{relate_for, unrelate};
 use crate::model::{ItemId, Observation, RelationKind};
+use crate::observe;
 use crate::store::{self, Listener, Peer};
-use crate::{observe, observe::relate_for};
 
 /// Most conversations that are kept of one host, and endpoints that are made for it.
 const MOST_PEERS: usize = 2000;
@@ -256,7 +257,7 @@ async fn relink(tx: &mut Tx, actor: &Actor, host: &ItemId) -> Result<(), DbError
             }
             if let Ok(old) = peer.target.parse::<ItemId>() {
                 for kind in [RelationKind::ConnectsTo, RelationKind::DependsOn] {
-                    observe::unrelate(tx, actor, &peer.item, kind, &old, &peer.source).await?;
+                    unrelate(tx, actor, &peer.item, kind, &old, &peer.source).await?;
                 }
                 retire_lonely_endpoint(tx, actor, &old).await?;
             }

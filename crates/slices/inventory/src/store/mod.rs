@@ -6,6 +6,7 @@ mod network;
 mod package;
 mod relation;
 
+pub use crate::walk::graph;
 pub(crate) use identity::{candidates, record_conflict, save_keys};
 pub use identity::{conflicts, keys_of};
 pub use item::{by_ids, by_key, children, descendants, host_by_name, item, item_by_name, page, select, tree};

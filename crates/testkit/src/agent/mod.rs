@@ -1,5 +1,7 @@
 //! A small agent that speaks the real protocol over TLS: it joins with a token, keeps its certificate and does what a test says.
 
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +11,8 @@ use protocol::{
     AgentConfig, Batch, Body, Command, CommandState, Identity, Sample, SeriesDef, Stream, ToAgent, ToServer,
 };
 use rcgen::{CertificateParams, KeyPair};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -75,7 +73,7 @@ impl FakeAgent {
         let fingerprint = token["f"].as_str().unwrap_or_default().to_owned();
         let addresses: Vec<String> = serde_json::from_value(token["a"].clone()).map_err(text)?;
         let key = KeyPair::generate().map_err(text)?;
-        let mut stream = open(stranger(&fingerprint), &addresses).await?;
+        let mut stream = open(tls::stranger(&fingerprint), &addresses).await?;
         let request = ToServer::Join {
             protocol: protocol::PROTOCOL,
             token: token["s"].as_str().unwrap_or_default().to_owned(),
@@ -112,7 +110,7 @@ impl FakeAgent {
 
     /// Connects and says hello.
     pub async fn connect(&self) -> Result<FakeLink, String> {
-        let mut stream = open(self.member(), &self.addresses).await?;
+        let mut stream = open(tls::member(self), &self.addresses).await?;
         let hello = ToServer::Hello {
             protocol: protocol::PROTOCOL,
             agent_version: "0.0.0-fake".into(),
@@ -127,25 +125,6 @@ impl FakeAgent {
             ToAgent::Refused { reason } => Err(reason),
             other => Err(format!("unexpected {other:?}")),
         }
-    }
-
-    fn member(&self) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(self.ca_pem.as_bytes()) {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .unwrap();
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .unwrap();
-        config.alpn_protocols = vec![protocol::ALPN.to_vec()];
-        config
     }
 }
 
@@ -316,10 +295,6 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 fn request(key: &KeyPair) -> Result<String, String> {
     let params = CertificateParams::default();
     params.serialize_request(key).map_err(text)?.pem().map_err(text)
@@ -357,70 +332,4 @@ async fn read_frame<R: tokio::io::AsyncRead + Unpin>(reader: &mut R) -> Result<T
     let mut body = vec![0; protocol::frame_len(header).map_err(text)?];
     reader.read_exact(&mut body).await.map_err(text)?;
     protocol::decode(&body).map_err(text)
-}
-
-fn stranger(fingerprint: &str) -> ClientConfig {
-    let verifier = Pinned {
-        fingerprint: fingerprint.to_owned(),
-    };
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol::ALPN.to_vec()];
-    config
-}
-
-/// Trusts the authority with the token's fingerprint, which the server sends along.
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: String,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let authority = intermediates
-            .iter()
-            .find(|der| kernel::secret::sha256_hex(der) == self.fingerprint)
-            .ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }
