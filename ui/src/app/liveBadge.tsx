@@ -26,7 +26,7 @@ export function LiveBadge() {
     <Tooltip label={hint}>
       <button
         type="button"
-        className="plain hide-s"
+        className={feed.state === 'live' || feed.state === 'connecting' ? 'plain hide-s' : 'plain'}
         onClick={togglePause}
         style={{ minHeight: 24 }}
         aria-label={`Event feed: ${feed.state}. ${hint}`}

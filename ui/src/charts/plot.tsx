@@ -127,6 +127,8 @@ function drawMarks(u: uPlot, marks: Mark[]) {
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    // On a narrow chart the words would run into each other; the lines still stand.
+    if (bbox.width < 420 * ratio && i > 0) return;
     ctx.textAlign = x - bbox.left > 90 * ratio ? 'right' : 'left';
     ctx.fillText(mark.text, x + (ctx.textAlign === 'right' ? -5 : 5) * ratio, bbox.top + (10 + 14 * (i % 3)) * ratio);
   });

@@ -85,6 +85,10 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   const last = virtual.getVirtualItems().at(-1);
   const after = isVirtual && last ? virtual.getTotalSize() - last.end : 0;
 
+  const main = columns.find((c) => !c.width && !c.number)?.id;
+  const classes = (column: Column<T>) =>
+    [column.number && 'n', column.wide && 'hide-s', column.id === main && 'main'].filter(Boolean).join(' ') ||
+    undefined;
   const turn = (id: string) => setOrder(order === id ? `-${id}` : order === `-${id}` ? '' : id);
   const walk = (event: KeyboardEvent<HTMLTableRowElement>, row: T) => {
     const to = { j: 'next', ArrowDown: 'next', k: 'previous', ArrowUp: 'previous' }[event.key];
@@ -125,14 +129,13 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
           )}
         </InHeader>
       )}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
       <div
         className="scroll"
         ref={scroller}
         tabIndex={isVirtual ? 0 : undefined}
         style={isVirtual ? { maxHeight: props.maxHeight ?? 640, overflow: 'auto' } : undefined}
       >
-        <table className="t" aria-label={label} aria-rowcount={model.length}>
+        <table className="t stack" aria-label={label} aria-rowcount={model.length}>
           <thead
             style={isVirtual ? { position: 'sticky', top: 0, background: 'var(--surface)', zIndex: 1 } : undefined}
           >
@@ -142,7 +145,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   key={column.id}
                   scope="col"
                   style={{ width: column.width }}
-                  className={`${column.number ? 'n' : ''} ${column.wide ? 'hide-s' : ''}`}
+                  className={classes(column)}
                   aria-sort={order === column.id ? 'ascending' : order === `-${column.id}` ? 'descending' : undefined}
                 >
                   <button type="button" onClick={() => turn(column.id)}>
@@ -168,7 +171,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   onKeyDown={open ? (event) => walk(event, it) : undefined}
                 >
                   {columns.map((column) => (
-                    <td key={column.id} className={`${column.number ? 'n' : ''} ${column.wide ? 'hide-s' : ''}`}>
+                    <td key={column.id} className={classes(column)}>
                       {column.cell ? column.cell(it) : (column.value(it) ?? <span className="faint">–</span>)}
                     </td>
                   ))}

@@ -1,28 +1,19 @@
 /** Service accounts and API tokens; a token's text is shown once. */
-import { NumberInput, Select, TagsInput, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import {
-  createServiceAccount,
-  createToken,
-  revokeToken,
-  type ServiceAccount,
-  serviceAccountsQuery,
-  type Token,
-  tokensQuery,
-} from '@/api/access';
+import { revokeToken, serviceAccountsQuery, type Token, tokensQuery } from '@/api/access';
 import { useSession } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { Command } from '@/parts/copy';
-import { FormDialog } from '@/parts/dialog';
 import { plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { type Column, DataTable } from '@/parts/table';
 import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { GrantsDrawer } from './grants';
+import { AddAccount, MakeToken } from './tokenDialogs';
 
 export function Tokens() {
   const tokens = useQuery(tokensQuery);
@@ -178,115 +169,5 @@ export function Tokens() {
       )}
       {adding === 'account' && <AddAccount close={() => setAdding(null)} />}
     </>
-  );
-}
-
-function MakeToken({
-  accounts,
-  close,
-  made,
-}: {
-  accounts: ServiceAccount[];
-  close: () => void;
-  made: (token: string) => void;
-}) {
-  const queries = useQueryClient();
-  const [name, setName] = useState('');
-  const [owner, setOwner] = useState<string | null>(null);
-  const [days, setDays] = useState(90);
-  const [only, setOnly] = useState<string[]>([]);
-  return (
-    <FormDialog
-      title="Make a token"
-      open
-      close={close}
-      verb="Make the token"
-      submit={async () => {
-        const created = await createToken({
-          name,
-          owner: owner ?? undefined,
-          expires_in_days: days,
-          permissions: only.length > 0 ? only : undefined,
-        });
-        made(created.token);
-        void queries.invalidateQueries({ queryKey: ['tokens'] });
-      }}
-    >
-      {(fault) => (
-        <>
-          <TextInput
-            label="What it is for"
-            required
-            data-autofocus
-            value={name}
-            onChange={(e) => setName(e.currentTarget.value)}
-            error={fault('name')}
-          />
-          <Select
-            label="Acts as"
-            placeholder="You"
-            clearable
-            allowDeselect
-            data={accounts.map((a) => ({ value: a.id, label: a.name }))}
-            value={owner}
-            onChange={setOwner}
-            error={fault('owner')}
-          />
-          <TagsInput
-            label="Narrowed to the permissions"
-            description="Empty: all that its owner may. incidents.* covers all that begin so."
-            value={only}
-            onChange={setOnly}
-            error={fault('permissions')}
-          />
-          <NumberInput
-            label="Good for, days"
-            min={1}
-            max={3650}
-            value={days}
-            onChange={(v) => setDays(typeof v === 'number' ? v : 90)}
-            error={fault('expires_in_days')}
-          />
-        </>
-      )}
-    </FormDialog>
-  );
-}
-
-function AddAccount({ close }: { close: () => void }) {
-  const queries = useQueryClient();
-  const [name, setName] = useState('');
-  const [description, setDescription] = useState('');
-  return (
-    <FormDialog
-      title="Add a service account"
-      open
-      close={close}
-      verb="Add"
-      submit={async () => {
-        await createServiceAccount({ name, description });
-        void queries.invalidateQueries({ queryKey: ['service-accounts'] });
-        say('Added; grant it a role next');
-      }}
-    >
-      {(fault) => (
-        <>
-          <TextInput
-            label="Name"
-            required
-            data-autofocus
-            value={name}
-            onChange={(e) => setName(e.currentTarget.value)}
-            error={fault('name')}
-          />
-          <TextInput
-            label="What it does"
-            value={description}
-            onChange={(e) => setDescription(e.currentTarget.value)}
-            error={fault('description')}
-          />
-        </>
-      )}
-    </FormDialog>
   );
 }

@@ -17,9 +17,10 @@ import { span } from '@/parts/time';
 import { useParam } from '@/parts/url';
 import { Attention } from './attention';
 import { HostCharts } from './hostCharts';
+import { Certificates, Disks } from './hostDisks';
 import { HostHistory, Packages } from './hostFacts';
 import { HostLogs } from './hostLogs';
-import { Certificates, Disks, Network, Services } from './hostParts';
+import { Network, Services } from './hostServices';
 import { Processes, TopProcesses } from './processes';
 import { RunOn } from './runOn';
 

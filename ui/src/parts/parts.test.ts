@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import type { Event } from '@/api/types';
+import { toCsv } from './csv';
+import { marked, wordAt } from './editor';
+import { meaning } from './keys';
+import { wordsOf } from './logview';
+import { bits, bytes, format, middle, percent, plain, plural, seconds } from './number';
+import { stepFor } from './range';
+import { rank, score } from './rank';
+import { ofRun, ofService, ofSeverity, worst } from './status';
+import { address, tell } from './story';
+import { ago, span } from './time';
+import { causeOf } from './timeline';
+
+describe('times', () => {
+  it.each([
+    [0, '0 s'],
+    [42, '42 s'],
+    [372, '6 min 12 s'],
+    [600, '10 min'],
+    [3600, '1 h'],
+    [12_000, '3 h 20 min'],
+    [41 * 86_400 + 7200, '41 d'],
+  ])('%d s is %s', (s, text) => expect(span(s)).toBe(text));
+
+  it('tells past from future', () => {
+    const now = Date.parse('2026-01-01T12:00:00Z');
+    expect(ago('2026-01-01T11:54:00Z', now)).toBe('6 min ago');
+    expect(ago('2026-01-01T12:09:00Z', now)).toBe('in 9 min');
+    expect(ago('2026-01-01T11:59:59Z', now)).toBe('now');
+  });
+});
+
+describe('numbers', () => {
+  it('counts bytes in powers of 1024 and bits in powers of 1000', () => {
+    expect(bytes(34_359_738_368)).toBe('32 GiB');
+    expect(bytes(0)).toBe('0 B');
+    expect(bits(48_000_000)).toBe('48 Mbit/s');
+  });
+  it('does not make numbers of what is none', () => {
+    expect(format(null, 'percent')).toBe('–');
+    expect(percent(Number.NaN)).toBe('–');
+    expect(plain(Number.POSITIVE_INFINITY)).toBe('–');
+  });
+  it('takes the unit that fits', () => {
+    expect(seconds(0.18)).toBe('180 ms');
+    expect(seconds(2.4)).toBe('2.4 s');
+    expect(percent(0.914, 1)).toBe('91.4 %');
+    expect(plural(1, 'host')).toBe('1 host');
+    expect(plural(2, 'person', 'people')).toBe('2 people');
+    expect(middle('a'.repeat(50), 11)).toBe('aaaaa…aaaaa');
+  });
+});
+
+describe('csv', () => {
+  it('quotes what must be quoted and disarms formulas', () => {
+    const columns = [{ head: 'a', value: (r: { a: string | number | null }) => r.a }];
+    expect(toCsv(columns, [{ a: 'x,"y"' }, { a: '=1+1' }, { a: null }, { a: -3 }])).toBe(
+      `a\r\n"x,""y"""\r\n'=1+1\r\n\r\n-3\r\n`,
+    );
+  });
+});
+
+describe('keys', () => {
+  const ran: string[] = [];
+  const keys = { 'g i': () => ran.push('incidents'), a: () => ran.push('assign') };
+  it('walks two keys', () => {
+    const first = meaning(keys, '', 'g');
+    expect(first.run).toBeUndefined();
+    expect(first.prefix).toBe('g');
+    meaning(keys, first.prefix, 'i').run?.();
+    meaning(keys, '', 'a').run?.();
+    expect(ran).toEqual(['incidents', 'assign']);
+  });
+  it('forgets a walk that leads nowhere', () => {
+    expect(meaning(keys, 'g', 'x')).toEqual({ prefix: '' });
+  });
+});
+
+describe('rank', () => {
+  it('puts beginnings before middles before letters in order', () => {
+    const list = [
+      { kind: 'Host', text: 'db-web' },
+      { kind: 'Host', text: 'web-01' },
+      { kind: 'Host', text: 'wide-elbow' },
+    ];
+    expect(rank(list, 'web').map((x) => x.text)).toEqual(['web-01', 'db-web', 'wide-elbow']);
+    expect(score('abc', 'zz')).toBe(0);
+  });
+});
+
+describe('status', () => {
+  it('speaks one vocabulary', () => {
+    expect(ofSeverity('sev1')).toBe('critical');
+    expect(ofSeverity('sev3')).toBe('warning');
+    expect(ofSeverity('info')).toBe('unknown');
+    expect(ofService('failed')).toBe('critical');
+    expect(ofService('inactive')).toBe('unknown');
+    expect(ofRun('awaiting_person')).toBe('warning');
+    expect(worst(['ok', 'warning', 'maintenance'])).toBe('warning');
+    expect(worst([])).toBe('ok');
+  });
+});
+
+describe('editor', () => {
+  it('marks the word at a fault', () => {
+    expect(marked('a: 1\nbad value', [{ line: 2, column: 5, message: '' }]).filter((p) => p.bad)).toEqual([
+      { text: 'value', bad: true },
+    ]);
+  });
+  it('marks a place behind the end', () => {
+    expect(marked('rate(x', [{ line: 1, column: 7, message: '' }]).at(-2)).toEqual({ text: ' ', bad: true });
+  });
+  it('finds the word before the caret', () => {
+    expect(wordAt('sum(node_cp', 11)).toEqual({ word: 'node_cp', from: 4 });
+  });
+});
+
+const event = (topic: string, data: Record<string, unknown>, more: Partial<Event> = {}): Event => ({
+  seq: 1,
+  at: '2026-01-01T12:00:00Z',
+  topic,
+  subject: 'itm_1',
+  actor: 'system:x',
+  actor_name: 'x',
+  cause: null,
+  data,
+  ...more,
+});
+
+describe('story', () => {
+  it('tells events as sentences', () => {
+    const fired = tell(
+      event('alert.fired', {
+        name: 'DiskFull',
+        severity: 'critical',
+        labels: { instance: 'db-01' },
+        annotations: { summary: 'Disk is full' },
+      }),
+    );
+    expect(fired).toEqual({
+      status: 'critical',
+      subject: 'Disk is full',
+      text: 'fires',
+      detail: 'alert DiskFull on db-01',
+    });
+    expect(tell(event('service.changed', { name: 'nginx', state: 'failed', manager: 'systemd' })).status).toBe(
+      'critical',
+    );
+    expect(tell(event('incident.opened', { severity: 'sev2', text: 'Incident #4 opened' })).text).toBe(
+      'Incident #4 opened',
+    );
+    expect(tell(event('incident.commented', { note: 'looking' }, { actor_name: 'Ada' }))).toMatchObject({
+      subject: 'Ada',
+      text: ': looking',
+    });
+  });
+  it('says something of every topic', () => {
+    expect(tell(event('unheard.of_thing', {}))).toMatchObject({ subject: 'Unheard', text: 'of thing' });
+  });
+  it('names the cause that the story knows', () => {
+    const cause = event('service.changed', { name: 'nginx', state: 'failed' }, { seq: 7 });
+    expect(causeOf(event('alert.fired', {}, { cause: 7 }), new Map([[7, cause]]))).toBe('← nginx is failed');
+    expect(causeOf(event('alert.fired', {}, { cause: 9 }), new Map())).toBe('');
+  });
+  it('knows where things have a page', () => {
+    expect(address('inc_01')).toBe('/incidents/inc_01');
+    expect(address('msg_01')).toBeNull();
+  });
+});
+
+describe('others', () => {
+  it('takes a step that keeps a chart at 600 points', () => {
+    expect(stepFor(300)).toBe(1);
+    expect(stepFor(3600)).toBe(10);
+    expect(stepFor(604_800)).toBe(1800);
+  });
+  it('finds the words of a log search', () => {
+    expect(wordsOf('error unit:nginx.service AND timeout')).toEqual(['error', 'timeout']);
+  });
+});

@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest';
+import type { Agent } from '@/api/fleet';
+import type { Item } from '@/api/inventory';
+import { concerned } from '@/api/live';
+import { refusal } from '@/api/session';
+import { position, QueryError } from '@/api/telemetry';
+import { healthOf } from '@/parts/health';
+import { safe } from './access/signIn';
+import { parseMatchers, showMatchers } from './alerting/matchers';
+import { findings } from './fleet/attention';
+import { socket } from './fleet/hostServices';
+import { show } from './inventory/attributes';
+import { parseTags } from './inventory/edit';
+import { draw, group, layers, upstream } from './inventory/layout';
+import { toConfig } from './notify/addChannel';
+import { unitOf } from './telemetry/guess';
+import { faultOf } from './telemetry/metrics';
+
+describe('access', () => {
+  it('returns only to addresses of this server', () => {
+    expect(safe('/hosts?x=1')).toBe('/hosts?x=1');
+    for (const bad of ['//evil.example', 'https://evil.example', '/\\evil.example', '']) expect(safe(bad)).toBe('/');
+  });
+  it('says why a button cannot be used', () => {
+    const session = {
+      actor: { id: 'p', kind: 'person' as const, name: 'Ada' },
+      roles: ['viewer'],
+      permissions: ['incidents.read'],
+    };
+    expect(refusal(session, 'incidents.read')).toBeNull();
+    expect(refusal(session, 'incidents.write')).toBe('Needs the permission incidents.write; you hold viewer.');
+  });
+});
+
+describe('live', () => {
+  it('knows which queries an event concerns', () => {
+    expect(concerned('alert.fired')).toEqual(expect.arrayContaining(['events', 'alerts', 'incidents']));
+    expect(concerned('rules.changed')).toContain('rules');
+    expect(concerned('unknown.thing')).toEqual(['events']);
+  });
+});
+
+describe('alerting', () => {
+  it('reads matchers', () => {
+    expect(parseMatchers('a="x, y", b=~"z|\\"q\\"",c!=plain')).toEqual({
+      matchers: [
+        { name: 'a', op: '=', value: 'x, y' },
+        { name: 'b', op: '=~', value: 'z|"q"' },
+        { name: 'c', op: '!=', value: 'plain' },
+      ],
+      error: null,
+    });
+  });
+  it('says what cannot be read', () => {
+    expect(parseMatchers('').error).toBe('name at least one label');
+    expect(parseMatchers('a="x", 5').error).toMatch(/cannot read "5"/);
+  });
+  it('round-trips', () => {
+    const text = 'alertname="A", instance=~"web-.*"';
+    expect(showMatchers(parseMatchers(text).matchers)).toBe(text);
+  });
+});
+
+describe('fleet', () => {
+  it('reads sockets', () => {
+    expect(socket('tcp 0.0.0.0:443', 'nginx')).toMatchObject({ protocol: 'tcp', address: '0.0.0.0', port: 443 });
+    expect(socket('udp [::]:53', 'dns')).toMatchObject({ address: '[::]', port: 53 });
+    expect(socket('garbage', 'x')).toBeNull();
+  });
+  const item = { id: 'itm_1', name: 'web-01', retired_at: null, attributes: {} } as unknown as Item;
+  const agent = (presence: string) => ({ state: 'active', presence }) as unknown as Agent;
+  it('tells health from agent and alerts', () => {
+    expect(healthOf(item, agent('connected'), []).status).toBe('ok');
+    expect(healthOf(item, agent('lost'), []).status).toBe('critical');
+    expect(healthOf(item, agent('disconnected'), []).status).toBe('unknown');
+    expect(healthOf(item, null, []).word).toBe('no agent');
+    const alert = { severity: 'warning', annotations: { summary: 'Disk' }, labels: {}, name: 'D' } as never;
+    expect(healthOf(item, agent('connected'), [alert])).toEqual({ status: 'warning', word: 'Disk' });
+    expect(healthOf(item, agent('connected'), [{ ...(alert as object), silenced_by: 's' } as never]).status).toBe('ok');
+  });
+  it('finds what no rule has spoken of', () => {
+    const now = Date.parse('2026-01-01T00:00:00Z');
+    const value = (v: unknown) => ({ value: v, source: 's', at: '' });
+    const service = { id: 's', name: 'nginx.service', attributes: { state: value('failed') } } as unknown as Item;
+    const certificate = {
+      id: 'c',
+      name: '/etc/a.pem',
+      attributes: { not_after: value('2026-01-10T00:00:00Z') },
+    } as unknown as Item;
+    expect(findings([], [service], [certificate], now).map((f) => f.title)).toEqual([
+      'nginx.service has failed',
+      'Certificate /etc/a.pem expires in 9 d',
+    ]);
+  });
+});
+
+describe('inventory', () => {
+  const boxes = ['a', 'b', 'c', 'd'].map((id) => ({ id, name: id }));
+  const arrows = [
+    { from: 'a', to: 'b' },
+    { from: 'b', to: 'c' },
+    { from: 'a', to: 'c' },
+  ];
+  it('stands callers left of what they call', () => {
+    expect(Object.fromEntries(layers(boxes, arrows))).toEqual({ a: 0, b: 1, c: 2, d: 2 });
+  });
+  it('lives with cycles', () => {
+    const cycle = [
+      { from: 'a', to: 'b' },
+      { from: 'b', to: 'a' },
+      { from: 'c', to: 'c' },
+    ];
+    const drawing = draw(boxes, cycle);
+    expect(drawing.places.size).toBe(4);
+    expect([...drawing.places.values()].every((p) => Number.isFinite(p.x) && Number.isFinite(p.y))).toBe(true);
+  });
+  it('keeps places when read again', () => {
+    expect(draw(boxes, arrows)).toEqual(draw([...boxes].reverse(), [...arrows].reverse()));
+  });
+  it('never puts two boxes in one place', () => {
+    const spots = [...draw(boxes, arrows).places.values()].map((p) => `${p.x}/${p.y}`);
+    expect(new Set(spots).size).toBe(4);
+  });
+  it('walks to those who suffer', () => {
+    expect([...upstream('c', arrows)].sort()).toEqual(['a', 'b', 'c']);
+  });
+  it('gathers the same name', () => {
+    expect(
+      group([
+        { id: '1', name: 'x' },
+        { id: '2', name: 'x' },
+      ]).map((g) => g.members),
+    ).toEqual([['1', '2']]);
+  });
+  it('shows values as people read them', () => {
+    expect(show('memory_bytes', 34_359_738_368)).toBe('32 GiB');
+    expect(show('addresses', ['10.0.0.1', '::1'])).toBe('10.0.0.1, ::1');
+    expect(show('enabled', true)).toBe('yes');
+  });
+  it('reads tags', () => {
+    expect(parseTags(['env=prod', 'a=b=c'])).toEqual({ env: 'prod', a: 'b=c' });
+    expect(parseTags(['nonsense'])).toBeNull();
+  });
+});
+
+describe('notify', () => {
+  it('keeps secrets apart from the configuration', () => {
+    const made = toConfig('email', { host: 'm', port: '25', from: 'f', password: 'p' }, ['a@b']);
+    expect(made.config).toMatchObject({ type: 'email', port: 25, to: ['a@b'], username: null });
+    expect(JSON.stringify(made.config)).not.toContain('password');
+    expect(made.secrets).toEqual({ password: 'p' });
+    expect(toConfig('slack', { url: 'https://x' }, [])).toEqual({
+      config: { type: 'slack' },
+      secrets: { url: 'https://x' },
+    });
+  });
+});
+
+describe('telemetry', () => {
+  it.each([
+    ['rate(node_cpu_seconds_total{mode="idle"}[1m])', 'percent'],
+    ['1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes', 'percent'],
+    ['node_memory_MemAvailable_bytes', 'bytes'],
+    ['rate(node_network_receive_bytes_total[1m]) * 8', 'bits'],
+    ['node_load1', 'plain'],
+    ['count(node_systemd_unit_state == 1)', 'plain'],
+  ])('%s is %s', (expr, unit) => expect(unitOf(expr)).toBe(unit));
+
+  it('finds the place of a fault', () => {
+    expect(position('1:9: parse error: unexpected "}"')).toBe(8);
+    expect(position('no place')).toBeNull();
+    const error = new QueryError('1:9: parse error: unexpected "}"', 8);
+    expect(faultOf(error, 'sum(rate(x}')).toEqual([{ line: 1, column: 9, message: 'parse error: unexpected "}"' }]);
+    expect(faultOf(new Error('x'), '')).toEqual([]);
+  });
+});
