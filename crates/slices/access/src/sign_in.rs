@@ -39,6 +39,12 @@ async fn reserve(access: &Access, client: &Client, login: &str) -> Result<(), Pr
     let forget_before = add_s(now, -FORGET_FAILURES_S);
     for (kind, key) in throttle_keys(client, login) {
         let count = throttle::bump(&mut tx, &key, now, forget_before).await?;
+        // A stranger who fails on purpose must not lock somebody out of where they are signed in.
+        let is_exempt = kind == ThrottleKind::Login
+            && sessions::is_address_of(&mut tx, &people::login_key(login), &client.address).await?;
+        if is_exempt {
+            continue;
+        }
         if count.blocked_until > now {
             let wait_s = (count.blocked_until.as_second() - now.as_second()).max(1);
             tx.rollback().await?;

@@ -154,6 +154,7 @@ mod tests {
         let endless = "{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}";
         assert!(check(endless).is_err());
         assert!(check("{{ title|no_such_filter }}").is_err());
+        assert!(check("{{ 'x' * 4000000000 }}").is_err());
         assert_eq!(check("{{ title|upper }} {{ unknown }}"), Ok(()));
     }
 

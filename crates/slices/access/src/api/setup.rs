@@ -60,7 +60,7 @@ pub async fn complete_setup(
     let refused = || {
         Problem::new(
             &FORBIDDEN,
-            "the setup token is not good or was used; restart the server to get a new link",
+            "the setup token is not good, was used, or there is an administrator already; a restart of the server prints a new link when one is needed",
         )
     };
     let token = sha256_hex(body.token.as_bytes());
@@ -79,6 +79,11 @@ pub async fn complete_setup(
     let hash = access.passwords().hash(&body.password).await?;
     let mut tx = access.kernel().db.write().await?;
     if !store::setup::take(&mut tx, &token).await? {
+        return Err(refused());
+    }
+    // A script may have made an administrator since the link was printed: then the link is worth nothing.
+    if store::people::count_administrators(&mut tx).await? > 0 {
+        tx.commit().await?;
         return Err(refused());
     }
     let person = Person {

@@ -47,6 +47,22 @@ pub async fn of_person(connection: &mut AnyConnection, person: &str) -> Result<V
     rows.iter().map(row_to_session).collect()
 }
 
+/// Is somebody signed in under this login from this address?
+pub async fn is_address_of(
+    connection: &mut AnyConnection,
+    login_key: &str,
+    address: &str,
+) -> Result<bool, DbError> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM session s JOIN person p ON p.id = s.person \
+        WHERE p.login_key = $1 AND s.address = $2";
+    let row = sqlx::query(sql)
+        .bind(login_key)
+        .bind(address)
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
 pub async fn insert(connection: &mut AnyConnection, session: &Session) -> Result<(), DbError> {
     let sql = "INSERT INTO session (id, hash, previous_until, csrf, person, created_at, rotated_at, seen_at, expires_at, \
         address, user_agent) VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8, $9, $10)";

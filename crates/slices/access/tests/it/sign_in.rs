@@ -222,3 +222,44 @@ async fn a_new_password_ends_every_session_but_its_own() {
         assert_eq!(house.sign_in("ann").await.status, 401);
     }
 }
+
+#[tokio::test]
+async fn a_printed_link_is_worth_nothing_once_there_is_an_administrator() {
+    for house in House::both().await {
+        let link = house.access.setup_link_token().await.unwrap().unwrap();
+        let script = Caller::token(&house.access.bootstrap_token().await.unwrap());
+        house.add_person(&script, "ann", Some("administrator")).await;
+        let body = json!({ "token": link, "name": "Eve", "login": "eve", "password": PASSWORD });
+        let nobody = Caller::default();
+        assert_eq!(house.post(&nobody, "/api/v1/setup", body).await.status, 403);
+        let people = house.get(&script, "/api/v1/people").await.body;
+        assert_eq!(people["items"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_lock_somebody_out_of_where_they_are_signed_in() {
+    let schema: &[(&'static str, &'static [kernel::Migration])] = &[("access", access::MIGRATIONS)];
+    let clock = Clock::fake("2026-01-01T00:00:00Z".parse().unwrap());
+    let house = house_at(&clock, Bed::sqlite_at(schema, clock.clone()).await);
+    house.ann().await;
+    let from = |address: String| Caller {
+        address: Some(address),
+        ..Caller::default()
+    };
+    let right = || json!({ "login": "ann", "password": PASSWORD });
+    let home = from("203.0.113.5".into());
+    assert_eq!(house.post(&home, "/api/v1/session", right()).await.status, 200);
+    // Many machines, each below the bound of its own.
+    for n in 0..50 {
+        let stranger = from(format!("198.51.100.{n}"));
+        let guess = json!({ "login": "ann", "password": "not my password" });
+        house.post(&stranger, "/api/v1/session", guess).await;
+    }
+    let elsewhere = from("192.0.2.77".into());
+    assert_eq!(
+        house.post(&elsewhere, "/api/v1/session", right()).await.status,
+        429
+    );
+    assert_eq!(house.post(&home, "/api/v1/session", right()).await.status, 200);
+}
