@@ -1,0 +1,123 @@
+//! `mainstay ctl`: the command line of a running server. It uses the same HTTP interface as everybody else.
+
+mod client;
+mod lists;
+mod logs;
+mod metrics;
+mod respond;
+mod run;
+mod show;
+mod tokens;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use client::Client;
+pub use client::CtlError;
+
+#[derive(Debug, Args)]
+pub struct CtlArgs {
+    /// Address of the server
+    #[arg(
+        long,
+        env = "MAINSTAY_URL",
+        default_value = "http://127.0.0.1:8600",
+        global = true
+    )]
+    url: String,
+    /// API token
+    #[arg(long, env = "MAINSTAY_TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
+    /// File with the API token
+    #[arg(long, env = "MAINSTAY_TOKEN_FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CtlCommand {
+    /// Hosts and how they are
+    Hosts,
+    /// Items of the inventory: `ctl items 'kind=service on=web-1'`
+    Items {
+        #[arg(default_value = "")]
+        selector: String,
+    },
+    /// Agents, and enrolling another host
+    Agents,
+    /// Evaluate PromQL now, or over a range with --last
+    Query(metrics::QueryArgs),
+    /// Search log lines; --follow shows new ones as they come
+    Logs(logs::LogArgs),
+    /// Alerts that are active
+    Alerts,
+    /// Incidents: list, show, acknowledge, resolve, …
+    #[command(subcommand)]
+    Incidents(respond::IncidentCommand),
+    /// Silences: list, add, end
+    #[command(subcommand)]
+    Silence(respond::SilenceCommand),
+    /// Start a runbook and follow it to its end
+    Run(run::RunArgs),
+    /// Runbooks, and keeping one from a file
+    #[command(subcommand)]
+    Runbooks(run::RunbookCommand),
+    /// Runs, newest first
+    Runs,
+    /// API tokens: list, create, revoke
+    #[command(subcommand)]
+    Tokens(tokens::TokenCommand),
+    /// Make a join token and print the command for the new host
+    JoinToken(tokens::JoinArgs),
+    /// Make a snapshot of the server's data folder
+    Snapshot,
+    /// The timeline, newest first
+    Events {
+        /// Topic or its beginning
+        #[arg(long)]
+        topic: Option<String>,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Send any request: `ctl api GET /api/v1/items`
+    Api {
+        method: String,
+        path: String,
+        /// JSON body
+        body: Option<String>,
+    },
+}
+
+pub async fn run(args: CtlArgs) -> Result<ExitCode> {
+    let client = Client::new(
+        &args.url,
+        args.token.as_deref(),
+        args.token_file.as_deref(),
+        args.json,
+    )?;
+    match args.command {
+        CtlCommand::Hosts => lists::hosts(&client).await,
+        CtlCommand::Items { selector } => lists::items(&client, &selector).await,
+        CtlCommand::Agents => lists::agents(&client).await,
+        CtlCommand::Query(query) => metrics::query(&client, &query).await,
+        CtlCommand::Logs(query) => logs::logs(&client, &query).await,
+        CtlCommand::Alerts => lists::alerts(&client).await,
+        CtlCommand::Incidents(command) => respond::incidents(&client, &command).await,
+        CtlCommand::Silence(command) => respond::silences(&client, &command).await,
+        CtlCommand::Run(args) => run::run(&client, &args).await,
+        CtlCommand::Runbooks(command) => run::runbooks(&client, &command).await,
+        CtlCommand::Runs => lists::runs(&client).await,
+        CtlCommand::Tokens(command) => tokens::tokens(&client, &command).await,
+        CtlCommand::JoinToken(args) => tokens::join(&client, &args).await,
+        CtlCommand::Snapshot => lists::snapshot(&client).await,
+        CtlCommand::Events { topic, limit } => lists::events(&client, topic.as_deref(), limit).await,
+        CtlCommand::Api { method, path, body } => lists::api(&client, &method, &path, body.as_deref()).await,
+    }
+}

@@ -1,0 +1,60 @@
+//! Tables and values for people's eyes.
+
+use serde_json::Value;
+
+use super::client::Client;
+use crate::out;
+
+/// Prints rows as JSON or as a table of the named columns: `(heading, path)`, with `a.b` for nested fields.
+pub fn rows(client: &Client, items: &[Value], columns: &[(&str, &str)]) {
+    if client.json {
+        return value(&Value::Array(items.to_vec()));
+    }
+    let mut table: Vec<Vec<String>> =
+        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
+    table.extend(
+        items
+            .iter()
+            .map(|item| columns.iter().map(|(_, path)| cell(item, path)).collect()),
+    );
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| {
+            table
+                .iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for row in &table {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        out::line(cells.join("  ").trim_end());
+    }
+}
+
+pub fn value(value: &Value) {
+    out::line(serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// A field by its path, as short text.
+pub fn cell(item: &Value, path: &str) -> String {
+    let found = path.split('.').fold(item, |at, name| &at[name]);
+    match found {
+        Value::Null => "-".into(),
+        Value::String(text) => text.replace('\n', " "),
+        Value::Array(list) => list
+            .iter()
+            .map(|v| v["name"].as_str().map_or_else(|| plain(v), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(","),
+        other => plain(other),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

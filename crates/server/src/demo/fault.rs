@@ -1,0 +1,238 @@
+//! Faults to trigger: what each breaks, how one sees whether it is still broken, and how it is taken back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kernel::Timestamp;
+use kernel::clock::from_millis;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::host::Host;
+use super::world::{self, HostSpec, SHOP, SHOP_BAD, SHOP_GOOD};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    DatabaseStopped,
+    DiskFull,
+    HostCut,
+    MemoryLeak,
+    CertificateExpired,
+    BadDeploy,
+}
+
+impl Fault {
+    pub const ALL: [Self; 6] = [
+        Self::DatabaseStopped,
+        Self::DiskFull,
+        Self::HostCut,
+        Self::MemoryLeak,
+        Self::CertificateExpired,
+        Self::BadDeploy,
+    ];
+
+    /// The host that it strikes, or one of them.
+    fn host(self) -> &'static str {
+        match self {
+            Self::DatabaseStopped => "shop-db-1",
+            Self::DiskFull => "reports-2",
+            Self::HostCut => "search-3",
+            Self::MemoryLeak => "app-5",
+            Self::CertificateExpired => "web-2",
+            Self::BadDeploy => "app-1",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::DatabaseStopped => "Stop the shop's database",
+            Self::DiskFull => "Fill a disk",
+            Self::HostCut => "Cut a host off",
+            Self::MemoryLeak => "Leak memory",
+            Self::CertificateExpired => "Let a certificate expire",
+            Self::BadDeploy => "Deploy a bad release",
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Self::DatabaseStopped => {
+                "PostgreSQL on shop-db-1 is killed. The shop's eight application servers depend on it and fail."
+            }
+            Self::DiskFull => "A log on reports-2 fills /var.",
+            Self::HostCut => {
+                "search-3 loses its network. What it measures meanwhile arrives when it is back."
+            }
+            Self::MemoryLeak => "The shop application on app-5 takes all memory within a minute.",
+            Self::CertificateExpired => "The certificate of the shop on web-2 was not renewed.",
+            Self::BadDeploy => {
+                "Release 2.14.0 of the shop application goes to all application servers and fails one request in four."
+            }
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::DatabaseStopped => {
+                "Runbook \"Restart a service\" with host shop-db-1 and service postgresql"
+            }
+            Self::DiskFull => "Runbook \"Free disk space\" with host reports-2 and mount point /var",
+            Self::HostCut => "Take the fault back: nobody can reach the host",
+            Self::MemoryLeak => "Runbook \"Restart a service\" with host app-5 and service shop-app",
+            Self::CertificateExpired => "Runbook \"Renew a certificate\" with host web-2",
+            Self::BadDeploy => {
+                "Runbook \"Roll back a package\" with package shop-app, version 2.13.4, service shop-app and hosts app-*"
+            }
+        }
+    }
+}
+
+/// A fault as the page shows it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FaultView {
+    pub fault: Fault,
+    pub title: String,
+    pub description: String,
+    /// What mends it.
+    pub remedy: String,
+    /// The host to look at.
+    pub host: String,
+    pub is_active: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+}
+
+/// All made-up hosts, and what was done to them.
+pub struct Company {
+    pub hosts: Vec<Arc<Host>>,
+    pub specs: Vec<HostSpec>,
+    since: Mutex<BTreeMap<Fault, i64>>,
+}
+
+impl Company {
+    pub fn new(now_ms: i64) -> Self {
+        let specs = world::hosts();
+        let hosts = specs
+            .iter()
+            .map(|spec| Arc::new(Host::new(spec.clone(), now_ms)))
+            .collect();
+        Self {
+            hosts,
+            specs,
+            since: Mutex::default(),
+        }
+    }
+
+    fn host(&self, name: &str) -> Option<&Arc<Host>> {
+        self.hosts.iter().find(|host| host.spec.name == name)
+    }
+
+    fn shop(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.hosts.iter().filter(|host| host.spec.role.unit == SHOP)
+    }
+
+    pub fn is_database_up(&self) -> bool {
+        self.host("shop-db-1")
+            .is_none_or(|host| host.is_up("postgresql") == Some(true))
+    }
+
+    pub fn apply(&self, fault: Fault, now_ms: i64) {
+        if !self.is_active(fault, now_ms) {
+            self.lock_since().insert(fault, now_ms);
+        }
+        self.set(fault, true, now_ms);
+    }
+
+    pub fn undo(&self, fault: Fault, now_ms: i64) {
+        self.set(fault, false, now_ms);
+    }
+
+    fn set(&self, fault: Fault, is_on: bool, now_ms: i64) {
+        let Some(host) = self.host(fault.host()) else {
+            return;
+        };
+        match fault {
+            Fault::DatabaseStopped => {
+                host.set_service("postgresql", !is_on, is_on.then_some("signal 9"), now_ms);
+            }
+            Fault::DiskFull => host.change(|state| state.filled = if is_on { 0.78 } else { 0.0 }),
+            Fault::HostCut => host.change(|state| state.is_cut = is_on),
+            Fault::MemoryLeak => host.change(|state| {
+                state.is_leaking = is_on;
+                state.leaked = 0.0;
+            }),
+            Fault::CertificateExpired => host.change(|state| {
+                let days = if is_on { -0.02 } else { 60.0 };
+                state.certificate_until_s = now_ms as f64 / 1000.0 + days * 86_400.0;
+                state.has_news = true;
+            }),
+            Fault::BadDeploy => {
+                for host in self.shop() {
+                    host.change(|state| {
+                        state.version = if is_on { SHOP_BAD } else { SHOP_GOOD };
+                        state.has_news = true;
+                    });
+                }
+            }
+        }
+        self.settle(now_ms);
+    }
+
+    pub fn is_active(&self, fault: Fault, now_ms: i64) -> bool {
+        let Some(host) = self.host(fault.host()) else {
+            return false;
+        };
+        match fault {
+            Fault::DatabaseStopped => !self.is_database_up(),
+            Fault::BadDeploy => self.shop().any(|host| host.lock().version == SHOP_BAD),
+            Fault::DiskFull => host.lock().filled > 0.0,
+            Fault::HostCut => host.lock().is_cut,
+            Fault::MemoryLeak => host.lock().is_leaking,
+            Fault::CertificateExpired => host.lock().certificate_until_s * 1000.0 < now_ms as f64,
+        }
+    }
+
+    /// What a fault on one host does to requests on others.
+    pub fn settle(&self, now_ms: i64) {
+        let is_without_database = !self.is_database_up();
+        let mut worst: f64 = 0.0;
+        for host in self.shop() {
+            host.advance(now_ms);
+            let mut state = host.lock();
+            let is_down = !state.services[0].is_up;
+            state.error_share = match (is_without_database || is_down, state.version == SHOP_BAD) {
+                (true, _) => 0.8,
+                (false, true) => 0.25,
+                (false, false) => 0.0,
+            };
+            worst = worst.max(state.error_share);
+        }
+        for host in self
+            .hosts
+            .iter()
+            .filter(|host| host.spec.role.serves_shop && host.spec.role.unit != SHOP)
+        {
+            host.advance(now_ms);
+            host.lock().error_share = worst * 0.9;
+        }
+    }
+
+    pub fn view(&self, fault: Fault, now_ms: i64) -> FaultView {
+        let is_active = self.is_active(fault, now_ms);
+        let since = self.lock_since().get(&fault).copied().filter(|_| is_active);
+        FaultView {
+            fault,
+            title: fault.title().into(),
+            description: fault.about().into(),
+            remedy: fault.remedy().into(),
+            host: fault.host().into(),
+            is_active,
+            since: since.map(from_millis),
+        }
+    }
+
+    fn lock_since(&self) -> std::sync::MutexGuard<'_, BTreeMap<Fault, i64>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! The week before the start: samples straight into blocks, a day at a time, and log lines in the order of their times.
+
+use anyhow::Result;
+use logs::Record;
+use protocol::Body;
+use telemetry::Telemetry;
+use tsdb::{Labels, SeriesData};
+
+use super::curve::Random;
+use super::fault::Company;
+use super::host::Host;
+use super::read;
+use super::speech::{self, Mood};
+
+const STEP_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+/// One line for each host in this time.
+const LINES_EVERY_MS: i64 = 900_000;
+const LINES_AT_ONCE: usize = 4000;
+
+/// Writes what happened in the `days` before `now_ms`. Returns the numbers of samples and lines.
+pub async fn write(
+    telemetry: &Telemetry,
+    company: &std::sync::Arc<Company>,
+    days: u32,
+    now_ms: i64,
+) -> Result<(u64, u64)> {
+    let (stores, hosts) = (telemetry.clone(), company.clone());
+    let samples = tokio::task::spawn_blocking(move || samples(&stores, &hosts, days, now_ms)).await??;
+    let mut count = 0;
+    for records in lines(company, days, now_ms).chunks(LINES_AT_ONCE) {
+        telemetry.ingest_lines(records.to_vec()).await?;
+        count += records.len() as u64;
+    }
+    Ok((samples, count))
+}
+
+/// Blocks lie on whole days, so each day is written once.
+fn samples(telemetry: &Telemetry, company: &Company, days: u32, now_ms: i64) -> Result<u64> {
+    let first = now_ms - i64::from(days) * DAY_MS;
+    let mut written = 0;
+    let mut from = first;
+    while from < now_ms {
+        let until = ((from.div_euclid(DAY_MS) + 1) * DAY_MS).min(now_ms);
+        let series: Vec<SeriesData> = company
+            .hosts
+            .iter()
+            .flat_map(|host| stretch(host, from, until, now_ms))
+            .collect();
+        if !series.is_empty() {
+            written += telemetry.tsdb().import(&series)?;
+        }
+        from = until;
+    }
+    Ok(written)
+}
+
+/// The core series of a host from `from` to before `until`, on whole minutes.
+fn stretch(host: &Host, from: i64, until: i64, now_ms: i64) -> Vec<SeriesData> {
+    let (state, boot_ms) = (host.lock().clone(), host.boot_ms(now_ms));
+    let mut all: Vec<SeriesData> = Vec::new();
+    let mut t_ms = (from + STEP_MS - 1).div_euclid(STEP_MS) * STEP_MS;
+    while t_ms < until {
+        let mut number = 0;
+        read::read(host, &state, boot_ms, t_ms, &mut |reading| {
+            if !reading.is_core {
+                return;
+            }
+            if number == all.len() {
+                let own = [
+                    ("__name__", reading.name),
+                    ("instance", host.spec.name.as_str()),
+                    ("job", "mainstay"),
+                ];
+                let labels = Labels::from_pairs(reading.labels.iter().copied().chain(own));
+                all.push(SeriesData {
+                    labels,
+                    samples: Vec::new(),
+                });
+            }
+            all[number].samples.push((t_ms, reading.value));
+            number += 1;
+        });
+        t_ms += STEP_MS;
+    }
+    all
+}
+
+fn lines(company: &Company, days: u32, now_ms: i64) -> Vec<Record> {
+    let mut random = Random::new(4711);
+    let mut records = Vec::new();
+    let mut from = now_ms - i64::from(days) * DAY_MS;
+    while from < now_ms {
+        for host in &company.hosts {
+            let at_ms = from + random.below(LINES_EVERY_MS as usize) as i64;
+            let said = match random.below(8) {
+                0 => speech::common_line(&mut random),
+                _ => speech::own_line(host, Mood::default(), &mut random),
+            };
+            records.extend(
+                speech::bodies(vec![said], at_ms.min(now_ms - 1000))
+                    .into_iter()
+                    .flat_map(|body| record(host, body)),
+            );
+        }
+        from += LINES_EVERY_MS;
+    }
+    records.sort_by_key(|record| record.at_ms);
+    records
+}
+
+/// With the labels that the same line gets when an agent sends it.
+fn record(host: &Host, body: Body) -> Vec<Record> {
+    let Body::Logs { source, lines } = body else {
+        return Vec::new();
+    };
+    let made = lines.into_iter().map(|line| {
+        let labels = [
+            ("host", host.spec.name.as_str()),
+            ("source", source.kind.as_str()),
+            ("unit", source.name.as_str()),
+            ("program", line.program.as_deref().unwrap_or_default()),
+        ];
+        Record {
+            at_ms: line.at_ms,
+            labels: logs::Labels::new(labels),
+            severity: line.severity,
+            text: line.text,
+        }
+    });
+    made.collect()
+}

@@ -1,0 +1,73 @@
+//! `mainstay.toml`, section by section. Each slice defines its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub server: Server,
+    pub database: Database,
+    pub access: access::Settings,
+    pub notify: notify::Settings,
+    pub fleet: fleet::Settings,
+    pub telemetry: telemetry::Settings,
+    pub incidents: incidents::Settings,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Where the web page and the API are served.
+    pub listen: SocketAddr,
+    /// Where agents connect; one port above `listen` when absent.
+    pub agent_listen: Option<SocketAddr>,
+    /// The address that people and agents reach this server under, for links and join commands.
+    pub public_url: Option<String>,
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,fleet=debug`.
+    pub log: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            agent_listen: None,
+            public_url: None,
+            log: "info".into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user@host/name`; SQLite in the data folder when absent.
+    pub url: Option<String>,
+}
+
+impl Settings {
+    /// Reads the file that was named, or `mainstay.toml` in the data folder when there is one, and the environment.
+    pub fn load(named: Option<&Path>, data: &Path) -> Result<Self, kernel::config::ConfigError> {
+        let usual = data.join("mainstay.toml");
+        let file: Option<PathBuf> = named
+            .map(Path::to_owned)
+            .or_else(|| usual.exists().then_some(usual));
+        kernel::config::load(file.as_deref(), std::env::vars())
+    }
+}
+
+impl Server {
+    pub fn agent_listen(&self) -> SocketAddr {
+        self.agent_listen.unwrap_or_else(|| {
+            let port = if self.listen.port() == 0 {
+                0
+            } else {
+                self.listen.port().saturating_add(1)
+            };
+            SocketAddr::new(self.listen.ip(), port)
+        })
+    }
+}

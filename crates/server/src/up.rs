@@ -1,0 +1,229 @@
+//! Starting and stopping the server, with or without an agent for this machine.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kernel::db::DbOptions;
+use kernel::{Clock, Db, Kernel};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServerArgs;
+use crate::data::{DataDir, write_private};
+use crate::settings::Settings;
+use crate::wire::Wired;
+use crate::{agent_cmd, out, slices, wire};
+
+/// Requests that are under way at the end may finish for this long.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs until a signal comes.
+pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
+    let started = std::time::Instant::now();
+    let data = DataDir::open(&args.data)?;
+    let settings = effective(&args, data.root())?;
+    start_log(&settings.server.log)?;
+    let http = bind(settings.server.listen, "the web page and the API").await?;
+    let agents = bind(settings.server.agent_listen(), "agents").await?;
+    let address = http.local_addr()?;
+    let kernel = open_kernel(&settings, &data).await?;
+    let mut wired = wire::wire(
+        &kernel,
+        &settings,
+        data.root(),
+        public_url(&settings, address),
+        agents.local_addr()?,
+    )
+    .await?;
+    wire::start(&kernel, &mut wired).await?;
+    let fleet = wired.handles.fleet.clone();
+    kernel::task::spawn(&kernel, "fleet.listen", async move { fleet.run(agents).await });
+    announce(&wired, &args, &settings, address, started.elapsed()).await?;
+    let agent = if with_agent {
+        Some(start_agent(&kernel, &wired, &data).await?)
+    } else {
+        None
+    };
+    serve(&kernel, http, wired.router.clone()).await?;
+    if let Some(agent) = agent {
+        let _ = tokio::time::timeout(GRACE, agent).await;
+    }
+    kernel.db.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn effective(args: &ServerArgs, data: &Path) -> Result<Settings> {
+    let mut settings = Settings::load(args.config.as_deref(), data)?;
+    if let Some(listen) = args.listen {
+        settings.server.listen = listen;
+    }
+    if args.agent_listen.is_some() {
+        settings.server.agent_listen = args.agent_listen;
+    }
+    if args.public_url.is_some() {
+        settings.server.public_url.clone_from(&args.public_url);
+    }
+    if args.database_url.is_some() {
+        settings.database.url.clone_from(&args.database_url);
+    }
+    Ok(settings)
+}
+
+pub fn start_log(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).with_context(|| {
+        format!("`server.log` is \"{filter}\"; write for example info, or info,fleet=debug")
+    })?;
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .try_init();
+    Ok(())
+}
+
+pub async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} for {what}; is another program there? choose another port with --listen")
+    })
+}
+
+pub async fn open_kernel(settings: &Settings, data: &DataDir) -> Result<Kernel> {
+    let options = match &settings.database.url {
+        Some(url) => DbOptions::postgres(url),
+        None => DbOptions::sqlite(&data.database()),
+    };
+    let clock = Clock::System;
+    let db = Db::open(&options, clock.clone()).await?;
+    db.migrate(slices::SCHEMA).await?;
+    let secrets = kernel::secret::Secrets::open_or_create(&data.master_key())?;
+    Ok(Kernel {
+        db,
+        clock,
+        secrets,
+        metrics: Default::default(),
+        stop: CancellationToken::new(),
+    })
+}
+
+/// What links and join commands say: the setting, or the address that is listened on.
+fn public_url(settings: &Settings, address: SocketAddr) -> String {
+    let given = settings.server.public_url.clone();
+    given
+        .unwrap_or_else(|| format!("http://{}", reachable(address)))
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+pub fn reachable(address: SocketAddr) -> String {
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{name}:{}", address.port())
+}
+
+async fn announce(
+    wired: &Wired,
+    args: &ServerArgs,
+    settings: &Settings,
+    address: SocketAddr,
+    took: Duration,
+) -> Result<()> {
+    let base = public_url(settings, address);
+    if let Some(file) = &args.admin_token_file {
+        admin_token(wired, file).await?;
+    }
+    out::line(format_args!(
+        "Mainstay is up at {base} (started in {} ms)",
+        took.as_millis()
+    ));
+    if let Some(token) = wired.handles.access.setup_link_token().await? {
+        out::line("Create the first administrator here; the link works once:");
+        out::line(format_args!("  {base}/setup?token={token}"));
+    }
+    Ok(())
+}
+
+/// Keeps a token that still works; else makes one.
+async fn admin_token(wired: &Wired, file: &PathBuf) -> Result<()> {
+    if let Ok(text) = std::fs::read_to_string(file)
+        && wired.handles.access.is_good_token(text.trim()).await?
+    {
+        return Ok(());
+    }
+    let token = wired.handles.access.bootstrap_token().await?;
+    write_private(file, &format!("{token}\n"))
+}
+
+async fn start_agent(kernel: &Kernel, wired: &Wired, data: &DataDir) -> Result<tokio::task::JoinHandle<()>> {
+    let token = wired.handles.fleet.local_join_token().await?;
+    let state = data.agent();
+    let stop = kernel.stop.clone();
+    Ok(kernel::task::spawn(kernel, "agent.local", async move {
+        agent_cmd::keep_child(&state, &token, stop).await;
+    }))
+}
+
+pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router) -> Result<()> {
+    let stop = kernel.stop.clone();
+    kernel::task::spawn(kernel, "signals", async move {
+        wait_for_signal().await;
+        tracing::info!("stopping");
+        stop.cancel();
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(kernel.stop.clone().cancelled_owned());
+    let over = async {
+        kernel.stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = server => result.context("the HTTP server ended")?,
+        () = over => {}
+    }
+    Ok(())
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Prints the OpenAPI document; needs a scratch database only.
+pub async fn print_openapi() -> Result<ExitCode> {
+    let scratch = std::env::temp_dir().join(format!("mainstay-openapi-{}", std::process::id()));
+    let data = DataDir::open(&scratch)?;
+    let settings = Settings::default();
+    let kernel = open_kernel(&settings, &data).await?;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 8601));
+    let wired = wire::wire(
+        &kernel,
+        &settings,
+        data.root(),
+        "http://127.0.0.1:8600".into(),
+        nowhere,
+    )
+    .await?;
+    let text = wired
+        .openapi
+        .to_pretty_json()
+        .context("the OpenAPI document does not serialise")?;
+    out::line(text);
+    kernel.stop.cancel();
+    drop(Arc::new(wired));
+    let _ = std::fs::remove_dir_all(&scratch);
+    Ok(ExitCode::SUCCESS)
+}
