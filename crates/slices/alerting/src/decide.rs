@@ -3,8 +3,9 @@
 //! Silences and maintenance do not appear here: they mute what is said, not what is so.
 //!
 //! Invariants: a life fires at most once and resolves at most once, after it has fired; a condition that a source has last
-//! seen as true for `for` fires with the next look or tick; observations that arrive late change nothing; of two stored observations by
-//! one source with the same time, "active" counts.
+//! seen as true for `for` fires with the next look or tick; an observation that is older than the last one of its source changes
+//! nothing; of two with the same time the one that was told later counts. Waits run on the server's clock: a sender whose clock is
+//! behind does not shorten them by more than [`LAG_US`].
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 /// An observation that only says "still so" is stored at most this often.
 pub const CONFIRM_US: i64 = 10_000_000;
+/// How old an observation may be and still date the beginning of a wait: transport takes time.
+pub const LAG_US: i64 = 10_000_000;
+/// An observation that is older than the last one by more than this comes from a clock that was set back: it is news, not late.
+pub const STEP_US: i64 = 300_000_000;
 /// Most sources that are kept apart for one alert.
 const MAX_SOURCES: usize = 16;
 
@@ -92,12 +97,13 @@ pub enum Step {
 /// Takes an observation. `before` is the newest life of the same fingerprint, if there is one.
 pub fn see(before: Option<&Life>, seen: &Seen<'_>, now: i64) -> Step {
     let at = seen.at.min(now);
+    let since = at.max(now.saturating_sub(LAG_US));
     if before.is_some_and(|life| life.is_late(seen, at)) {
         return Step::Same;
     }
     let Some(life) = before.filter(|life| life.state != State::Resolved) else {
         return if seen.active {
-            Step::Begun(begin(seen, at, now))
+            Step::Begun(begin(seen, at, since, now))
         } else {
             Step::Same
         };
@@ -112,16 +118,16 @@ pub fn see(before: Option<&Life>, seen: &Seen<'_>, now: i64) -> Step {
         next.inactive_since = None;
         if next.state == State::Inactive {
             next.state = State::Pending;
-            next.active_since = at;
+            next.active_since = since;
         }
     } else if !next.is_held() {
         match next.state {
             State::Pending => next.state = State::Inactive,
-            State::Firing => next.inactive_since = next.inactive_since.or(Some(at)),
+            State::Firing => next.inactive_since = next.inactive_since.or(Some(since)),
             State::Inactive | State::Resolved => {}
         }
     }
-    next.ripen(at, now);
+    next.ripen(since, now);
     life.step_to(next, seen.source)
 }
 
@@ -141,10 +147,10 @@ pub fn due(life: &Life) -> Option<i64> {
     }
 }
 
-fn begin(seen: &Seen<'_>, at: i64, now: i64) -> Life {
+fn begin(seen: &Seen<'_>, at: i64, since: i64, now: i64) -> Life {
     let mut life = Life {
         state: State::Pending,
-        active_since: at,
+        active_since: since,
         fired_at: None,
         inactive_since: None,
         resolved_at: None,
@@ -152,15 +158,15 @@ fn begin(seen: &Seen<'_>, at: i64, now: i64) -> Life {
         keep_us: seen.keep_us,
         sources: BTreeMap::from([(seen.source.to_owned(), Held { at, active: true })]),
     };
-    life.ripen(at, now);
+    life.ripen(since, now);
     life
 }
 
 impl Life {
     fn is_late(&self, seen: &Seen<'_>, at: i64) -> bool {
-        self.sources.get(seen.source).is_some_and(|held| {
-            at < held.at || (at == held.at && (held.active || self.state == State::Resolved) && !seen.active)
-        })
+        self.sources
+            .get(seen.source)
+            .is_some_and(|held| at < held.at && held.at - at <= STEP_US)
     }
 
     fn is_held(&self) -> bool {

@@ -83,15 +83,14 @@ pub async fn settle(tx: &mut Tx) -> Result<bool, DbError> {
 
 type Looks<'a> = BTreeMap<String, Vec<&'a Signal>>;
 
-/// Signals by fingerprint, each in the order of time; where one source says both at the same time, "active" counts.
+/// Signals by fingerprint, each in the order of time, and of telling where the times are equal.
 fn fold(signals: &[Signal]) -> Looks<'_> {
     let mut looks: Looks<'_> = BTreeMap::new();
     for signal in signals {
         looks.entry(signal.fingerprint()).or_default().push(signal);
     }
     for group in looks.values_mut() {
-        group.sort_by_key(|signal| (signal.at, &signal.source, !signal.active));
-        group.dedup_by(|later, first| later.at == first.at && later.source == first.source);
+        group.sort_by_key(|signal| signal.at);
     }
     looks
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kernel::{AnyError, DbError, Kernel, Task, Wake};
 use tokio::sync::watch;
 
-use crate::store::alert::Muted;
+use crate::store::list::Muted;
 use crate::{observe, store};
 
 /// Longest sleep: what another server has stored is found within it.
@@ -87,7 +87,7 @@ async fn until_next(kernel: &Kernel) -> Result<Duration, DbError> {
 }
 
 async fn set_gauges(kernel: &Kernel) -> Result<(), DbError> {
-    let counts = store::alert::counts(&mut *kernel.db.read().await?).await?;
+    let counts = store::list::counts(&mut *kernel.db.read().await?).await?;
     for state in ["pending", "firing"] {
         for severity in crate::model::Severity::ALL {
             for (muted, word) in [

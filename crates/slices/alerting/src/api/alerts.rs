@@ -16,7 +16,7 @@ use crate::matcher::{self, Matchers};
 use crate::model::{Alert, AlertId, Labels, Severity};
 use crate::silence::Silence;
 use crate::store;
-use crate::store::alert::{Filter, Muted};
+use crate::store::list::{Filter, Muted};
 use crate::window::Window;
 
 /// Rows that one request looks through when it filters by labels or by what the actor may see.
@@ -217,7 +217,7 @@ pub async fn summarize_alerts(
     let mut reader = alerting.kernel.db.read().await?;
     let mut summary = Summary::default();
     if !actor.is_scoped() {
-        for ((state, severity, muted), count) in store::alert::counts(&mut reader).await? {
+        for ((state, severity, muted), count) in store::list::counts(&mut reader).await? {
             let severity = Severity::parse_or_warning(&severity);
             *summary.slot(Phase::parse(&state), severity, muted) += count;
         }
@@ -272,8 +272,8 @@ pub async fn get_alert(
         Some(window) => store::window::get(&mut reader, window).await?,
         None => None,
     };
-    let history = store::alert::said(&mut reader, &id, 200).await?;
-    let episodes = store::alert::episodes(&mut reader, &alert.fingerprint, 21).await?;
+    let history = store::list::said(&mut reader, &id, 200).await?;
+    let episodes = store::list::episodes(&mut reader, &alert.fingerprint, 21).await?;
     Ok(Json(AlertDetail {
         episodes: episodes
             .into_iter()

@@ -144,7 +144,7 @@ pub async fn preview_silence(
         }
     }
     let since = alerting.kernel.clock.now().as_microsecond() - WEEK_US;
-    for alert in store::alert::fired_since(&mut reader, since, WEEK_ROWS).await? {
+    for alert in store::list::fired_since(&mut reader, since, WEEK_ROWS).await? {
         if matchers.match_alert(&alert) && sight.sees(&mut reader, &alert).await? {
             preview.last_week += 1;
         }

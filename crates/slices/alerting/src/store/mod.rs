@@ -1,10 +1,12 @@
 //! All SQL of the slice. Rows of alerts are read and written in batches: ten thousand of them take a second, not minutes.
 
 pub mod alert;
+pub mod list;
 pub mod silence;
 pub mod window;
 
-pub use alert::{by_id, get, list};
+pub use alert::{by_id, get};
+pub use list::list;
 
 use std::fmt::Write;
 
