@@ -168,7 +168,9 @@ pub(crate) async fn create(
         let kind = RelationKind::to_parent(&item.kind);
         store::insert_relation(tx, &item.id, kind, parent, &seen.source, now, false).await?;
     }
-    store::save_keys(tx, &item.id, &seen.identity).await?;
+    if !seen.identity.is_empty() {
+        store::save_keys(tx, &item.id, &seen.identity).await?;
+    }
     if is_told {
         named(tx, actor, "item.created", &item, &seen.source).await?;
     }

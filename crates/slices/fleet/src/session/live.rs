@@ -181,9 +181,12 @@ async fn talk(
             .seq_at_ms
             .fetch_max(previous.seq_at_ms.load(Ordering::SeqCst), Ordering::SeqCst);
     }
-    presence::connected(fleet, &session, &agent, &hello, from).await?;
+    // Before its presence is written: whoever is about to call it lost sees it here.
     fleet.hub().enter(session.clone());
-    let outcome = greet_and_exchange(fleet, &session, stream, queue, &agent, &hello).await;
+    let outcome = match presence::connected(fleet, &session, &agent, &hello, from).await {
+        Ok(()) => greet_and_exchange(fleet, &session, stream, queue, &agent, &hello).await,
+        Err(error) => Err(error),
+    };
     let reason = outcome.as_ref().map_or_else(ToString::to_string, Clone::clone);
     session.cut.cancel();
     presence::disconnected(fleet, &session, &reason).await;

@@ -93,6 +93,16 @@ pub async fn create_item(
             new.kind
         )));
     }
+    if new.kind == "host"
+        && store::host_by_name(&mut tx, &new.name)
+            .await?
+            .is_some_and(|host| host.is_active())
+    {
+        return Err(Problem::conflict(format_args!(
+            "there is a host \"{}\" already",
+            new.name
+        )));
+    }
     let seen = Observation {
         kind: new.kind,
         key,
