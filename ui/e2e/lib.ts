@@ -1,0 +1,62 @@
+/** A signed-in page that fails on console errors, and what tests of many pages share. */
+import { existsSync, readFileSync } from 'node:fs';
+import { test as base, expect, type Page } from '@playwright/test';
+
+export const STATE = 'test-results/session.json';
+export const PERSON = {
+  name: 'Ada Berg',
+  login: 'ada',
+  password: process.env.MAINSTAY_PASSWORD ?? 'a horse that staples batteries',
+};
+
+function token(): string | null {
+  const file = process.env.MAINSTAY_TOKEN_FILE;
+  return file && existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
+}
+
+/** Faults that the browser itself reports for answers that a page expects and shows. */
+const EXPECTED = /status of (401|403|404|409|422)/;
+
+export const test = base.extend<{ faults: string[] }>({
+  // The session of the first run when there is one, else the API token.
+  storageState: async ({}, use) => use(existsSync(STATE) ? STATE : undefined),
+  extraHTTPHeaders: async ({}, use) => {
+    const bearer = existsSync(STATE) ? null : token();
+    await use(bearer ? { authorization: `Bearer ${bearer}` } : {});
+  },
+  faults: [
+    async ({ page }, use) => {
+      const faults: string[] = [];
+      page.on('pageerror', (error) => faults.push(error.message));
+      page.on('console', (message) => {
+        if (message.type() === 'error' && !EXPECTED.test(message.text())) faults.push(message.text());
+      });
+      await use(faults);
+      expect(faults, 'errors in the browser').toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+
+/** Waits until the page has its answer. */
+export async function settled(page: Page) {
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect(page.locator('[aria-busy="true"]')).toHaveCount(0);
+}
+
+export async function noSidewaysScroll(page: Page) {
+  const [wide, seen] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
+  expect(wide, 'the page is wider than its window').toBeLessThanOrEqual(seen ?? 0);
+}
+
+/** The id of a host, from the list as people see it. */
+export async function openFirstHost(page: Page) {
+  await page.goto('/hosts');
+  await page.getByRole('table', { name: 'Hosts' }).locator('tbody tr').first().click();
+  await expect(page).toHaveURL(/\/hosts\/itm_/);
+}

@@ -1,0 +1,65 @@
+/** Every page: shows its answer, without errors or sideways scroll, light and dark, on a desk and on a phone, and to everybody. */
+import AxeBuilder from '@axe-core/playwright';
+import { expect, noSidewaysScroll, settled, test } from './lib';
+
+const PAGES: [string, string][] = [
+  ['Now', '/'],
+  ['Incidents', '/incidents?state=all'],
+  ['Alerts', '/alerts'],
+  ['Hosts', '/hosts'],
+  ['Services', '/services'],
+  ['Metrics', '/metrics'],
+  ['a metric', `/metrics?expr=${encodeURIComponent('rate(node_cpu_seconds_total{mode="user"}[1m])')}`],
+  ['Logs', '/logs'],
+  ['Inventory', '/inventory'],
+  ['Changes', '/changes'],
+  ['Runbooks', '/runbooks'],
+  ['a new runbook', '/runbooks/new'],
+  ['Runs', '/runs'],
+  ['Timeline', '/timeline'],
+  ...['people', 'teams', 'tokens', 'agents', 'channels', 'rules', 'audit'].map((tab): [string, string] => [
+    `Admin, ${tab}`,
+    `/admin?tab=${tab}`,
+  ]),
+];
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const width of [1440, 390]) {
+    test.describe(`${colorScheme}, ${width} px`, () => {
+      test.use({ colorScheme, viewport: { width, height: width === 390 ? 844 : 900 } });
+      for (const [name, path] of PAGES) {
+        test(name, async ({ page }) => {
+          await page.goto(path);
+          await settled(page);
+          await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme);
+          await noSidewaysScroll(page);
+          const found = await new AxeBuilder({ page })
+            .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+            .analyze();
+          expect(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`)).toEqual(
+            [],
+          );
+        });
+      }
+    });
+  }
+}
+
+test('an address without a page says so', async ({ page }) => {
+  await page.goto('/no/such/page');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('There is no page at this address');
+});
+
+test('a thing that is not there says so, and the frame stays', async ({ page }) => {
+  await page.goto('/incidents/inc_00000000000000000000000000000000');
+  await expect(page.getByRole('alert')).toBeVisible();
+  await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
+});
+
+test('a query that cannot be read is marked where it fails', async ({ page }) => {
+  await page.goto('/metrics');
+  await page.getByRole('textbox', { name: 'PromQL query' }).fill('rate(node_load1[1m]');
+  await page.getByRole('button', { name: 'Run' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('The query cannot be read');
+  await expect(page.getByRole('list', { name: 'Faults' })).toContainText(/\d+:\d+/);
+});
