@@ -113,29 +113,13 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         .map(|i| i.name)
         .unwrap_or_default();
     let lost_since = replace(fleet, &mut tx, &actor, &item, &name).await?;
-    let agent = Agent {
+    let place = Place {
         id: id.clone(),
         item: item.clone(),
-        state: AgentState::Active,
-        // A host that is lost returns with the first connection of its new agent.
-        presence: lost_since.map_or(Presence::New, |_| Presence::Lost),
-        version: request
-            .version
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(80)
-            .collect(),
-        address: from.ip().to_string(),
-        identity: request.identity.clone(),
-        config: None,
-        join_token: used.id.to_string(),
-        joined_at: now,
-        presence_at: now,
-        heard_at: lost_since.unwrap_or(now),
-        seq: 0,
-        seq_at_ms: 0,
-        certificate_expires_at: signed.expires_at,
+        from,
+        lost_since,
     };
+    let agent = newcomer(request, place, &used, now, signed.expires_at);
     store::insert_agent(&mut tx, &agent).await?;
     let data = AgentEvent {
         agent_id: id.to_string(),
@@ -154,6 +138,43 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         certificate_pem: signed.pem,
         ca_pem: fleet.authority().pem().to_owned(),
     })
+}
+
+/// Who joins, on which host, from where.
+struct Place {
+    id: AgentId,
+    item: inventory::ItemId,
+    from: SocketAddr,
+    /// The host's agent before was lost, and last heard then.
+    lost_since: Option<Timestamp>,
+}
+
+fn newcomer(
+    request: &Request,
+    place: Place,
+    token: &JoinToken,
+    now: Timestamp,
+    certificate_expires_at: Timestamp,
+) -> Agent {
+    let version = request.version.chars().filter(|c| !c.is_control()).take(80);
+    Agent {
+        id: place.id,
+        item: place.item,
+        state: AgentState::Active,
+        // A host that is lost returns with the first connection of its new agent.
+        presence: place.lost_since.map_or(Presence::New, |_| Presence::Lost),
+        version: version.collect(),
+        address: place.from.ip().to_string(),
+        identity: request.identity.clone(),
+        config: None,
+        join_token: token.id.to_string(),
+        joined_at: now,
+        presence_at: now,
+        heard_at: place.lost_since.unwrap_or(now),
+        seq: 0,
+        seq_at_ms: 0,
+        certificate_expires_at,
+    }
 }
 
 /// A host has one agent: the one before is out. Gives when that was last heard, if it is lost.

@@ -12,68 +12,18 @@ use crate::model::{ItemId, Observation};
 /// Most things of one kind that are taken from one host.
 const MOST: usize = 2000;
 
+/// Kind, key and attributes of a thing.
+type Seen = (&'static str, String, Vec<(&'static str, Value)>);
+
 /// One observation per thing; a key appears once per kind.
 pub fn observations(host: &ItemId, source: &str, facts: &Facts) -> Vec<Observation> {
-    let mut list = Vec::new();
-    list.extend(services(facts));
-    list.extend(facts.disks.iter().take(MOST).map(|disk| {
-        let attributes = vec![
-            ("device", text(&disk.device)),
-            ("fs_type", text(&disk.fs_type)),
-            ("size_bytes", json!(disk.size_bytes)),
-        ];
-        ("disk", clean(&disk.mount_point), attributes)
-    }));
-    list.extend(
-        facts
-            .interfaces
-            .iter()
-            .take(MOST)
-            .filter(|i| is_lasting(&i.name))
-            .map(|i| {
-                let attributes = vec![
-                    ("mac", optional(&i.mac)),
-                    (
-                        "addresses",
-                        json!(i.addresses.iter().map(|a| clean(a)).collect::<BTreeSet<_>>()),
-                    ),
-                    ("mtu", json!(i.mtu)),
-                    ("speed_mbit", json!(i.speed_mbit)),
-                    ("up", json!(i.up)),
-                ];
-                ("interface", clean(&i.name), attributes)
-            }),
-    );
-    list.extend(facts.certificates.iter().take(MOST).map(|certificate| {
-        let attributes = vec![
-            ("subject", text(&certificate.subject)),
-            ("issuer", text(&certificate.issuer)),
-            (
-                "names",
-                json!(
-                    certificate
-                        .names
-                        .iter()
-                        .take(100)
-                        .map(|n| clean(n))
-                        .collect::<Vec<_>>()
-                ),
-            ),
-            (
-                "not_before",
-                json!(from_millis(certificate.not_before_ms).to_string()),
-            ),
-            (
-                "not_after",
-                json!(from_millis(certificate.not_after_ms).to_string()),
-            ),
-            ("fingerprint", text(&certificate.fingerprint)),
-        ];
-        ("certificate", clean(&certificate.path), attributes)
-    }));
+    let list = services(facts)
+        .into_iter()
+        .chain(disks(facts))
+        .chain(interfaces(facts))
+        .chain(certificates(facts));
     let mut taken = BTreeSet::new();
-    list.into_iter()
-        .filter(|(kind, key, _)| !key.is_empty() && taken.insert((*kind, key.clone())))
+    list.filter(|(kind, key, _)| !key.is_empty() && taken.insert((*kind, key.clone())))
         .map(|(kind, key, attributes)| Observation {
             kind: kind.into(),
             name: key.clone(),
@@ -90,7 +40,47 @@ pub fn observations(host: &ItemId, source: &str, facts: &Facts) -> Vec<Observati
         .collect()
 }
 
-type Seen = (&'static str, String, Vec<(&'static str, Value)>);
+fn disks(facts: &Facts) -> impl Iterator<Item = Seen> {
+    facts.disks.iter().take(MOST).map(|disk| {
+        let attributes = vec![
+            ("device", text(&disk.device)),
+            ("fs_type", text(&disk.fs_type)),
+            ("size_bytes", json!(disk.size_bytes)),
+        ];
+        ("disk", clean(&disk.mount_point), attributes)
+    })
+}
+
+fn interfaces(facts: &Facts) -> impl Iterator<Item = Seen> {
+    let lasting = facts.interfaces.iter().take(MOST).filter(|i| is_lasting(&i.name));
+    lasting.map(|interface| {
+        let addresses: BTreeSet<String> = interface.addresses.iter().map(|a| clean(a)).collect();
+        let attributes = vec![
+            ("mac", optional(&interface.mac)),
+            ("addresses", json!(addresses)),
+            ("mtu", json!(interface.mtu)),
+            ("speed_mbit", json!(interface.speed_mbit)),
+            ("up", json!(interface.up)),
+        ];
+        ("interface", clean(&interface.name), attributes)
+    })
+}
+
+fn certificates(facts: &Facts) -> impl Iterator<Item = Seen> {
+    facts.certificates.iter().take(MOST).map(|certificate| {
+        let names: Vec<String> = certificate.names.iter().take(100).map(|n| clean(n)).collect();
+        let time = |ms: i64| json!(from_millis(ms).to_string());
+        let attributes = vec![
+            ("subject", text(&certificate.subject)),
+            ("issuer", text(&certificate.issuer)),
+            ("names", json!(names)),
+            ("not_before", time(certificate.not_before_ms)),
+            ("not_after", time(certificate.not_after_ms)),
+            ("fingerprint", text(&certificate.fingerprint)),
+        ];
+        ("certificate", clean(&certificate.path), attributes)
+    })
+}
 
 fn services(facts: &Facts) -> Vec<Seen> {
     let mut ports: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
