@@ -48,7 +48,7 @@ test('dark is kept over a reload', async ({ page }) => {
   await page.goto('/');
   await settled(page);
   await page.getByRole('button', { name: /^Menu of/ }).click();
-  await page.getByRole('menuitemradio', { name: 'Dark' }).click();
+  await page.getByRole('menuitem', { name: 'Dark' }).click();
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await page.reload();
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');

@@ -19,7 +19,9 @@ const EXPECTED = /status of (401|403|404|409|422)/;
 
 export const test = base.extend<{ faults: string[] }>({
   // The session of the first run when there is one, else the API token.
+  // biome-ignore lint/correctness/noEmptyPattern: the runner reads the argument's shape
   storageState: async ({}, use) => use(existsSync(STATE) ? STATE : undefined),
+  // biome-ignore lint/correctness/noEmptyPattern: the runner reads the argument's shape
   extraHTTPHeaders: async ({}, use) => {
     const bearer = existsSync(STATE) ? null : token();
     await use(bearer ? { authorization: `Bearer ${bearer}` } : {});

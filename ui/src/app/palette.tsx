@@ -20,7 +20,8 @@ export function Palette({ open, close }: { open: boolean; close: () => void }) {
       padding={0}
       yOffset="12vh"
       centered={false}
-      aria-label="Find anything"
+      title="Find anything"
+      styles={{ header: { display: 'none' } }}
     >
       <Finder close={close} />
     </Modal>

@@ -78,13 +78,7 @@ export function UserMenu({ session, help }: { session: Session; help: () => void
           <Menu.Item onClick={turnKeys}>{keys ? 'Turn single keys off' : 'Turn single keys on'}</Menu.Item>
           <Menu.Label>Colours</Menu.Label>
           {SCHEMES.map(([scheme, text]) => (
-            <Menu.Item
-              key={scheme}
-              onClick={() => choose(scheme)}
-              aria-checked={chosen === scheme}
-              role="menuitemradio"
-              rightSection={chosen === scheme ? '✓' : null}
-            >
+            <Menu.Item key={scheme} onClick={() => choose(scheme)} rightSection={chosen === scheme ? '✓' : null}>
               {text}
             </Menu.Item>
           ))}

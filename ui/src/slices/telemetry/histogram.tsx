@@ -11,16 +11,14 @@ export function Histogram({ data }: { data: LogHistogram }) {
     <>
       <div className="bars" role="img" aria-label={`Lines over time, ${top} in the fullest bar`}>
         {data.buckets.map((bucket) => (
-          <button
-            type="button"
+          <div
             key={bucket.at}
-            tabIndex={-1}
             title={`${clock(bucket.at)}: ${bucket.total} lines, ${bucket.errors} errors, ${bucket.warnings} warnings`}
           >
             <i className="critical" style={{ height: share(bucket.errors) }} />
             <i className="warning" style={{ height: share(bucket.warnings) }} />
             <i style={{ height: share(Math.max(0, bucket.total - bucket.errors - bucket.warnings)) }} />
-          </button>
+          </div>
         ))}
       </div>
       <div className="row between faint small" style={{ marginTop: 4 }}>
