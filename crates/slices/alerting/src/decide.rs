@@ -22,6 +22,7 @@ const MAX_SOURCES: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertState)]
 pub enum State {
     /// Was seen and went before it fired.
     Inactive,

@@ -15,6 +15,7 @@ const MAX_TEXT: usize = 1_000;
 const REGEX_SIZE_LIMIT: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MatcherOp)]
 pub enum Op {
     #[serde(rename = "=")]
     Is,

@@ -22,6 +22,7 @@ pub type Labels = BTreeMap<String, String>;
 /// How bad it is, from harmless to urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertSeverity)]
 pub enum Severity {
     Info,
     Warning,
@@ -185,6 +186,7 @@ pub struct AlertData {
 /// Where a silence or a maintenance window is in its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MutePhase)]
 pub enum Phase {
     /// It has not begun.
     Pending,

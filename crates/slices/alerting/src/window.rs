@@ -14,6 +14,7 @@ impl Prefix for WindowKind {
 pub type WindowId = Id<WindowKind>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MaintenanceWindow)]
 pub struct Window {
     #[schema(value_type = String)]
     pub id: WindowId,

@@ -15,6 +15,7 @@ pub type IncidentId = Id<IncidentKind>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = IncidentState)]
 pub enum State {
     /// Nobody has taken it yet.
     Triggered,
@@ -61,6 +62,7 @@ impl State {
 /// `sev1` is the worst. The order is by badness: `Sev4 < Sev1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = IncidentSeverity)]
 pub enum Severity {
     Sev4,
     Sev3,
@@ -147,6 +149,7 @@ pub struct Incident {
 /// What part an alert plays in its incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AlertRole)]
 pub enum Role {
     /// What the incident is named after.
     Root,

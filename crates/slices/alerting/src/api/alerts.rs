@@ -25,6 +25,7 @@ const SCAN: i64 = 1_000;
 
 /// An alert.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Alert)]
 pub struct AlertView {
     #[schema(value_type = String)]
     pub id: AlertId,
@@ -181,6 +182,7 @@ pub async fn list_alerts(
 
 /// How many alerts there are.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = AlertSummary)]
 pub struct Summary {
     /// Firing and not muted, by severity.
     pub critical: i64,

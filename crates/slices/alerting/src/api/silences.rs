@@ -75,12 +75,14 @@ pub struct SilenceChange {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SilencePreviewRequest)]
 pub struct PreviewRequest {
     pub matchers: Vec<Matcher>,
 }
 
 /// What a silence would hide.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SilencePreview)]
 pub struct Preview {
     /// Pending and firing alerts that it would hide now; at most 200 of them.
     pub alerts: Vec<AlertView>,

@@ -22,18 +22,21 @@ type Answer = Result<Json<IncidentView>, Problem>;
 /// Words for the story.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = IncidentNote)]
 pub struct Note {
     pub note: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = IncidentReason)]
 pub struct Reason {
     pub reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentAssignment)]
 pub struct Assignment {
     /// Id of the person who is to lead; `null`: nobody.
     pub person: Option<String>,
@@ -41,12 +44,14 @@ pub struct Assignment {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentComment)]
 pub struct Comment {
     pub text: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentSeverityChange)]
 pub struct SeverityChange {
     pub severity: Severity,
     pub note: Option<String>,
@@ -54,12 +59,14 @@ pub struct SeverityChange {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentRename)]
 pub struct Rename {
     pub title: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentMerge)]
 pub struct Merge {
     /// Id of the incident that goes on.
     pub into: String,

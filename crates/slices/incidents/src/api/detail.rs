@@ -34,6 +34,7 @@ pub struct IncidentAlert {
 
 /// Something that suffers with the incident's item.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IncidentImpact)]
 pub struct Impact {
     pub id: String,
     pub name: String,

@@ -28,6 +28,7 @@ pub struct StatsQuery {
 
 /// Seconds, over the incidents that have come so far.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = ResponseTimes)]
 pub struct Times {
     pub count: usize,
     pub mean_s: Option<f64>,
