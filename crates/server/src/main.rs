@@ -3,6 +3,8 @@
 mod agent_cmd;
 mod assets;
 mod cli;
+#[cfg(test)]
+mod coverage;
 mod ctl;
 mod data;
 mod demo;

@@ -35,6 +35,7 @@ pub struct Wired {
     pub handles: Handles,
     pub router: axum::Router,
     pub openapi: OpenApi,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the coverage tests read it"))]
     pub endpoints: Vec<kernel::Endpoint>,
     slices: Vec<Slice>,
 }

@@ -30,7 +30,10 @@ impl Dictionaries {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(connection).or_default();
         if known.len() + define.len() > MAX_DEFINITIONS {
-            let reason = format!("the agent on {} defines more than {MAX_DEFINITIONS} series", host.name);
+            let reason = format!(
+                "the agent on {} defines more than {MAX_DEFINITIONS} series",
+                host.name
+            );
             return Err(Rejected(reason).into());
         }
         // A spooled batch brings an epoch of its own, so only the live epoch and the one at hand are worth keeping.

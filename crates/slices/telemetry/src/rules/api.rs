@@ -210,7 +210,7 @@ impl RuleFileBody {
         if self.text.contains('\0') {
             return Err(Problem::invalid_field("text", "must be without NUL"));
         }
-        let errors = file::check(&self.name, &self.text);
+        let errors = file::check(&self.text);
         if errors.is_empty() {
             return Ok(());
         }

@@ -40,8 +40,8 @@ impl From<Error> for FileError {
 }
 
 /// The faults of a rule file; none when it can be put in force.
-pub fn check(name: &str, text: &str) -> Vec<FileError> {
-    parse(name, text).err().unwrap_or_default()
+pub fn check(text: &str) -> Vec<FileError> {
+    parse("file", text).err().unwrap_or_default()
 }
 
 /// Reads a file. All faulty rules are told at once, not only the first.
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn all_faults_are_told_with_their_places() {
         let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: sum(\n  - alert: B\n    exp: up\n  - record: 1bad\n    expr: up\n";
-        let errors = check("f", text);
+        let errors = check(text);
         let places: Vec<_> = errors.iter().map(|e| e.line).collect();
         assert_eq!(places, [5, 6, 8], "{errors:?}");
         assert!(errors[1].message.contains("expr"), "{errors:?}");
