@@ -50,6 +50,7 @@ export interface Token {
   used_at: string | null;
 }
 
+export type Role = (typeof ROLES)[number];
 export const ROLES = ['viewer', 'operator', 'manager', 'administrator', 'auditor'] as const;
 
 const at = (id: string) => ({ params: { path: { id } } });
@@ -102,7 +103,7 @@ export const holderGrantsQuery = (holder: Holder, id: string) =>
 export const grant = (
   holder: Holder,
   id: string,
-  wanted: { role: string; scope: { team: string | null; tags: Labels } },
+  wanted: { role: Role; scope: { team: string | null; tags: Labels } },
 ) => body<HeldGrant>(api.POST(`/api/v1/${holder}/{id}/grants`, { ...at(id), body: wanted }));
 export const ungrant = (id: string) => body<void>(api.DELETE('/api/v1/grants/{id}', at(id)));
 export const addMember = (team: string, person: string) =>

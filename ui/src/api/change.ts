@@ -36,7 +36,7 @@ export interface Change {
   version: number;
 }
 
-export const changesQuery = (filter: { state?: string; limit?: number }) =>
+export const changesQuery = (filter: { state?: ChangeState; limit?: number }) =>
   queryOptions({
     queryKey: ['changes', 'list', filter],
     queryFn: () => body<Page<Change>>(api.GET('/api/v1/changes', { params: { query: filter } })),

@@ -21,9 +21,18 @@ export type ChannelSecrets = Partial<
   Record<'password' | 'signing_key' | 'authorization' | 'url' | 'access_token', string>
 >;
 
+export type PageKind =
+  | 'incident_opened'
+  | 'incident_updated'
+  | 'incident_resolved'
+  | 'run_finished'
+  | 'run_waiting'
+  | 'test'
+  | 'custom';
+
 export interface Subscription {
   min_severity: 'info' | 'warning' | 'critical';
-  kinds: string[];
+  kinds: PageKind[];
   teams: string[];
 }
 

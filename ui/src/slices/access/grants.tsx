@@ -2,7 +2,16 @@
 import { Drawer, Select, TagsInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
-import { grant, type HeldGrant, type Holder, holderGrantsQuery, ROLES, teamsQuery, ungrant } from '@/api/access';
+import {
+  grant,
+  type HeldGrant,
+  type Holder,
+  holderGrantsQuery,
+  ROLES,
+  type Role,
+  teamsQuery,
+  ungrant,
+} from '@/api/access';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Empty, Shown } from '@/parts/states';
@@ -51,7 +60,7 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
   const queries = useQueryClient();
   const grants = useQuery(holderGrantsQuery(holder, id));
   const teams = useQuery(teamsQuery).data?.items ?? [];
-  const [role, setRole] = useState<string>('viewer');
+  const [role, setRole] = useState<Role>('viewer');
   const [team, setTeam] = useState<string | null>(null);
   const [tags, setTags] = useState<string[]>([]);
   const again = () => {
@@ -119,7 +128,7 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
           label="Role"
           data={ROLES.map((r) => ({ value: r, label: `${r}: ${EXPLAINED[r]}` }))}
           value={role}
-          onChange={(v) => setRole(v ?? 'viewer')}
+          onChange={(v) => setRole((v ?? 'viewer') as Role)}
         />
         <Select
           label="Only for the things of"

@@ -2,7 +2,7 @@
 import { SegmentedControl, Textarea } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { approveChange, type Change, changesQuery, rejectChange } from '@/api/change';
+import { approveChange, type Change, type ChangeState, changesQuery, rejectChange } from '@/api/change';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Headline } from '@/parts/card';
@@ -66,7 +66,7 @@ export function Changes() {
   const [open, setOpen] = useParam('open');
   const [deciding, decide] = useState<{ change: Change; approve: boolean } | null>(null);
   const waiting = useQuery(changesQuery({ state: 'requested', limit: 100 }));
-  const changes = useQuery(changesQuery({ state: view === 'all' ? undefined : view, limit: 200 }));
+  const changes = useQuery(changesQuery({ state: view === 'all' ? undefined : (view as ChangeState), limit: 200 }));
   const count = waiting.data?.items.length;
   const chosen = [...(waiting.data?.items ?? []), ...(changes.data?.items ?? [])].find((c) => c.id === open) ?? null;
   return (
