@@ -14,6 +14,7 @@ export default defineConfig(async ({ command }) => {
   return {
     plugins,
     resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+    preview: server ? { proxy: { '/api': forward, '/prometheus': forward } } : {},
     server: server ? { proxy: { '/api': forward, '/prometheus': forward, '/docs': forward } } : {},
     build: { target: 'es2022', sourcemap: false, manifest: true, assetsInlineLimit: 2048 },
     test: { environment: 'happy-dom', include: ['src/**/*.test.{ts,tsx}'] },

@@ -55,6 +55,7 @@ function become(next: Feed) {
 
 function take(message: MessageEvent<string>) {
   const event = JSON.parse(message.data) as Event;
+  become({ state: 'live' });
   lastSeq = event.seq;
   for (const listener of listeners) listener(event);
   for (const key of concerned(event.topic)) dirty.add(key);

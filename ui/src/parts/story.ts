@@ -173,7 +173,9 @@ function stateWord(state: unknown): string {
 }
 
 function short(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (value === null || value === undefined) return 'nothing';
+  const text =
+    typeof value === 'string' ? value : Array.isArray(value) ? value.map(String).join(', ') : JSON.stringify(value);
   return text && text.length > 60 ? `${text.slice(0, 59)}…` : (text ?? 'nothing');
 }
 

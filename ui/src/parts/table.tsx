@@ -135,7 +135,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         tabIndex={isVirtual ? 0 : undefined}
         style={isVirtual ? { maxHeight: props.maxHeight ?? 640, overflow: 'auto' } : undefined}
       >
-        <table className="t stack" aria-label={label} aria-rowcount={model.length}>
+        <table className="t rows" aria-label={label} aria-rowcount={model.length}>
           <thead
             style={isVirtual ? { position: 'sticky', top: 0, background: 'var(--surface)', zIndex: 1 } : undefined}
           >
