@@ -7,16 +7,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use kernel::{BoxFuture, Kernel};
-use protocol::{Batch, Body, Command, CommandState, Gap, Sample, SeriesDef, Stream, ToAgent, ToServer};
+use protocol::{Batch, Body, Command, CommandState, Gap, Sample, SeriesDef, ToAgent, ToServer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::act;
 use super::curve::Random;
 use super::facts;
 use super::fault::Company;
 use super::host::Host;
 use super::line::{Link, Member};
+use super::perform::{Report, perform};
 use super::read;
 use super::speech::{self, Mood};
 
@@ -28,18 +28,11 @@ const PAUSE: Duration = Duration::from_millis(700);
 /// Ids of commands that are remembered, so that none is done twice.
 const REMEMBERED: usize = 500;
 
-/// What a command tells while it runs.
-enum Report {
-    State(String, CommandState),
-    Output(String, Stream, u64, Vec<u8>),
-}
-
 pub struct Agent {
     kernel: Kernel,
     company: Arc<Company>,
     host: Arc<Host>,
     member: Member,
-    boot_ms: i64,
     started_ms: i64,
     random: Random,
     define: Vec<SeriesDef>,
@@ -68,16 +61,14 @@ enum Ended {
 impl Agent {
     pub fn new(kernel: &Kernel, company: &Arc<Company>, host: &Arc<Host>, member: Member) -> Self {
         let now_ms = kernel.clock.now_ms();
-        let boot_ms = host.boot_ms(now_ms);
         Self {
             kernel: kernel.clone(),
             company: company.clone(),
             host: host.clone(),
             member,
-            boot_ms,
             started_ms: now_ms,
             random: Random::new(now_ms as u64 ^ (u64::from(host.spec.index) << 40)),
-            define: define(host, boot_ms),
+            define: define(host),
             seq: 0,
             epoch: 0,
             kept: VecDeque::new(),
@@ -224,7 +215,7 @@ impl Agent {
             (state.clone(), units)
         };
         let mut samples = Vec::with_capacity(self.define.len());
-        read::read(&self.host, &state, self.boot_ms, now_ms, &mut |reading| {
+        read::read(&self.host, &state, self.host.boot_ms, now_ms, &mut |reading| {
             samples.push(Sample(samples.len() as u32, now_ms, reading.value));
         });
         let define = if with_definitions {
@@ -247,7 +238,7 @@ impl Agent {
                 &self.host,
                 &state,
                 &self.company.specs,
-                self.boot_ms,
+                self.host.boot_ms,
             ))));
         }
         self.number(now_ms, body)
@@ -374,10 +365,10 @@ fn no_gap() -> Gap {
 }
 
 /// Names the readings of a host, in their order.
-fn define(host: &Host, boot_ms: i64) -> Vec<SeriesDef> {
+fn define(host: &Host) -> Vec<SeriesDef> {
     let state = host.lock().clone();
     let mut define = Vec::new();
-    read::read(host, &state, boot_ms, boot_ms + 1000, &mut |reading| {
+    read::read(host, &state, host.boot_ms, host.boot_ms + 1000, &mut |reading| {
         let own = reading
             .labels
             .iter()
@@ -392,58 +383,4 @@ fn define(host: &Host, boot_ms: i64) -> Vec<SeriesDef> {
         });
     });
     define
-}
-
-/// Runs one command and tells of it as it goes.
-async fn perform(
-    kernel: Kernel,
-    host: Arc<Host>,
-    command: Command,
-    cancel: CancellationToken,
-    reports: mpsc::Sender<Report>,
-) {
-    for state in [CommandState::Accepted, CommandState::Running] {
-        let _ = reports.send(Report::State(command.id.clone(), state)).await;
-    }
-    let began_ms = kernel.clock.now_ms();
-    let limit = Duration::from_millis(command.timeout_ms);
-    let work = async {
-        let answer = act::answer(&host, &command.action, began_ms);
-        let pieces: Vec<&str> = answer.stdout.split_inclusive('\n').collect();
-        let pause = answer.takes / (pieces.len() as u32 + 1);
-        let mut offset = 0;
-        for piece in pieces {
-            tokio::time::sleep(pause).await;
-            let data = piece.as_bytes().to_vec();
-            let length = data.len() as u64;
-            let _ = reports
-                .send(Report::Output(command.id.clone(), Stream::Stdout, offset, data))
-                .await;
-            offset += length;
-        }
-        tokio::time::sleep(pause).await;
-        if !answer.stderr.is_empty() {
-            let data = answer.stderr.into_bytes();
-            let _ = reports
-                .send(Report::Output(command.id.clone(), Stream::Stderr, 0, data))
-                .await;
-        }
-        answer.code
-    };
-    let outcome = tokio::select! {
-        outcome = tokio::time::timeout(limit, work) => Some(outcome),
-        () = cancel.cancelled() => None,
-    };
-    let duration_ms = u64::try_from(kernel.clock.now_ms() - began_ms).unwrap_or(0);
-    let end = match outcome {
-        Some(Ok(code)) => CommandState::Exited {
-            exit_code: Some(code),
-            signal: None,
-            duration_ms,
-            dropped_bytes: 0,
-        },
-        Some(Err(_)) => CommandState::TimedOut { duration_ms },
-        None => CommandState::Cancelled { duration_ms },
-    };
-    let _ = reports.send(Report::State(command.id, end)).await;
 }

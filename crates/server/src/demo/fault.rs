@@ -236,3 +236,96 @@ impl Company {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use protocol::{Action, ServiceVerb};
+
+    use super::*;
+    use crate::demo::act;
+
+    const NOW: i64 = 1_790_000_000_000;
+
+    fn exec(argv: &[&str]) -> Action {
+        Action::Exec {
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            env: BTreeMap::new(),
+            cwd: None,
+            user: None,
+            stdin: None,
+        }
+    }
+
+    fn remedy(fault: Fault) -> Option<Action> {
+        let service = |name: &str| Action::Service {
+            name: name.into(),
+            verb: ServiceVerb::Restart,
+        };
+        match fault {
+            Fault::DatabaseStopped => Some(service("postgresql")),
+            Fault::MemoryLeak => Some(service(SHOP)),
+            Fault::DiskFull => Some(Action::Script {
+                interpreter: None,
+                script: "df -h \"$INPUT_MOUNTPOINT\"\nfind /var/log -name '*.gz' -delete\n".into(),
+                args: Vec::new(),
+                env: BTreeMap::from([("INPUT_MOUNTPOINT".into(), "/var".into())]),
+                user: None,
+            }),
+            Fault::CertificateExpired => Some(exec(&["certbot", "renew"])),
+            Fault::BadDeploy => Some(exec(&["apt-get", "install", "--yes", "shop-app=2.13.4"])),
+            Fault::HostCut => None,
+        }
+    }
+
+    #[test]
+    fn every_fault_shows_and_is_mended_by_its_remedy_or_taken_back() {
+        for fault in Fault::ALL {
+            let company = Company::new(NOW);
+            assert!(!company.is_active(fault, NOW), "{fault:?}");
+            company.apply(fault, NOW);
+            let view = company.view(fault, NOW + 5000);
+            assert!(view.is_active && view.since.is_some(), "{fault:?}");
+            if let Some(action) = remedy(fault) {
+                let hosts = company.hosts.iter().filter(|host| match fault {
+                    Fault::BadDeploy => host.spec.role.unit == SHOP,
+                    _ => host.spec.name == fault.host(),
+                });
+                for host in hosts {
+                    let answer = act::answer(host, &action, NOW + 9000);
+                    assert_eq!(answer.code, 0, "{fault:?}: {answer:?}");
+                }
+                assert!(
+                    !company.is_active(fault, NOW + 9000),
+                    "{fault:?} outlives its remedy"
+                );
+                company.apply(fault, NOW + 9000);
+            }
+            company.undo(fault, NOW + 12_000);
+            assert!(!company.is_active(fault, NOW + 12_000), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_down_fails_the_shop_until_it_is_up() {
+        let company = Company::new(NOW);
+        let share = |company: &Company| company.shop().map(|host| host.lock().error_share).sum::<f64>();
+        company.apply(Fault::DatabaseStopped, NOW);
+        assert!(share(&company) > 1.0);
+        company.undo(Fault::DatabaseStopped, NOW + 1000);
+        assert!(share(&company) == 0.0);
+    }
+
+    #[test]
+    fn hosts_answer_the_usual_questions() {
+        let company = Company::new(NOW);
+        let host = company.host("reports-2").unwrap();
+        let ask = |argv: &[&str]| act::answer(host, &exec(argv), NOW);
+        assert!(ask(&["df", "-h", "/var"]).stdout.contains("/dev/vdb1"));
+        assert!(ask(&["free", "-m"]).stdout.contains("Mem:"));
+        assert_eq!(ask(&["systemctl", "is-active", "reports"]).stdout, "active\n");
+        assert_eq!(ask(&["systemctl", "start", "nothing"]).code, 4);
+        assert_eq!(ask(&["no-such-program"]).code, 127);
+    }
+}

@@ -45,7 +45,7 @@ fn samples(telemetry: &Telemetry, company: &Company, days: u32, now_ms: i64) -> 
         let series: Vec<SeriesData> = company
             .hosts
             .iter()
-            .flat_map(|host| stretch(host, from, until, now_ms))
+            .flat_map(|host| stretch(host, from, until))
             .collect();
         if !series.is_empty() {
             written += telemetry.tsdb().import(&series)?;
@@ -56,13 +56,13 @@ fn samples(telemetry: &Telemetry, company: &Company, days: u32, now_ms: i64) -> 
 }
 
 /// The core series of a host from `from` to before `until`, on whole minutes.
-fn stretch(host: &Host, from: i64, until: i64, now_ms: i64) -> Vec<SeriesData> {
-    let (state, boot_ms) = (host.lock().clone(), host.boot_ms(now_ms));
+fn stretch(host: &Host, from: i64, until: i64) -> Vec<SeriesData> {
+    let state = host.lock().clone();
     let mut all: Vec<SeriesData> = Vec::new();
     let mut t_ms = (from + STEP_MS - 1).div_euclid(STEP_MS) * STEP_MS;
     while t_ms < until {
         let mut number = 0;
-        read::read(host, &state, boot_ms, t_ms, &mut |reading| {
+        read::read(host, &state, host.boot_ms, t_ms, &mut |reading| {
             if !reading.is_core {
                 return;
             }

@@ -27,6 +27,7 @@ pub struct Host {
     pub network: Curve,
     pub disk: Curve,
     pub requests: Curve,
+    pub boot_ms: i64,
     /// Share of memory in use, without the leak.
     pub memory_used: f64,
     /// Share of each file system in use when nothing is wrong: `/` and `/var`.
@@ -113,6 +114,7 @@ impl Host {
             network,
             disk,
             requests,
+            boot_ms,
             memory_used: random.between(0.28, 0.42),
             disk_used: [random.between(0.22, 0.4), random.between(0.25, 0.5)],
             state: Mutex::new(state),
@@ -123,14 +125,6 @@ impl Host {
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn boot_ms(&self, now_ms: i64) -> i64 {
-        // The state's own services were started at boot; the common ones never stop.
-        self.lock()
-            .services
-            .last()
-            .map_or(now_ms, |service| service.started_at_ms - 9_000)
     }
 
     /// Does the service run? `None` when the host has none of that name.

@@ -15,8 +15,10 @@ mod fault;
 mod history;
 mod host;
 mod line;
+mod perform;
 mod read;
 mod seed;
+mod show;
 mod speech;
 mod world;
 
