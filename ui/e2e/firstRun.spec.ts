@@ -1,8 +1,6 @@
 /** The first minute: the one-time link, the first administrator, out and in again. */
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { PERSON, STATE } from './lib';
+import { PERSON } from './lib';
 
 const link = process.env.MAINSTAY_SETUP_URL;
 
@@ -29,8 +27,6 @@ test('the one-time link makes the administrator, who signs out and in', async ({
   await page.getByLabel('Password', { exact: false }).first().fill(PERSON.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
-  mkdirSync(dirname(STATE), { recursive: true });
-  await page.context().storageState({ path: STATE });
 });
 
 test('a page behind the sign-in asks for it, and leads back', async ({ page }) => {

@@ -85,7 +85,7 @@ export function prometheus(path: string, p: URLSearchParams): { status: number; 
       resultType: 'vector',
       result: names.map((n, i) => ({
         metric: { name: n, user: i < 2 ? 'postgres' : 'root', pid: String(700 + i), instance: host('web-01').name },
-        value: [t, String(/memory|resident/.test(expr) ? 2e9 / (i + 1) : 0.112 / (i + 1))],
+        value: [t, String(/resident/.test(expr) ? 2e9 / (i + 1) : /count/.test(expr) ? i + 1 : 0.112 / (i + 1))],
       })),
     });
   }

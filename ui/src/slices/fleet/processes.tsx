@@ -1,47 +1,47 @@
 /** The processes of a host that use most. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { instantQuery } from '@/api/telemetry';
+import { instantQuery, type Series } from '@/api/telemetry';
 import { Card } from '@/parts/card';
 import { bytes, percent, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { type Column, DataTable } from '@/parts/table';
 
+/** Processes of one name together, as the agent counts them. */
 interface Process {
-  key: string;
   name: string;
-  user: string;
-  pid: string;
+  count: number;
+  /** Processors' worth: 1.5 is one and a half. */
   cpu: number;
   memory: number;
 }
 
 function useProcesses(host: string) {
   const on = `{instance=${JSON.stringify(host)}}`;
-  const cpu = useQuery(instantQuery(`mainstay_process_cpu_ratio${on}`, 2000));
+  const cpu = useQuery(instantQuery(`rate(mainstay_process_cpu_seconds_total${on}[30s])`, 2000));
   const memory = useQuery(instantQuery(`mainstay_process_resident_memory_bytes${on}`, 5000));
+  const count = useQuery(instantQuery(`mainstay_process_count${on}`, 5000));
   const rows = useMemo((): Process[] => {
-    const resident = new Map((memory.data ?? []).map((s) => [s.labels.pid, s.points[0]?.[1] ?? 0]));
-    return (cpu.data ?? [])
-      .map((s) => ({
-        key: s.labels.pid ?? '',
-        name: s.labels.name ?? s.labels.command ?? '',
-        user: s.labels.user ?? '',
-        pid: s.labels.pid ?? '',
-        cpu: s.points[0]?.[1] ?? 0,
-        memory: resident.get(s.labels.pid) ?? Number.NaN,
+    const by = (series: Series[] | undefined) =>
+      new Map((series ?? []).map((s) => [s.labels.name ?? '', s.points[0]?.[1] ?? 0]));
+    const [used, resident] = [by(cpu.data), by(memory.data)];
+    return [...by(count.data ?? memory.data)]
+      .map(([name, n]) => ({
+        name,
+        count: n,
+        cpu: used.get(name) ?? Number.NaN,
+        memory: resident.get(name) ?? Number.NaN,
       }))
-      .sort((a, b) => b.cpu - a.cpu);
-  }, [cpu.data, memory.data]);
-  return { cpu, rows };
+      .sort((a, b) => (b.cpu || 0) - (a.cpu || 0) || b.memory - a.memory);
+  }, [cpu.data, memory.data, count.data]);
+  return { cpu: memory, rows };
 }
 
 const COLUMNS: Column<Process>[] = [
   { id: 'name', head: 'Process', value: (p) => p.name, cell: (p) => <span className="mono break">{p.name}</span> },
-  { id: 'user', head: 'User', value: (p) => p.user, cell: (p) => <span className="muted">{p.user}</span>, wide: true },
-  { id: 'pid', head: 'PID', value: (p) => Number(p.pid), number: true, wide: true },
-  { id: 'cpu', head: 'Processor', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true },
-  { id: 'memory', head: 'Memory', value: (p) => p.memory, cell: (p) => bytes(p.memory), number: true },
+  { id: 'count', head: 'Running', value: (p) => p.count, number: true, width: 90 },
+  { id: 'cpu', head: 'Processor', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true, width: 100 },
+  { id: 'memory', head: 'Memory', value: (p) => p.memory, cell: (p) => bytes(p.memory), number: true, width: 100 },
 ];
 
 const NONE = (
@@ -56,8 +56,8 @@ export function TopProcesses({ host }: { host: string }) {
         {() => (
           <DataTable
             rows={rows.slice(0, 6)}
-            columns={COLUMNS.filter((c) => c.id !== 'pid')}
-            id={(p) => p.key}
+            columns={COLUMNS}
+            id={(p) => p.name}
             label="Top processes"
             param="sort-top"
           />
@@ -77,7 +77,7 @@ export function Processes({ host }: { host: string }) {
             <DataTable
               rows={rows}
               columns={COLUMNS}
-              id={(p) => p.key}
+              id={(p) => p.name}
               label="Processes"
               csv={`${host}-processes`}
               sort="-cpu"
