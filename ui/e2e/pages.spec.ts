@@ -8,8 +8,8 @@ const PAGES: [string, string][] = [
   ['Alerts', '/alerts'],
   ['Hosts', '/hosts'],
   ['Services', '/services'],
-  ['Metrics', '/metrics'],
-  ['a metric', `/metrics?expr=${encodeURIComponent('rate(node_cpu_seconds_total{mode="user"}[1m])')}`],
+  ['Metrics', '/explore'],
+  ['a metric', `/explore?expr=${encodeURIComponent('rate(node_cpu_seconds_total{mode="user"}[1m])')}`],
   ['Logs', '/logs'],
   ['Inventory', '/inventory'],
   ['Changes', '/changes'],
@@ -57,7 +57,7 @@ test('a thing that is not there says so, and the frame stays', async ({ page }) 
 });
 
 test('a query that cannot be read is marked where it fails', async ({ page }) => {
-  await page.goto('/metrics');
+  await page.goto('/explore');
   await page.getByRole('textbox', { name: 'PromQL query' }).fill('rate(node_load1[1m]');
   await page.getByRole('button', { name: 'Run' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('The query cannot be read');

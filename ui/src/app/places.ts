@@ -19,7 +19,7 @@ export const PLACES: { verb: string; places: Place[] }[] = [
     places: [
       { text: 'Hosts', href: '/hosts', keys: 'g h' },
       { text: 'Services', href: '/services', keys: 'g s' },
-      { text: 'Metrics', href: '/metrics', keys: 'g m' },
+      { text: 'Metrics', href: '/explore', keys: 'g m' },
       { text: 'Logs', href: '/logs', keys: 'g l' },
       { text: 'Inventory', href: '/inventory', keys: 'g v' },
     ],

@@ -148,7 +148,8 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   className={classes(column)}
                   aria-sort={order === column.id ? 'ascending' : order === `-${column.id}` ? 'descending' : undefined}
                 >
-                  <button type="button" onClick={() => turn(column.id)}>
+                  {column.head === '' && <span className="sr">Actions</span>}
+                  <button type="button" hidden={column.head === ''} onClick={() => turn(column.id)}>
                     {column.head}
                     {order === column.id ? ' ↑' : order === `-${column.id}` ? ' ↓' : ''}
                   </button>
