@@ -14,7 +14,7 @@ function token(): string | null {
 }
 
 /** Faults that the browser itself reports for answers that a page expects and shows. */
-const EXPECTED = /status of (401|403|404|409|422)/;
+const EXPECTED = /status of (400|401|403|404|409|422)/;
 
 export const test = base.extend<{ faults: string[] }>({
   // An administrator's token when there is one; else each test signs in, since a session's cookie turns as it is used.
