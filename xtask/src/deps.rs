@@ -136,7 +136,7 @@ fn check(metadata: &Metadata, tiers: &Tiers) -> Vec<String> {
                 continue;
             };
             let is_dev = dependency.kind.as_deref() == Some("dev");
-            let is_allowed = may_import(from, to) || (is_dev && *to == Room::Testkit);
+            let is_allowed = may_import(from, to) || (is_dev && matches!(to, Room::Testkit | Room::Agent));
             if !is_allowed {
                 let why = rule(from);
                 breaches.push(format!("{} imports {}, but {why}", package.name, dependency.name));

@@ -123,7 +123,7 @@ async fn list_snapshots(State(state): State<Snapshots>) -> Result<Json<Vec<Snaps
                 Some(info(&folder, &serde_json::from_str::<Manifest>(&text).ok()?))
             })
             .collect();
-        found.sort_by(|a, b| b.made_at.cmp(&a.made_at));
+        found.sort_by_key(|info| std::cmp::Reverse(info.made_at));
         found
     });
     Ok(Json(read.await.map_err(Problem::internal)?))

@@ -99,9 +99,13 @@ async fn look_at_waits(
             .map_or(Duration::ZERO, |at| now.duration_since(at).unsigned_abs());
         let end = match outcome {
             Ok(true) => Some((TaskState::Ok, None)),
-            Ok(false) if age >= step.timeout => {
-                Some((TaskState::Failed, Some(format!("the condition did not hold within {} s", step.timeout.as_secs()))))
-            }
+            Ok(false) if age >= step.timeout => Some((
+                TaskState::Failed,
+                Some(format!(
+                    "the condition did not hold within {} s",
+                    step.timeout.as_secs()
+                )),
+            )),
             Err(error) if age >= step.timeout => Some((TaskState::Failed, Some(error))),
             _ => None,
         };

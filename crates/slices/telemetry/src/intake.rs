@@ -14,9 +14,15 @@ use crate::ingest::SeriesEntry;
 /// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
 const MAX_DEFINITIONS: usize = 200_000;
 
+/// Epoch and number → series, of one connection.
+type Dictionary = HashMap<(u64, u32), SeriesEntry>;
+
+/// A sample with its series.
+type Row = (SeriesEntry, i64, f64);
+
 /// Series that samples refer to, by connection and epoch.
 #[derive(Default)]
-pub(crate) struct Dictionaries(Mutex<HashMap<u64, HashMap<(u64, u32), SeriesEntry>>>);
+pub(crate) struct Dictionaries(Mutex<HashMap<u64, Dictionary>>);
 
 impl Dictionaries {
     fn resolve(
@@ -26,7 +32,7 @@ impl Dictionaries {
         epoch: u64,
         define: &[SeriesDef],
         samples: &[Sample],
-    ) -> Result<(Vec<(SeriesEntry, i64, f64)>, usize), AnyError> {
+    ) -> Result<(Vec<Row>, usize), AnyError> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(connection).or_default();
         if known.len() + define.len() > MAX_DEFINITIONS {

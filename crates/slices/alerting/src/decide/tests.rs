@@ -1,3 +1,5 @@
+//! The life cycle, as tables and as properties.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Grouping, as tables and as properties: no alert is lost, none is in two incidents.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

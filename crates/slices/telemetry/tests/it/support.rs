@@ -37,6 +37,9 @@ impl kernel::http::Authenticate for Anybody {
     }
 }
 
+/// Metric, labels, value.
+pub type Shown<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
 pub struct House {
     pub bed: Bed,
     pub telemetry: Telemetry,
@@ -76,7 +79,7 @@ impl House {
         houses
     }
 
-    pub async fn send(&self, host: &str, at_ms: i64, samples: &[(&str, &[(&str, &str)], f64)]) {
+    pub async fn send(&self, host: &str, at_ms: i64, samples: &[Shown<'_>]) {
         let rows = samples
             .iter()
             .map(|(name, labels, value)| {
