@@ -59,7 +59,7 @@ test('a thing that is not there says so, and the frame stays', async ({ page }) 
 test('a query that cannot be read is marked where it fails', async ({ page }) => {
   await page.goto('/explore');
   await page.getByRole('textbox', { name: 'PromQL query' }).fill('rate(node_load1[1m]');
-  await page.getByRole('button', { name: 'Run' }).click();
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('The query cannot be read');
   await expect(page.getByRole('list', { name: 'Faults' })).toContainText(/\d+:\d+/);
 });

@@ -21,7 +21,7 @@ interface PromAnswer<T> {
 export class QueryError extends Error {
   constructor(
     message: string,
-    readonly position: number | null,
+    readonly place: Place | null,
   ) {
     super(message);
   }
@@ -32,7 +32,7 @@ async function prometheus<T>(path: string, form: Record<string, string>, signal?
   const response = await fetch(`/prometheus/api/v1/${path}?${query}`, { credentials: 'same-origin', signal });
   const answer = (await response.json().catch(() => null)) as PromAnswer<T> | null;
   if (answer?.status === 'success') return answer.data;
-  if (answer?.error) throw new QueryError(answer.error, position(answer.error));
+  if (answer?.error) throw new QueryError(answer.error, place(answer.error));
   const problem = answer as unknown as { title?: string; detail?: string } | null;
   throw new ProblemError(
     response.status,
@@ -42,10 +42,17 @@ async function prometheus<T>(path: string, form: Record<string, string>, signal?
   );
 }
 
-/** The offset of a fault in a query: `1:23: …` counts characters from 1. */
-export function position(message: string): number | null {
-  const found = /(?:^|\s)(\d+):(\d+)/.exec(message);
-  return found?.[2] ? Number(found[2]) - 1 : null;
+export interface Place {
+  /** From 1. */
+  line: number;
+  column: number;
+}
+
+/** Where a fault is, as our server says it (`line 1, column 20: …`) or Prometheus itself (`1:20: …`). */
+export function place(message: string): Place | null {
+  const found = /^line (\d+), column (\d+)|(?:^|\s)(\d+):(\d+)/.exec(message);
+  if (!found) return null;
+  return { line: Number(found[1] ?? found[3]), column: Number(found[2] ?? found[4]) };
 }
 
 type Vector = { metric: Labels; value: [number, string] }[];

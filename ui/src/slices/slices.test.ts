@@ -167,10 +167,12 @@ describe('telemetry', () => {
   ])('%s is %s', (expr, unit) => expect(unitOf(expr)).toBe(unit));
 
   it('finds the place of a fault', () => {
-    expect(position('1:9: parse error: unexpected "}"')).toBe(8);
-    expect(position('no place')).toBeNull();
-    const error = new QueryError('1:9: parse error: unexpected "}"', 8);
-    expect(faultOf(error, 'sum(rate(x}')).toEqual([{ line: 1, column: 9, message: 'parse error: unexpected "}"' }]);
-    expect(faultOf(new Error('x'), '')).toEqual([]);
+    expect(place('line 2, column 20: the query ends')).toEqual({ line: 2, column: 20 });
+    expect(place('1:9: parse error: unexpected "}"')).toEqual({ line: 1, column: 9 });
+    expect(place('no place')).toBeNull();
+    expect(faultOf(new QueryError('line 1, column 9: bad', { line: 1, column: 9 }))).toEqual([
+      { line: 1, column: 9, message: 'bad' },
+    ]);
+    expect(faultOf(new Error('x'))).toEqual([]);
   });
 });

@@ -22,18 +22,11 @@ const STARTERS: [string, string][] = [
   ['Network in, by host', 'sum by (instance) (rate(node_network_receive_bytes_total{device!="lo"}[1m])) * 8'],
 ];
 
-/** Where an error is, as line and column; the whole query when it does not say. */
-export function faultOf(error: unknown, query: string): Fault[] {
+/** An error of the query as a fault to mark; at the beginning when it does not say where. */
+export function faultOf(error: unknown): Fault[] {
   if (!(error instanceof QueryError)) return [];
-  const at = Math.max(0, Math.min(error.position ?? 0, query.length));
-  const before = query.slice(0, at).split('\n');
-  return [
-    {
-      line: before.length,
-      column: (before.at(-1)?.length ?? 0) + 1,
-      message: error.message.replace(/^\d+:\d+:\s*/, ''),
-    },
-  ];
+  const message = error.message.replace(/^(line \d+, column \d+|\d+:\d+):\s*/, '');
+  return [{ ...(error.place ?? { line: 1, column: 1 }), message }];
 }
 
 export function Metrics() {
@@ -48,7 +41,7 @@ export function Metrics() {
   });
   const table = useQuery({ ...instantQuery(expr, 10_000), enabled: expr !== '' && view === 'table' });
   const query = view === 'chart' ? chart : table;
-  const faults = useMemo(() => (draft === expr ? faultOf(query.error, expr) : []), [query.error, draft, expr]);
+  const faults = useMemo(() => (draft === expr ? faultOf(query.error) : []), [query.error, draft, expr]);
   const complete = (word: string) => {
     const all = [...(names.data ?? []), ...FUNCTIONS];
     const low = word.toLowerCase();
