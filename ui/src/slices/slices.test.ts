@@ -3,7 +3,7 @@ import type { Agent } from '@/api/fleet';
 import type { Item } from '@/api/inventory';
 import { concerned } from '@/api/live';
 import { refusal } from '@/api/session';
-import { position, QueryError } from '@/api/telemetry';
+import { place, QueryError } from '@/api/telemetry';
 import { healthOf } from '@/parts/health';
 import { safe } from './access/signIn';
 import { parseMatchers, showMatchers } from './alerting/matchers';
