@@ -2061,11 +2061,45 @@ export interface components {
         };
         /** @enum {string} */
         AgentState: "active" | "revoked" | "replaced";
+        /** @description An alert. */
+        Alert: {
+            /** Format: date-time */
+            active_since: string;
+            annotations: components["schemas"]["BTreeMap"];
+            /**
+             * Format: date-time
+             * @description When it fires by itself (pending) or resolves by itself (kept firing).
+             */
+            due_at?: string | null;
+            /** @description The same for as long as name and labels are. */
+            fingerprint: string;
+            /** Format: date-time */
+            fired_at?: string | null;
+            /** @description It fires so often that its limit is probably set too close. */
+            flapping: boolean;
+            id: string;
+            /** @description The inventory item that it is about. */
+            item_id?: string | null;
+            labels: components["schemas"]["BTreeMap"];
+            name: string;
+            /** Format: date-time */
+            resolved_at?: string | null;
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Id of the silence that mutes it. */
+            silenced_by?: string | null;
+            /** @description Who sees it, for instance `rule:rul_…`. */
+            sources: string[];
+            state: components["schemas"]["AlertState"];
+            /** @description Id of the maintenance window that mutes it. */
+            suppressed_by?: string | null;
+            /** Format: double */
+            value?: number | null;
+        };
         /** @description An alert with what is around it. */
         AlertDetail: {
-            alert: components["schemas"]["AlertView"];
+            alert: components["schemas"]["Alert"];
             /** @description Earlier and later alerts of the same condition, newest first. */
-            episodes: components["schemas"]["AlertView"][];
+            episodes: components["schemas"]["Alert"][];
             /** @description What was said about it, newest first. */
             history: components["schemas"]["Event"][];
             maintenance?: components["schemas"]["MaintenanceWindow"] | null;
@@ -2305,10 +2339,15 @@ export interface components {
             signal?: number | null;
             /** Format: date-time */
             started_at?: string | null;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["CommandStatus"];
             /** Format: int64 */
             timeout_ms: number;
         };
+        /**
+         * @description Where a command stands, as the server knows it.
+         * @enum {string}
+         */
+        CommandStatus: "queued" | "accepted" | "running" | "exited" | "failed" | "timed_out" | "cancelled" | "interrupted" | "expired" | "lost";
         /** @description A fresh token, and the one line that a host needs. The text is shown this once. */
         CreatedJoinToken: components["schemas"]["JoinToken"] & {
             command: string;
@@ -2435,7 +2474,7 @@ export interface components {
             to: string;
         };
         /** @description An alert, and why it is in the incident. */
-        IncidentAlert: components["schemas"]["AlertView"] & {
+        IncidentAlert: components["schemas"]["Alert"] & {
             /** @description From the symptom to the cause. */
             path: components["schemas"]["Hop"][];
             /** @description In a sentence. */
@@ -2650,7 +2689,7 @@ export interface components {
             /** Format: date-time */
             retired_at?: string | null;
             source: string;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["ItemState"];
             /** @description Own and inherited. */
             tags: {
                 [key: string]: string;
@@ -2678,7 +2717,7 @@ export interface components {
             kind: string;
             name: string;
             parent?: string | null;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["ItemState"];
         };
         /** @description What is to change; what is absent stays. */
         ItemChange: {
@@ -2697,7 +2736,7 @@ export interface components {
              */
             owner?: string | null;
             /** @default null */
-            state?: components["schemas"]["State"] | null;
+            state?: components["schemas"]["ItemState"] | null;
             /**
              * @description All of the item's own tags.
              * @default null
@@ -2750,6 +2789,8 @@ export interface components {
             source: string;
             to: components["schemas"]["ItemBrief"];
         };
+        /** @enum {string} */
+        ItemState: "active" | "retired";
         /** @description Who may join, how often and until when. Its text is not kept. */
         JoinToken: {
             /** Format: date-time */
@@ -3151,7 +3192,7 @@ export interface components {
             next?: string | null;
         };
         /** @description A stretch of a list. */
-        Page_AlertView: {
+        Page_Alert: {
             items: {
                 /** Format: date-time */
                 active_since: string;
@@ -3377,7 +3418,7 @@ export interface components {
                 /** Format: date-time */
                 retired_at?: string | null;
                 source: string;
-                state: components["schemas"]["State"];
+                state: components["schemas"]["ItemState"];
                 /** @description Own and inherited. */
                 tags: {
                     [key: string]: string;
@@ -3993,7 +4034,7 @@ export interface components {
         /** @description What a silence would hide. */
         SilencePreview: {
             /** @description Pending and firing alerts that it would hide now; at most 200 of them. */
-            alerts: components["schemas"]["AlertView"][];
+            alerts: components["schemas"]["Alert"][];
             /** @description How many alerts of the last seven days it would have hidden. */
             last_week: number;
             /** @description How many there are. */
@@ -4039,8 +4080,6 @@ export interface components {
             /** @description Selector that stands in for the runbook's own. */
             targets?: string | null;
         };
-        /** @enum {string} */
-        State: "active" | "retired";
         StepView: {
             kind: string;
             name: string;
@@ -4432,7 +4471,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_AlertView"];
+                    "application/json": components["schemas"]["Page_Alert"];
                 };
             };
             "4XX": {

@@ -162,6 +162,7 @@ impl Command {
 /// Where a command stands, as the server knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CommandStatus)]
 pub enum State {
     /// Stored; sent as soon as the agent is there.
     Queued,

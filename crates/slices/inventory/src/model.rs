@@ -69,6 +69,7 @@ impl Item {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ItemState)]
 pub enum State {
     Active,
     /// No longer observed, or taken out by a person. It comes back when it is seen again.
