@@ -48,6 +48,10 @@ impl Index {
                 .u64()
                 .map_err(|Short| Error::corrupt(path, "its trailer is too short"))?;
         }
+        // A checksum can be right over nonsense. No section, and nothing that is counted, is larger than the file.
+        if words.iter().any(|word| *word > bytes.len() as u64) {
+            return Err(Error::corrupt(path, "its trailer points outside of it"));
+        }
         Ok(Index {
             trailer: Trailer::from_words(words),
             bytes,
@@ -120,13 +124,15 @@ impl Index {
             let max_t = min_t.wrapping_add(r.uvarint()? as i64);
             r.uvarint()?;
             let len = usize::try_from(r.uvarint()?).map_err(|_| Short)?;
+            let step = len.checked_add(CRC).ok_or(Short)?;
+            let next = offset.checked_add(step as u64).ok_or(Short)?;
             visit(ChunkRef {
                 min_t,
                 max_t,
                 offset,
                 len,
             });
-            offset += (len + CRC) as u64;
+            offset = next;
             prev = max_t;
         }
         Ok(())
@@ -169,7 +175,9 @@ impl Index {
         let row = self.name_row(name)?;
         let first = self.u32_at(self.trailer.names, row * 3 + 1)?;
         let count = self.u32_at(self.trailer.names, row * 3 + 2)?;
-        Some((u64::from(first), u64::from(count)))
+        let (first, count) = (u64::from(first), u64::from(count));
+        // Each value takes a row of eight bytes.
+        ((first + count) * 8 <= self.bytes.len() as u64).then_some((first, count))
     }
 
     /// Binary search for `text` among the rows `low..high`, whose symbols `symbol_of` tells.
