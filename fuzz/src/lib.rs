@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod documents;
+mod host;
 mod lines;
 mod metrics;
 pub mod mutate;
@@ -14,6 +15,10 @@ mod scratch;
 mod wire;
 
 pub use documents::{rules, runbook, yaml};
+pub use host::{
+    agent_certificate, agent_command_journal, agent_glob, agent_host_text, agent_journal_entry,
+    agent_log_line, agent_netlink, agent_token,
+};
 pub use lines::{logs_query, logs_segment, logs_wal};
 pub use metrics::{tsdb_block, tsdb_chunk, tsdb_wal};
 pub use queries::{promql, promql_selector, selector};
@@ -107,6 +112,54 @@ pub const TARGETS: &[Target] = &[
         name: "logs_segment",
         run: logs_segment,
         seeds: lines::segment_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_log_line",
+        run: agent_log_line,
+        seeds: host::log_line_seeds,
+        words: host::LINE_WORDS,
+    },
+    Target {
+        name: "agent_journal_entry",
+        run: agent_journal_entry,
+        seeds: host::journal_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_glob",
+        run: agent_glob,
+        seeds: host::glob_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_host_text",
+        run: agent_host_text,
+        seeds: host::host_text_seeds,
+        words: host::TEXT_WORDS,
+    },
+    Target {
+        name: "agent_token",
+        run: agent_token,
+        seeds: host::token_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_certificate",
+        run: agent_certificate,
+        seeds: host::certificate_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_netlink",
+        run: agent_netlink,
+        seeds: host::netlink_seeds,
+        words: &[],
+    },
+    Target {
+        name: "agent_command_journal",
+        run: agent_command_journal,
+        seeds: host::command_journal_seeds,
         words: &[],
     },
 ];

@@ -77,4 +77,12 @@ targets!(
     logs_query,
     logs_wal,
     logs_segment,
+    agent_log_line,
+    agent_journal_entry,
+    agent_glob,
+    agent_host_text,
+    agent_token,
+    agent_certificate,
+    agent_netlink,
+    agent_command_journal,
 );

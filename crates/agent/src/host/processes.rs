@@ -30,7 +30,7 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
         name,
         state: words.first()?.chars().next()?,
         parent: u32::try_from(number(1)?).ok()?,
-        cpu_ticks: number(11)? + number(12)?,
+        cpu_ticks: number(11)?.saturating_add(number(12)?),
         threads: number(17)?,
         started_ticks: number(19)?,
         resident_pages: number(21)?,
