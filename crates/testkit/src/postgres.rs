@@ -132,9 +132,10 @@ fn watch(root: &Path, data: &Path, is_root: bool) {
     } else {
         ""
     };
+    // Stopping and removing happen behind the gate, so that no test process starts a cluster in between.
     let script = format!(
-        "while :; do sleep 20; flock -x '{root}/gate' flock -xn '{root}/lease' true || continue; \
-         {prefix}'{bin}/pg_ctl' -m immediate -D '{data}' stop; rm -rf '{data}' '{root}/port'; break; done",
+        "while :; do sleep 20; flock -x '{root}/gate' sh -c \"flock -xn '{root}/lease' true || exit 1; \
+         {prefix}'{bin}/pg_ctl' -m immediate -D '{data}' stop; rm -rf '{data}' '{root}/port'\" && break; done",
         root = root.display(),
         data = data.display(),
         bin = bin_dir().display(),
