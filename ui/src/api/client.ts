@@ -27,7 +27,7 @@ export function setCsrf(token: string) {
   csrf = token;
 }
 
-const guard: Middleware = {
+export const guard: Middleware = {
   onRequest({ request }) {
     if (csrf && request.method !== 'GET' && request.method !== 'HEAD') request.headers.set('x-csrf-token', csrf);
     return request;

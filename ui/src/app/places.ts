@@ -39,4 +39,7 @@ export const FOOT: Place[] = [
   { text: 'Admin', href: '/admin', keys: 'g d' },
 ];
 
+/** Only where the server has it: `mainstay demo`. */
+export const DEMO: Place = { text: 'Demonstration', href: '/demo' };
+
 export const ALL_PLACES: Place[] = [...PLACES.flatMap((group) => group.places), ...FOOT];

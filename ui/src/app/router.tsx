@@ -75,6 +75,7 @@ const pages = [
   page('/runs', () => import('@/slices/automation/runs'), 'Runs'),
   page('/runs/$id', () => import('@/slices/automation/run'), 'RunPage'),
   page('/timeline', () => import('@/slices/access/timeline'), 'TimelinePage'),
+  page('/demo', () => import('@/slices/demo/faults'), 'Faults'),
   page('/admin', () => import('./admin'), 'Admin'),
 ];
 

@@ -12,7 +12,7 @@ import { Toasts } from '@/parts/toast';
 import { KeyHelp } from './help';
 import { LiveBadge } from './liveBadge';
 import { Palette } from './palette';
-import { ALL_PLACES, FOOT, PLACES, type Place } from './places';
+import { ALL_PLACES, DEMO, FOOT, PLACES, type Place } from './places';
 import { UserMenu } from './userMenu';
 
 export function Root() {
@@ -73,6 +73,7 @@ function Entry({ place, open }: { place: Place; open?: number }) {
 
 function Navigation() {
   const open = useQuery(incidentsQuery({ state: 'open', limit: 50 })).data?.items.length;
+  const isDemo = useSession()?.permissions.includes('demo.read');
   return (
     <>
       {PLACES.map((group) => (
@@ -84,6 +85,7 @@ function Navigation() {
         </div>
       ))}
       <span className="grow" />
+      {isDemo && <Entry place={DEMO} />}
       {FOOT.map((place) => (
         <Entry key={place.href} place={place} />
       ))}
