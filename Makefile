@@ -48,6 +48,9 @@ openapi: ## Write ui/openapi.json and the generated client types
 	cargo xtask openapi
 	cd ui && npm run --silent api
 
+fuzz: ## Run every fuzz target over its seeds and many mutations of them
+	scripts/fuzz
+
 dist: release ## Pack the binary, its checksum and the man page under dist/
 	scripts/dist
 

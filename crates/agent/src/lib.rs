@@ -18,7 +18,7 @@ mod rt;
 mod services;
 mod spool;
 mod state;
-mod tls;
+pub mod tls;
 mod token;
 mod uplink;
 
@@ -30,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use collect::{CollectError, Roots};
 pub use error::Error;
+pub use token::Token;
 
 use parts::Parts;
 use state::{Enrolment, State};
-use token::Token;
 
 /// How the agent is started.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, E
 }
 
 /// For an agent that has joined: trusts its authority alone and shows its certificate.
-pub(crate) fn member(key_pem: &[u8], certificate_pem: &[u8], ca_pem: &[u8]) -> Result<ClientConfig, Error> {
+pub fn member(key_pem: &[u8], certificate_pem: &[u8], ca_pem: &[u8]) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca_pem)? {
         roots.add(certificate).map_err(tls)?;
@@ -59,7 +59,7 @@ pub(crate) fn member(key_pem: &[u8], certificate_pem: &[u8], ca_pem: &[u8]) -> R
 }
 
 /// For a join: trusts the authority with this fingerprint, which the server must send along with its own certificate.
-pub(crate) fn stranger(fingerprint: &str) -> Result<ClientConfig, Error> {
+pub fn stranger(fingerprint: &str) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = Pinned {
         fingerprint: fingerprint.to_owned(),

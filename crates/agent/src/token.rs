@@ -13,18 +13,19 @@ const PREFIX: &str = "ms1.";
 /// Longer texts are no tokens.
 const MAX_LENGTH: usize = 16 * 1024;
 
+/// What a server gives out so that a host may join.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Token {
+pub struct Token {
     #[serde(rename = "a")]
-    pub(crate) addresses: Vec<String>,
+    pub addresses: Vec<String>,
     #[serde(rename = "f")]
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     #[serde(rename = "s")]
-    pub(crate) secret: String,
+    pub secret: String,
 }
 
 impl Token {
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, Error> {
         let bad = |what: &str| Error::Token(what.to_owned());
         let text = text.trim();
         if text.len() > MAX_LENGTH {

@@ -4,18 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kernel::Kernel;
-use kernel::secret::sha256_hex;
 use protocol::{Identity, ToAgent, ToServer};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -49,16 +42,17 @@ impl Drop for Link {
 
 impl Member {
     pub async fn join(token: &str, hostname: &str, identity: Identity) -> Result<Self> {
-        let body = token.strip_prefix("ms1.").context("no join token")?;
-        let token: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body)?)?;
-        let text = |name: &str| token[name].as_str().unwrap_or_default().to_owned();
-        let addresses: Vec<String> = serde_json::from_value(token["a"].clone())?;
+        let agent::Token {
+            addresses,
+            fingerprint,
+            secret,
+        } = agent::Token::parse(token)?;
         let key = KeyPair::generate()?;
         let csr_pem = CertificateParams::default().serialize_request(&key)?.pem()?;
-        let mut stream = open(Arc::new(stranger(text("f"))?), &addresses).await?;
+        let mut stream = open(Arc::new(agent::tls::stranger(&fingerprint)?), &addresses).await?;
         let request = ToServer::Join {
             protocol: protocol::PROTOCOL,
-            token: text("s"),
+            token: secret,
             csr_pem,
             identity: identity.clone(),
             hostname: hostname.to_owned(),
@@ -71,7 +65,8 @@ impl Member {
                 ca_pem,
                 ..
             } => {
-                let tls = member(&key.serialize_pem(), &certificate_pem, &ca_pem)?;
+                let key = key.serialize_pem();
+                let tls = agent::tls::member(key.as_bytes(), certificate_pem.as_bytes(), ca_pem.as_bytes())?;
                 Ok(Self {
                     identity,
                     hostname: hostname.to_owned(),
@@ -148,95 +143,4 @@ async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<ToAgent> {
     let mut body = vec![0; protocol::frame_len(header)?];
     reader.read_exact(&mut body).await?;
     Ok(protocol::decode(&body)?)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn member(key_pem: &str, certificate_pem: &str, ca_pem: &str) -> Result<ClientConfig> {
-    let certificates = |pem: &str| -> Result<Vec<CertificateDer<'static>>> {
-        Ok(CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?)
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca_pem)? {
-        roots.add(certificate)?;
-    }
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())?;
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(certificates(certificate_pem)?, key)?;
-    config.alpn_protocols = vec![protocol::ALPN.to_vec()];
-    Ok(config)
-}
-
-fn stranger(fingerprint: String) -> Result<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned {
-            fingerprint,
-            provider: provider(),
-        }))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol::ALPN.to_vec()];
-    Ok(config)
-}
-
-/// Trusts the authority with the token's fingerprint, which the server sends along, and nothing else.
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: String,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let authority = intermediates
-            .iter()
-            .find(|der| sha256_hex(der) == self.fingerprint);
-        let authority =
-            authority.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone());
-        let verifier = verifier
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

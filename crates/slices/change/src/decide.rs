@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::calendar::{Freeze, Window, covers};
-use crate::model::{Change, ChangeState, Proposal, RedeemError, Risk, Source, Target};
+use crate::model::{Change, ChangeState, Outcome, Proposal, RedeemError, Risk, Source, Target};
 
 /// What the rules look at.
 pub(crate) struct Situation<'a> {
@@ -126,6 +126,15 @@ pub(crate) fn may_redeem(change: &Change, plan_hash: &str, now: Timestamp) -> Re
         return refused(format!("the approval expired at {}", change.expires_at));
     }
     Ok(())
+}
+
+/// A granted change ends in any way; one that was not carried out can only be cancelled.
+pub(crate) fn may_finish(state: ChangeState, outcome: Outcome) -> bool {
+    match state {
+        ChangeState::Granted => true,
+        ChangeState::Requested | ChangeState::Approved => outcome == Outcome::Cancelled,
+        _ => false,
+    }
 }
 
 /// May this actor decide on the change now? The error says why not.

@@ -103,12 +103,12 @@ pub async fn redeem(tx: &mut Tx, id: &ChangeId, plan_hash: &str) -> Result<Permi
     Ok(Permit::of(&granted))
 }
 
-/// Records how a granted change ended. Saying it again changes nothing.
+/// Records how a granted change ended, or that one which still waits is not wanted any more. Saying it again changes nothing.
 pub async fn finish(tx: &mut Tx, actor: &Actor, id: &ChangeId, outcome: Outcome) -> Result<(), DbError> {
     let Some(change) = store::get(tx, id).await? else {
         return Ok(());
     };
-    if change.state != ChangeState::Granted {
+    if !decide::may_finish(change.state, outcome) {
         return Ok(());
     }
     let state = match outcome {

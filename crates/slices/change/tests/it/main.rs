@@ -149,3 +149,32 @@ async fn high_risk_needs_a_second_person_and_the_same_plan() {
         tx.commit().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_still_waits_can_be_withdrawn_and_not_succeed() {
+    for bed in Bed::both(&[("change", change::MIGRATIONS)]).await {
+        let mut tx = bed.kernel().db.write().await.unwrap();
+        let Decision::NeedsApproval { id, .. } =
+            change::request(&mut tx, &person("ann"), &proposal(Risk::High))
+                .await
+                .unwrap()
+        else {
+            panic!("no approval asked for")
+        };
+        for (outcome, state) in [
+            (Outcome::Succeeded, ChangeState::Requested),
+            (Outcome::Cancelled, ChangeState::Cancelled),
+        ] {
+            change::finish(&mut tx, &person("ann"), &id, outcome)
+                .await
+                .unwrap();
+            assert_eq!(change::get(&mut tx, &id).await.unwrap().unwrap().state, state);
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(
+            decide(&bed, &id, person("bob"), "approve", 2).await,
+            409,
+            "withdrawn"
+        );
+    }
+}

@@ -54,9 +54,9 @@ pub async fn observe_facts(
         None => observe::observe(tx, actor, &seen).await?,
     };
     let before = store::children(tx, &id).await?;
-    let is_first = !before
-        .iter()
-        .any(|item| AGENT_KINDS.contains(&item.kind.as_str()));
+    // A service may have changed its state, and so be known, before the first facts arrive.
+    let is_of_facts = |item: &Item| item.kind != "service" && AGENT_KINDS.contains(&item.kind.as_str());
+    let is_first = !before.iter().any(is_of_facts);
     let services = observe_children(tx, actor, &id, source, facts, before, is_first).await?;
     let host_name = store::item(tx, &id)
         .await?

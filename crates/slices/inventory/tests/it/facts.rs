@@ -1,10 +1,10 @@
 //! Facts of agents.
 
-use inventory::{RelationKind, State};
+use inventory::{Observation, RelationKind, State};
 use serde_json::json;
 
 use crate::kit::{
-    beds, events, facts, item, listens, named, observe, package, resolve, service, talks, topics,
+    agent, beds, events, facts, identity, item, listens, named, observe, package, resolve, service, talks, topics,
 };
 
 #[tokio::test]
@@ -24,6 +24,33 @@ async fn first_facts_are_told_once_and_the_same_facts_not_at_all() {
             item(kernel, &host).await.value("memory_bytes"),
             Some(&json!(1 << 30))
         );
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_changes_before_the_first_facts_does_not_hide_the_discovery() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        let mut tx = kernel.db.write().await.unwrap();
+        let source = "agent:1";
+        let host = inventory::observe_host(&mut tx, &agent(), source, "web-1", &identity(1), [].into())
+            .await
+            .unwrap();
+        let seen = Observation {
+            kind: "service".into(),
+            key: "ssh.service".into(),
+            parent: Some(host),
+            name: "ssh.service".into(),
+            source: source.into(),
+            ..Observation::default()
+        };
+        inventory::observe(&mut tx, &agent(), &seen).await.unwrap();
+        tx.commit().await.unwrap();
+        observe(kernel, 1, &facts("web-1", "10.0.0.1")).await;
+        observe(kernel, 1, &facts("web-1", "10.0.0.1")).await;
+        let told = topics(kernel).await;
+        let discovered = told.iter().filter(|topic| *topic == "host.discovered").count();
+        assert_eq!(discovered, 1, "{told:?}");
     }
 }
 

@@ -1,17 +1,18 @@
 //! From YAML to a [`Document`].
 
+mod step;
+mod trigger;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use change::Risk;
-use jiff::tz::TimeZone;
-use protocol::{HttpMethod, ServiceVerb};
 use regex_automata::meta::Regex;
 use serde::Serialize;
 use utoipa::ToSchema;
-use yaml::{Error, Fields, Node};
+use yaml::{Error, Node};
 
-use crate::document::{Act, AlertTrigger, Batch, Document, Mode, Schedule, Step, Strategy};
+use crate::document::{Batch, Document, Strategy};
 use crate::input::{InputKind, InputSpec};
 use crate::template;
 
@@ -41,7 +42,6 @@ impl From<Error> for DocumentError {
 }
 
 const MAX_STEPS: usize = 200;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// Reads a runbook. Faulty steps are told all at once.
@@ -72,7 +72,7 @@ fn document(root: &Node, errors: &mut Vec<DocumentError>) -> Result<Document, Er
         .get("max_targets", |n| n.integer_in(1, 10_000))?
         .unwrap_or(20);
     let strategy = fields.get("strategy", strategy)?;
-    let (schedules, alerts) = fields.get("triggers", triggers)?.unwrap_or_default();
+    let (schedules, alerts) = fields.get("triggers", trigger::triggers)?.unwrap_or_default();
     let steps = fields.need("steps", |n| n.list().map(<[Node]>::to_vec))?;
     fields.finish()?;
     if steps.is_empty() || steps.len() > MAX_STEPS {
@@ -80,7 +80,7 @@ fn document(root: &Node, errors: &mut Vec<DocumentError>) -> Result<Document, Er
     }
     let mut read = Vec::new();
     for node in &steps {
-        match step(node) {
+        match step::step(node) {
             Ok(step) => read.push(step),
             Err(error) => errors.push(error.into()),
         }
@@ -216,262 +216,10 @@ fn strategy(node: &Node) -> Result<Strategy, Error> {
     })
 }
 
-type Triggers = (Vec<Schedule>, Vec<AlertTrigger>);
-
-fn triggers(node: &Node) -> Result<Triggers, Error> {
-    let mut found: Triggers = Default::default();
-    for node in node.list()? {
-        let mut fields = node.fields("a trigger")?;
-        let cron = fields.get("schedule", cron)?;
-        let alert = fields.get("alert", short)?;
-        let inputs = fields.get("inputs", templated_map)?.unwrap_or_default();
-        match (cron, alert) {
-            (Some(cron), None) => {
-                let zone = fields.get("time_zone", time_zone)?;
-                found.0.push(Schedule {
-                    cron,
-                    time_zone: zone.unwrap_or_else(|| "UTC".into()),
-                    inputs,
-                });
-            }
-            (None, Some(alert)) => found.1.push(alert_trigger(alert, inputs, &mut fields)?),
-            _ => return Err(node.error("a trigger has either `schedule` or `alert`")),
-        }
-        fields.finish()?;
-    }
-    Ok(found)
-}
-
-fn alert_trigger(
-    alert: String,
-    inputs: BTreeMap<String, String>,
-    fields: &mut Fields<'_>,
-) -> Result<AlertTrigger, Error> {
-    let mode = fields
-        .get("mode", |n| n.one_of(&["dry_run", "ask", "run"]))?
-        .unwrap_or("ask");
-    Ok(AlertTrigger {
-        alert,
-        labels: fields
-            .get("labels", |n| n.string_map())?
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
-        inputs,
-        mode: match mode {
-            "dry_run" => Mode::DryRun,
-            "run" => Mode::Run,
-            _ => Mode::Ask,
-        },
-        cooldown: fields
-            .get("cooldown", bounded)?
-            .unwrap_or(Duration::from_secs(600)),
-        max_per_hour: fields
-            .get("max_per_hour", |n| n.integer_in(1, 1000))?
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(6),
-    })
-}
-
-fn cron(node: &Node) -> Result<String, Error> {
-    let text = node.word()?;
-    crate::schedule::parse(text).map_err(|message| node.error(message))?;
-    Ok(text.to_owned())
-}
-
-fn time_zone(node: &Node) -> Result<String, Error> {
-    let name = node.word()?;
-    TimeZone::get(name).map_err(|_| {
-        node.error(format!(
-            "\"{name}\" is no time zone; write for example Europe/Berlin"
-        ))
-    })?;
-    Ok(name.to_owned())
-}
-
-fn step(node: &Node) -> Result<Step, Error> {
-    let mut fields = node.fields("a step")?;
-    let name = fields.need("name", short)?;
-    let act = act(node, &mut fields)?;
-    let timeout = fields.get("timeout", bounded)?.unwrap_or(DEFAULT_TIMEOUT);
-    let retries = fields.get("retries", |n| n.integer_in(0, 20))?.unwrap_or(0);
-    let is_idempotent = fields.get("idempotent", |n| n.boolean())?;
-    let ignores_errors = fields.get("ignore_errors", |n| n.boolean())?.unwrap_or(false);
-    let when = fields.get("when", |n| {
-        let text = n.string()?;
-        template::check_condition(text).map_err(|message| n.error(message))?;
-        Ok(text.to_owned())
-    })?;
-    fields.finish()?;
-    // A service action ends in the same state however often it is done, except that a restart is seen.
-    let by_kind = matches!(
-        &act,
-        Act::Service {
-            verb: ServiceVerb::Start | ServiceVerb::Stop,
-            ..
-        } | Act::Wait { .. }
-    );
-    Ok(Step {
-        name,
-        act,
-        timeout,
-        retries: u32::try_from(retries).unwrap_or(0),
-        is_idempotent: is_idempotent.unwrap_or(by_kind),
-        ignores_errors,
-        when,
-    })
-}
-
-const KINDS: &str = "command, script, service, http, wait, approval, notify";
-
-fn act(step: &Node, fields: &mut Fields<'_>) -> Result<Act, Error> {
-    let mut found = [
-        fields.get("command", command)?,
-        fields.get("script", script)?,
-        fields.get("service", service)?,
-        fields.get("http", http)?,
-        fields.get("wait", wait)?,
-        fields.get("approval", |n| templated(n).map(|text| Act::Approval { text }))?,
-        fields.get("notify", notification)?,
-    ]
-    .into_iter()
-    .flatten();
-    match (found.next(), found.next()) {
-        (Some(act), None) => Ok(act),
-        (None, _) => Err(step.error(format!("a step needs one of {KINDS}"))),
-        _ => Err(step.error(format!("a step does one thing; it has more than one of {KINDS}"))),
-    }
-}
-
-fn command(node: &Node) -> Result<Act, Error> {
-    if let Ok(list) = node.list() {
-        let argv: Vec<String> = list.iter().map(templated).collect::<Result<_, _>>()?;
-        return with_argv(node, argv, None);
-    }
-    let mut fields = node.fields("a command: a list of arguments, or a map with `argv`")?;
-    let argv = fields.need("argv", |n| {
-        n.list()?.iter().map(templated).collect::<Result<Vec<_>, _>>()
-    })?;
-    let user = fields.get("user", short)?;
-    fields.finish()?;
-    with_argv(node, argv, user)
-}
-
-fn with_argv(node: &Node, argv: Vec<String>, user: Option<String>) -> Result<Act, Error> {
-    if argv.is_empty() {
-        return Err(node.error("a command needs a program"));
-    }
-    Ok(Act::Command { argv, user })
-}
-
-fn script(node: &Node) -> Result<Act, Error> {
-    let plain = |n: &Node| -> Result<String, Error> {
-        let text = n.word()?;
-        if text.contains("{{") {
-            return Err(n.error(
-                "scripts are not templates, so that no input can become code; use the environment: $INPUT_NAME, $TARGET_NAME",
-            ));
-        }
-        Ok(text.to_owned())
-    };
-    if node.as_map().is_none() {
-        return Ok(Act::Script {
-            interpreter: None,
-            script: plain(node)?,
-            user: None,
-        });
-    }
-    let mut fields = node.fields("a script")?;
-    let script = fields.need("text", plain)?;
-    let interpreter = fields.get("interpreter", short)?;
-    let user = fields.get("user", short)?;
-    fields.finish()?;
-    Ok(Act::Script {
-        interpreter,
-        script,
-        user,
-    })
-}
-
-fn service(node: &Node) -> Result<Act, Error> {
-    let mut fields = node.fields("a service action")?;
-    let name = fields.need("name", templated)?;
-    let verb = fields.need("action", |n| n.one_of(&["start", "stop", "restart", "reload"]))?;
-    fields.finish()?;
-    let verb = match verb {
-        "start" => ServiceVerb::Start,
-        "stop" => ServiceVerb::Stop,
-        "reload" => ServiceVerb::Reload,
-        _ => ServiceVerb::Restart,
-    };
-    Ok(Act::Service { name, verb })
-}
-
-fn http(node: &Node) -> Result<Act, Error> {
-    let mut fields = node.fields("an HTTP request")?;
-    let url = fields.need("url", templated)?;
-    let method = fields.get("method", |n| {
-        n.one_of(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-    })?;
-    let headers = fields.get("headers", templated_map)?.unwrap_or_default();
-    let body = fields.get("body", templated)?;
-    let status = |n: &Node| {
-        n.integer_in(100, 599)
-            .map(|code| u16::try_from(code).unwrap_or(200))
-    };
-    let expect = fields.get("expect", |n| match n.list() {
-        Ok(list) => list.iter().map(status).collect(),
-        Err(_) => status(n).map(|code| vec![code]),
-    })?;
-    fields.finish()?;
-    let method = match method.unwrap_or("GET") {
-        "HEAD" => HttpMethod::Head,
-        "POST" => HttpMethod::Post,
-        "PUT" => HttpMethod::Put,
-        "PATCH" => HttpMethod::Patch,
-        "DELETE" => HttpMethod::Delete,
-        _ => HttpMethod::Get,
-    };
-    Ok(Act::Http {
-        method,
-        url,
-        headers,
-        body,
-        expect: expect.unwrap_or_default(),
-    })
-}
-
-fn wait(node: &Node) -> Result<Act, Error> {
-    let mut fields = node.fields("a wait")?;
-    let query = fields.need("query", templated)?;
-    let every = fields.get("every", bounded)?.unwrap_or(Duration::from_secs(2));
-    fields.finish()?;
-    Ok(Act::Wait { query, every })
-}
-
-fn notification(node: &Node) -> Result<Act, Error> {
-    let mut fields = node.fields("a notification")?;
-    let title = fields.need("title", templated)?;
-    let text = fields.get("text", templated)?.unwrap_or_default();
-    let severity = fields
-        .get("severity", |n| n.one_of(&["info", "warning", "critical"]))?
-        .unwrap_or("info");
-    fields.finish()?;
-    let severity = match severity {
-        "critical" => notify::Severity::Critical,
-        "warning" => notify::Severity::Warning,
-        _ => notify::Severity::Info,
-    };
-    Ok(Act::Notify {
-        title,
-        text,
-        severity,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Mode;
 
     const GOOD: &str = r#"
 name: Restart a service
