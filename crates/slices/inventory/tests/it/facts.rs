@@ -4,7 +4,8 @@ use inventory::{Observation, RelationKind, State};
 use serde_json::json;
 
 use crate::kit::{
-    agent, beds, events, facts, identity, item, listens, named, observe, package, resolve, service, talks, topics,
+    agent, beds, events, facts, identity, item, listens, named, observe, package, resolve, service, talks,
+    topics,
 };
 
 #[tokio::test]
