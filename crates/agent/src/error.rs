@@ -24,6 +24,9 @@ pub enum Error {
     Unreachable { address: String, reason: String },
     #[error("the server refused: {0}")]
     Refused(String),
+    /// Waiting does not help: the host must join again.
+    #[error("the server does not take this agent any more: {0}")]
+    Expelled(String),
     #[error("failed to make the agent's key: {0}")]
     Key(String),
     #[error("TLS cannot be set up: {0}")]

@@ -40,7 +40,8 @@ use state::{Enrolment, State};
 pub struct Options {
     /// Where the agent keeps its key, spool and journals. Made when it is missing.
     pub state_dir: PathBuf,
-    /// Joins with it when the host has not joined yet, or has joined an authority other than the token's.
+    /// Joins with it when the host has not joined yet, when it has joined an authority other than the token's, or when the
+    /// server does not take the agent any more (revoked, or away for too long).
     pub token: Option<String>,
     /// Shown to the server.
     pub version: String,

@@ -1,9 +1,10 @@
 //! Everything that runs, wired: who feeds whom, who starts and who stops first.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use protocol::{AgentConfig, Identity, ToServer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -19,8 +20,8 @@ use crate::observe::{self, Checkpoints, Observation, Observations};
 use crate::services::{Services, Watch};
 use crate::state::{Enrolment, State};
 use crate::uplink::session::{self, Greeter};
-use crate::uplink::{Batches, Figures, Renewal, Uplink};
-use crate::{Options, facts, logs, rt, tls};
+use crate::uplink::{Batches, Figures, Renewal, Uplink, join};
+use crate::{Options, Token, facts, logs, rt, tls};
 
 /// The parts of a running agent.
 pub(crate) struct Parts {
@@ -62,7 +63,9 @@ impl Parts {
             .map_err(|source| Error::state("open the journal in", &commands, source))?;
         let greeter = Credentials {
             state: state.clone(),
-            enrolment,
+            servers: Mutex::new(enrolment.servers),
+            // Parsed before, when the enrolment was looked for.
+            token: options.token.as_deref().and_then(|text| Token::parse(text).ok()),
             version: options.version.clone(),
             identity: facts::identity::identity(roots),
             hostname: facts::identity::hostname(roots),
@@ -281,7 +284,9 @@ async fn sample(
 /// What the session shows to the server.
 struct Credentials {
     state: Arc<State>,
-    enrolment: Enrolment,
+    servers: Mutex<Vec<String>>,
+    /// To join again with, when the server does not take the agent any more.
+    token: Option<Token>,
     version: String,
     identity: Identity,
     hostname: String,
@@ -296,7 +301,27 @@ impl Greeter for Credentials {
     }
 
     fn servers(&self) -> Vec<String> {
-        self.enrolment.servers.clone()
+        self.servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn rejoin(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            let Some(token) = &self.token else { return false };
+            let (identity, hostname) = (self.identity.clone(), self.hostname.clone());
+            match join::join(token, &self.state, identity, hostname, &self.version).await {
+                Ok(enrolment) => {
+                    *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = enrolment.servers;
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "failed to join again");
+                    false
+                }
+            }
+        })
     }
 
     fn hello(&self) -> ToServer {

@@ -90,6 +90,29 @@ impl State {
         self.write("agent.json", text.as_bytes())
     }
 
+    /// Before joining another fleet: what was seen for the one before, and its commands, are no business of the new one.
+    pub(crate) fn forget_fleet(&self) -> Result<(), Error> {
+        for name in ["spool", "commands"] {
+            let path = self.path(name);
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::state("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        for name in ["sequence", "config.json"] {
+            let path = self.path(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::state("remove", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
         let path = self.path(name);
         fs::read(&path).map_err(|source| Error::state("read", &path, source))
@@ -154,6 +177,11 @@ mod tests {
         };
         state.enrol(&enrolment, "key", "crt", "ca").unwrap();
         assert_eq!(state.enrolment().unwrap(), Some(enrolment));
+        fs::create_dir(state.path("spool")).unwrap();
+        fs::write(state.path("sequence"), "x").unwrap();
+        state.forget_fleet().unwrap();
+        state.forget_fleet().unwrap();
+        assert!(!state.path("spool").exists() && !state.path("sequence").exists());
         let mode = fs::metadata(state.path("agent.key"))
             .unwrap()
             .permissions()

@@ -270,13 +270,8 @@ impl Commander {
             open.map(|(id, entry)| (id.clone(), entry.clone())).collect()
         };
         for (id, entry) in left {
+            self.end_left_over(&id, &entry).await;
             let Some(command) = entry.command else { continue };
-            if let Some(leader) = &entry.leader
-                && leader.boot_id == self.0.boot_id
-                && process::started_ticks(leader.pid) == Some(leader.started_ticks)
-            {
-                process::kill_left_over(leader.pid);
-            }
             let waited_ms = rt::now_ms().saturating_sub(entry.accepted_at_ms).unsigned_abs();
             let is_late = waited_ms > command.timeout_ms.max(60_000);
             match entry.state {
@@ -290,6 +285,29 @@ impl Commander {
                 _ => {
                     let this = self.clone();
                     rt::spawn("command", async move { this.execute(*command).await });
+                }
+            }
+        }
+    }
+
+    /// Ends what a command of a killed run has left running on this boot.
+    async fn end_left_over(&self, id: &str, entry: &Entry) {
+        if entry.state != CommandState::Running {
+            return;
+        }
+        match &entry.leader {
+            Some(leader) => {
+                if leader.boot_id == self.0.boot_id
+                    && process::started_ticks(leader.pid) == Some(leader.started_ticks)
+                {
+                    process::kill_left_over(leader.pid);
+                }
+            }
+            None => {
+                let (procfs, id) = (self.0.roots.procfs.clone(), id.to_owned());
+                let find = move || process::find_left_over(&procfs, &id);
+                if let Ok(Some(pid)) = tokio::task::spawn_blocking(find).await {
+                    process::kill_left_over(pid);
                 }
             }
         }

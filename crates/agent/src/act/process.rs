@@ -1,7 +1,7 @@
 //! Running a program: own process group, output captured, ended as a whole on timeout or cancel.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Capture;
 use super::user::Account;
+use crate::host::processes::Processes;
 use crate::rt;
 
 /// Between the request to end and the order.
 const GRACE: Duration = Duration::from_secs(5);
 /// A child that lives on (a daemon that was started) may hold the pipes; this long its words still count.
 const AFTERTHOUGHTS: Duration = Duration::from_secs(1);
+
+/// In the environment of every command, so that its process is found when the agent was killed before it could note it.
+const MARK: &str = "MAINSTAY_COMMAND_ID";
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -60,7 +64,7 @@ pub(crate) async fn run(
     spawned: impl FnOnce(u32),
 ) -> Option<CommandState> {
     let begun = Instant::now();
-    let mut child = match spawn(program) {
+    let mut child = match spawn(program, control.id) {
         Ok(child) => child,
         Err(error) => return Some(CommandState::Failed { error }),
     };
@@ -96,7 +100,7 @@ pub(crate) async fn run(
     })
 }
 
-fn spawn(program: &Program) -> Result<Child, String> {
+fn spawn(program: &Program, id: &str) -> Result<Child, String> {
     let (name, args) = program.argv.split_first().ok_or("the command names no program")?;
     let mut command = Command::new(name);
     command
@@ -132,7 +136,8 @@ fn spawn(program: &Program) -> Result<Child, String> {
     } else {
         command.envs(std::env::vars().filter(|(key, _)| matches!(key.as_str(), "HOME" | "USER" | "LOGNAME")));
     }
-    command.envs(&program.env);
+    // An id that cannot be in an environment (it comes from outside) would keep the command from starting.
+    command.envs(&program.env).env(MARK, id.replace('\0', ""));
     command
         .spawn()
         .map_err(|error| match (error.kind(), &program.cwd) {
@@ -225,6 +230,27 @@ pub(crate) fn kill_left_over(pid: u32) {
     if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
+}
+
+/// The process of a command that was begun and not noted: the leader of a group in somebody else's session (a daemon that
+/// the command has started leads a session of its own) with the command's id in its environment.
+pub(crate) fn find_left_over(procfs: &Path, id: &str) -> Option<u32> {
+    let mark = format!("{MARK}={id}");
+    let leads = |pid: u32| {
+        let stat = std::fs::read_to_string(procfs.join(format!("{pid}/stat"))).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let number = |at: usize| rest.split_ascii_whitespace().nth(at)?.parse::<u32>().ok();
+        Some(number(2)? == pid && number(3)? != pid)
+    };
+    let has_mark = |pid: u32| {
+        let environment = std::fs::read(procfs.join(format!("{pid}/environ"))).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|one| one == mark.as_bytes())
+    };
+    let pids = Processes::new(procfs).pids();
+    pids.into_iter()
+        .find(|pid| leads(*pid) == Some(true) && has_mark(*pid))
 }
 
 /// Start time of a process in clock ticks since boot.

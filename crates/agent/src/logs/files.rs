@@ -14,15 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::glob::expand;
 use super::tail::{Look, Position, Tail};
+use super::wake::{Wake, WatchId, Woken};
 use crate::collect::Roots;
 use crate::observe::{Checkpoints, Mark, Observation, Observations};
 use crate::rt;
 use crate::uplink::Figures;
 
-/// Between two looks at the files.
-const LOOK: Duration = Duration::from_millis(250);
-/// Between two searches for files.
+/// Between two looks at all files, whatever the kernel tells of them.
+const LOOK: Duration = Duration::from_secs(2);
+/// Between two searches for files, and the least between two after names have changed.
 const SEARCH: Duration = Duration::from_secs(5);
+const SEARCH_LEAST: Duration = Duration::from_millis(500);
+/// So soon the end of the agent is noticed.
+const NOTICE: Duration = Duration::from_millis(500);
 /// A file that was rotated away may still be written to for a while.
 const LINGER: Duration = Duration::from_secs(60);
 /// Of a file that is seen for the first time when the agent starts, this much is taken.
@@ -57,6 +61,21 @@ struct Followed {
     tail: Tail,
     /// Since when another file has its name.
     retired: Option<Instant>,
+    /// The kernel tells when it is written to.
+    watch: Option<WatchId>,
+    /// There may be something to read.
+    due: bool,
+}
+
+impl Followed {
+    fn new(tail: Tail, retired: Option<Instant>) -> Self {
+        Self {
+            tail,
+            retired,
+            watch: None,
+            due: true,
+        }
+    }
 }
 
 /// Follows files on a thread of its own until stopped.
@@ -65,6 +84,7 @@ pub(crate) fn follow(files: Files) {
         Follower {
             files,
             followed: Vec::new(),
+            wake: Wake::new(),
             begun: false,
         }
         .run()
@@ -77,6 +97,7 @@ pub(crate) fn follow(files: Files) {
 struct Follower {
     files: Files,
     followed: Vec<Followed>,
+    wake: Wake,
     /// The first search is over: files found later are new and are taken from their first byte.
     begun: bool,
 }
@@ -85,19 +106,58 @@ impl Follower {
     fn run(mut self) {
         let zone = TimeZone::system();
         let mut buffer = Vec::new();
-        let mut next_search = Instant::now();
+        let (mut searched, mut next_search) = (None::<Instant>, Instant::now());
+        let mut next_look = Instant::now();
         while !self.files.stop.is_cancelled() {
-            if Instant::now() >= next_search {
+            let now = Instant::now();
+            if now >= next_search {
                 self.search();
-                next_search = Instant::now() + SEARCH;
+                (searched, next_search) = (Some(now), now + SEARCH);
             }
-            self.check_rotation();
+            if now >= next_look {
+                self.check_rotation();
+                self.followed.iter_mut().for_each(|one| one.due = true);
+                next_look = now + LOOK;
+            }
+            self.watch_new();
             let Some(more) = self.look(&zone, &mut buffer) else {
                 return;
             };
-            if !more {
-                std::thread::sleep(LOOK);
+            if more {
+                continue;
             }
+            let next = next_look
+                .min(next_search)
+                .saturating_duration_since(Instant::now());
+            let unwatched = self.followed.iter().any(|one| one.watch.is_none());
+            let woken = self.wake.wait(next.min(NOTICE), unwatched);
+            if woken.names {
+                next_search = next_search.min(searched.map_or(now, |at| at + SEARCH_LEAST));
+            }
+            if woken.names || woken.all {
+                self.check_rotation();
+            }
+            self.mark_due(&woken);
+        }
+    }
+
+    fn mark_due(&mut self, woken: &Woken) {
+        for one in &mut self.followed {
+            one.due |= woken.all || one.watch.is_some_and(|watch| woken.files.contains(&watch));
+        }
+    }
+
+    /// Asks for word of files that are new here. They are due, so that nothing written before is missed.
+    fn watch_new(&mut self) {
+        let mut is_new = false;
+        for one in self.followed.iter_mut().filter(|one| one.watch.is_none()) {
+            one.watch = self.wake.watch_file(one.tail.file());
+            one.due = true;
+            is_new = true;
+        }
+        if is_new {
+            self.wake
+                .watch_folders(self.followed.iter().map(|one| one.tail.path.as_path()));
         }
     }
 
@@ -138,7 +198,7 @@ impl Follower {
             .checkpoints
             .get(&key(path))
             .and_then(|text| serde_json::from_str::<Position>(&text).ok());
-        let active = |tail| Followed { tail, retired: None };
+        let active = |tail| Followed::new(tail, None);
         let Some(kept) = kept else {
             let tail = if self.begun {
                 Tail::open(path, 0)?
@@ -155,10 +215,7 @@ impl Follower {
         let old = rotated(path, kept).filter(|_| !is_read).and_then(|old| {
             let mut tail = Tail::open(&old, kept.offset).ok()?;
             path.clone_into(&mut tail.path);
-            Some(Followed {
-                tail,
-                retired: Some(Instant::now()),
-            })
+            Some(Followed::new(tail, Some(Instant::now())))
         });
         Ok(old.into_iter().chain([active(Tail::open(path, 0)?)]).collect())
     }
@@ -171,7 +228,7 @@ impl Follower {
                 Ok(metadata) if one.tail.is(&metadata) => {}
                 Ok(_) => {
                     one.retired = Some(Instant::now());
-                    fresh.extend(Tail::open(&one.tail.path, 0).map(|tail| Followed { tail, retired: None }));
+                    fresh.extend(Tail::open(&one.tail.path, 0).map(|tail| Followed::new(tail, None)));
                 }
                 Err(_) => one.retired = Some(Instant::now()),
             }
@@ -179,12 +236,17 @@ impl Follower {
         self.followed.extend(fresh);
     }
 
-    /// One look at every file; `None` when nobody listens any more, `Some(true)` when there is more to read now.
+    /// One look at every file that is due; `None` when nobody listens any more, `Some(true)` when there is more to read now.
     fn look(&mut self, zone: &TimeZone, buffer: &mut Vec<u8>) -> Option<bool> {
         let mut any_more = false;
         let mut at = 0;
         while let Some(one) = self.followed.get_mut(at) {
+            if !std::mem::take(&mut one.due) {
+                at += 1;
+                continue;
+            }
             let look = one.tail.look(rt::now_ms(), zone, buffer).unwrap_or_default();
+            one.due = look.more;
             any_more |= look.more;
             let is_over = one.retired.is_some_and(|since| since.elapsed() > LINGER) && !look.more;
             self.send(at, look)?;
@@ -196,6 +258,9 @@ impl Follower {
                     .unwrap_or_default();
                 self.send(at, last)?;
                 let ended = self.followed.remove(at);
+                if let Some(watch) = ended.watch {
+                    self.wake.unwatch(watch);
+                }
                 if !self.followed.iter().any(|one| one.tail.path == ended.tail.path) {
                     self.files.checkpoints.remove(&key(&ended.tail.path));
                 }

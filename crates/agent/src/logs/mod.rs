@@ -8,6 +8,7 @@ pub(crate) mod glob;
 pub(crate) mod journal;
 pub(crate) mod line;
 mod tail;
+mod wake;
 
 pub(crate) use files::{Files, follow as follow_files};
 pub(crate) use journal::{Journal, exists as has_journal, follow as follow_journal};

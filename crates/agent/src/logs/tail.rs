@@ -87,6 +87,10 @@ impl Tail {
         }
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(crate) fn has_unread(&self) -> bool {
         self.file
             .metadata()

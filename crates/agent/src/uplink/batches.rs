@@ -22,6 +22,8 @@ const IN_FLIGHT: u64 = 32;
 /// Largest batch, by parts.
 const BATCH_SAMPLES: usize = 20_000;
 const BATCH_LOG_BYTES: usize = 1024 * 1024;
+/// The spool is forced to the disk this often: on a busy disk that takes a while, and the agent waits for it.
+const SYNC_MS: i64 = 1000;
 
 /// Series ids of live batches are scoped by this epoch, those of a spooled batch by its sequence number.
 const LIVE_EPOCH: u64 = 0;
@@ -68,6 +70,8 @@ pub(crate) struct Batches {
     connected: bool,
     /// The last number from the spool that went over this connection.
     drained: u64,
+    /// When the spool was last forced to the disk.
+    synced_ms: i64,
     pub(crate) dropped: u64,
 }
 
@@ -98,6 +102,7 @@ impl Batches {
             defined: HashSet::new(),
             connected: false,
             drained: 0,
+            synced_ms: 0,
             dropped: 0,
         })
     }
@@ -170,12 +175,17 @@ impl Batches {
                 self.store(batch, marks);
             }
         }
-        if !self.spool.is_empty()
-            && let Err(error) = self.spool.sync()
-        {
-            tracing::warn!(%error, "failed to force the spool to the disk");
+        if !self.spool.is_empty() && !(0..SYNC_MS).contains(&(now_ms - self.synced_ms)) {
+            self.synced_ms = now_ms;
+            self.sync_spool();
         }
         frames
+    }
+
+    fn sync_spool(&mut self) {
+        if let Err(error) = self.spool.sync() {
+            tracing::warn!(%error, "failed to force the spool to the disk");
+        }
     }
 
     /// The next frames from the spool that may be on the wire now; at most `room`.
@@ -222,6 +232,7 @@ impl Batches {
         self.connected = false;
         self.window_to_spool(false);
         self.flush(now_ms, false);
+        self.sync_spool();
         self.checkpoints.save();
         if let Err(error) = self.sequence.close() {
             tracing::warn!(%error, "failed to note that the run ended well");

@@ -78,6 +78,10 @@ pub(crate) async fn join(
             "the server gave another authority than the one in the token".into(),
         ));
     }
+    let before = state.enrolment().ok().flatten();
+    if before.is_some_and(|before| before.ca_fingerprint != token.fingerprint) {
+        state.forget_fleet()?;
+    }
     let enrolment = Enrolment {
         agent_id,
         servers: token.addresses.clone(),

@@ -167,6 +167,7 @@ impl Uplink {
                 self.batches.connected();
                 live.min_interval = Duration::ZERO;
                 live.link = Some(link);
+                self.renewal.read();
                 self.renew_if_due(live);
                 self.feed(live).await;
             }

@@ -17,14 +17,20 @@ pub(crate) struct Renewal {
 
 impl Renewal {
     pub(crate) fn new(state: Arc<State>) -> Self {
-        let due_ms = half_life(&state).unwrap_or_else(|error| {
-            tracing::warn!(%error, "failed to read the agent's certificate");
-            i64::MAX
-        });
-        Self {
+        let mut renewal = Self {
             state,
-            due_ms,
+            due_ms: i64::MAX,
             asked_ms: i64::MIN,
+        };
+        renewal.read();
+        renewal
+    }
+
+    /// Looks at the certificate that is there now: another one after the host has joined again.
+    pub(crate) fn read(&mut self) {
+        match half_life(&self.state) {
+            Ok(due_ms) => self.due_ms = due_ms,
+            Err(error) => tracing::warn!(%error, "failed to read the agent's certificate"),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use protocol::{AgentConfig, CodecError, Identity, ToAgent, ToServer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -25,6 +26,8 @@ const WRITE: Duration = Duration::from_secs(15);
 
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
+/// Between two attempts of an agent that was told to join again: somebody may let it in after all.
+const PAUSE_EXPELLED: Duration = Duration::from_secs(300);
 
 /// Frames that wait for the wire.
 pub(crate) const FRAMES: usize = 64;
@@ -55,6 +58,8 @@ pub(crate) trait Greeter: Send + Sync + 'static {
     fn tls(&self) -> Result<ClientConfig, Error>;
     fn servers(&self) -> Vec<String>;
     fn hello(&self) -> ToServer;
+    /// Joins again where there is a token for it. True when the next connection may succeed.
+    fn rejoin(&self) -> BoxFuture<'_, bool>;
 }
 
 /// Keeps a connection until `stop`.
@@ -66,6 +71,19 @@ pub(crate) async fn keep(greeter: Arc<dyn Greeter>, events: mpsc::Sender<Event>,
             () = stop.cancelled() => return,
         };
         match outcome {
+            Ended::Never(Error::Expelled(reason)) => {
+                if greeter.rejoin().await {
+                    pause = PAUSE_FIRST;
+                    continue;
+                }
+                tracing::error!(
+                    reason,
+                    "this host must join again, with a new token: run the server's join command, or stop the agent, \
+                     run `mainstay agent join TOKEN` and start it. Until then what it sees goes to its spool, within \
+                     bounds, and it asks again every five minutes"
+                );
+                pause = PAUSE_EXPELLED;
+            }
             Ended::Never(error) => {
                 tracing::warn!(%error, pause_ms = pause.as_millis(), "no connection to the server")
             }
@@ -82,6 +100,53 @@ pub(crate) async fn keep(greeter: Arc<dyn Greeter>, events: mpsc::Sender<Event>,
             () = stop.cancelled() => return,
         }
         pause = (pause * 2).min(PAUSE_MOST);
+    }
+}
+
+/// A refusal that says how to join again means that nothing else helps.
+fn refusal(reason: String) -> Error {
+    if reason.contains("mainstay agent join") {
+        Error::Expelled(reason)
+    } else {
+        Error::Refused(reason)
+    }
+}
+
+/// What the server's TLS says of our certificate.
+fn verdict(error: &std::io::Error) -> Option<&'static str> {
+    use rustls::AlertDescription as Alert;
+    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::AlertReceived(alert) = inner else {
+        return None;
+    };
+    match *alert {
+        Alert::CertificateExpired => {
+            Some("it was away for so long that its certificate cannot be renewed any more")
+        }
+        Alert::UnknownCA | Alert::BadCertificate | Alert::DecryptError | Alert::CertificateUnknown => {
+            Some("the server does not know the authority of its certificate; was the server set up anew?")
+        }
+        _ => None,
+    }
+}
+
+/// Why TLS failed, with what may be done about it.
+fn reason_of(error: &std::io::Error) -> String {
+    use rustls::CertificateError as Fault;
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(
+            Fault::NotValidYet
+            | Fault::NotValidYetContext { .. }
+            | Fault::Expired
+            | Fault::ExpiredContext { .. },
+        )) => format!("{error}; is the clock of this host right?"),
+        Some(rustls::Error::InvalidCertificate(Fault::UnknownIssuer | Fault::BadSignature)) => format!(
+            "{error}: it is not the server of this host's authority; if the server was set up anew, join again with a new token"
+        ),
+        _ => error.to_string(),
     }
 }
 
@@ -129,15 +194,18 @@ async fn greet(greeter: &dyn Greeter) -> Result<(Stream, (AgentConfig, i64)), Er
         address: address.clone(),
         reason,
     };
-    send(&mut stream, &greeter.hello())
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    match receive(&mut stream)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?
-    {
+    // With TLS 1.3 the server's verdict on our certificate comes with the first read.
+    let failed = |error: WireError| match &error {
+        WireError::Io(io) => match verdict(io) {
+            Some(verdict) => Error::Expelled(verdict.to_owned()),
+            None => unreachable(error.to_string()),
+        },
+        _ => unreachable(error.to_string()),
+    };
+    send(&mut stream, &greeter.hello()).await.map_err(failed)?;
+    match receive(&mut stream).await.map_err(failed)? {
         ToAgent::Welcome { now_ms, config, .. } => Ok((stream, (config, now_ms - rt::now_ms()))),
-        ToAgent::Refused { reason } => Err(Error::Refused(reason)),
+        ToAgent::Refused { reason } => Err(refusal(reason)),
         other => Err(unreachable(format!(
             "it answered the greeting with {}",
             kind(&other)
@@ -170,7 +238,10 @@ pub(crate) async fn connect(config: ClientConfig, servers: &[String]) -> Result<
         };
         let reason = match timeout(CONNECT, attempt).await {
             Ok(Ok(stream)) => return Ok((stream, address.clone())),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => match verdict(&error) {
+                Some(verdict) => return Err(Error::Expelled(verdict.to_owned())),
+                None => reason_of(&error),
+            },
             Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
         };
         last = Error::Unreachable {

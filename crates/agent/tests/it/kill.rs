@@ -1,28 +1,39 @@
 //! An agent in a process of its own, ended with `kill -9`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use agent::Options;
-use protocol::{Action, Body, CommandState};
+use agent::{Options, Roots};
+use protocol::{Action, CommandState};
 
 use crate::server::{Server, eventually};
 
 /// The agent's process; it does not outlive the test.
-struct Agent(Child);
+pub struct Agent(Child);
 
 impl Agent {
     fn start(dir: &tempfile::TempDir, server: &Server) -> Self {
+        Self::with(dir.path(), &server.token(), Path::new("/"))
+    }
+
+    /// On a host whose files other than those of the kernel are under `dir/root`.
+    pub fn on_small_host(dir: &Path, token: &str) -> Self {
+        Self::with(dir, token, &dir.join("root"))
+    }
+
+    fn with(dir: &Path, token: &str, root: &Path) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::agent_to_be_killed", "--ignored", "--nocapture"])
-            .env("AGENT_STATE", dir.path().join("state"))
-            .env("AGENT_TOKEN", server.token())
+            .env("AGENT_STATE", dir.join("state"))
+            .env("AGENT_ROOT", root)
+            .env("AGENT_TOKEN", token)
             .stdout(Stdio::null())
             .spawn();
         Self(child.unwrap())
     }
 
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -39,12 +50,18 @@ impl Drop for Agent {
 #[tokio::test]
 #[ignore = "the other process of the tests here"]
 async fn agent_to_be_killed() {
-    let (Ok(state), Ok(token)) = (std::env::var("AGENT_STATE"), std::env::var("AGENT_TOKEN")) else {
+    let value = |name| std::env::var(name).ok();
+    let (Some(state), Some(token)) = (value("AGENT_STATE"), value("AGENT_TOKEN")) else {
         return;
     };
+    let rootfs = value("AGENT_ROOT").unwrap_or_else(|| "/".into()).into();
     agent::run(
         Options {
             token: Some(token),
+            roots: Roots {
+                rootfs,
+                ..Roots::default()
+            },
             ..Options::new(state)
         },
         Default::default(),
@@ -53,7 +70,7 @@ async fn agent_to_be_killed() {
     .unwrap();
 }
 
-fn script(id: &str, text: String, idempotent: bool) -> protocol::Command {
+pub fn script(id: &str, text: String, idempotent: bool) -> protocol::Command {
     let action = Action::Script {
         interpreter: None,
         script: text,
@@ -125,51 +142,4 @@ async fn numbers_go_on_and_commands_are_accounted_for() {
     .await;
     let seqs: Vec<u64> = batches.iter().map(|batch| batch.seq).collect();
     assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
-}
-
-/// Twenty kills at any moment: whatever is missing in the numbers is covered by gaps.
-#[tokio::test]
-async fn what_kills_lose_is_told() {
-    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
-    server.record.config.lock().unwrap().sample_interval_ms = 100;
-    for round in 0..20 {
-        let before = server.record.batches().len();
-        let agent = Agent::start(&dir, &server);
-        eventually("batches", || {
-            (server.record.batches().len() > before + round % 4).then_some(())
-        })
-        .await;
-        agent.kill();
-    }
-    let before = server.record.batches().len();
-    let _agent = Agent::start(&dir, &server);
-    let batches = eventually("the last batches", || {
-        let batches = server.record.batches();
-        (batches.len() > before + 2).then_some(batches)
-    })
-    .await;
-    let gaps = batches
-        .iter()
-        .flat_map(|batch| &batch.body)
-        .filter_map(|body| match body {
-            Body::Gap(gap) => Some(gap.batches),
-            _ => None,
-        });
-    let told: u64 = gaps.sum();
-    let mut seqs: BTreeMap<u64, i64> = BTreeMap::new();
-    for batch in &batches {
-        // One that comes again (its acknowledgement was on the way) is the same one.
-        assert_eq!(
-            *seqs.entry(batch.seq).or_insert(batch.at_ms),
-            batch.at_ms,
-            "number {} was given twice",
-            batch.seq
-        );
-    }
-    let missing = seqs.keys().last().unwrap() - seqs.len() as u64;
-    // A batch whose acknowledgement was not yet noted may be told as lost and have arrived.
-    assert!(
-        told >= missing,
-        "{missing} batches are missing, {told} are told of"
-    );
 }

@@ -5,6 +5,7 @@ mod act;
 mod cost;
 mod host;
 mod http;
+mod hundred;
 mod kill;
 mod server;
 mod uplink;

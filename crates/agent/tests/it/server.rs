@@ -248,9 +248,9 @@ impl Record {
     }
 }
 
-/// Waits for a condition, 20 seconds at most.
+/// Waits for a condition, 40 seconds at most: the machine may be busy.
 pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         if let Some(value) = probe() {
             return value;
@@ -280,6 +280,8 @@ async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>, ca: A
     let write = async {
         loop {
             let message = tokio::select! {
+                // An answer comes first: a command before the welcome would be no greeting.
+                biased;
                 Some(message) = queue.recv() => message,
                 Ok(message) = commands.recv() => message,
                 else => return,

@@ -175,3 +175,48 @@ async fn a_certificate_past_half_of_its_life_is_renewed() {
     .await;
     agent.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_host_that_was_away_for_too_long_joins_again_with_a_new_token() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
+    server.record.certificate_days.store(0, Ordering::SeqCst);
+    let state = dir.path().join("state");
+    agent::join(&server.token(), &state).await.unwrap();
+    server.record.certificate_days.store(90, Ordering::SeqCst);
+    // Without a token it goes on collecting, and asks again now and then.
+    let agent = Running::start(Options::new(&state));
+    let spool = state.join("spool");
+    eventually("a spool", || std::fs::read_dir(&spool).ok()?.next()?.ok()).await;
+    assert_eq!(server.record.hellos(), 0);
+    agent.stop().await.unwrap();
+    // With one it is back, and what it saw meanwhile comes with it.
+    let agent = Running::start(options(&dir, &server));
+    let batches = eventually("spooled and live batches", || {
+        let batches = server.record.batches();
+        (batches.iter().any(|batch| batch.spooled) && batches.iter().any(|batch| !batch.spooled))
+            .then_some(batches)
+    })
+    .await;
+    let seqs: Vec<u64> = batches.iter().map(|batch| batch.seq).collect();
+    assert_eq!(seqs[0], 1);
+    assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_seen_for_one_fleet_is_not_told_to_another() {
+    let (dir, before, after) = (
+        tempfile::tempdir().unwrap(),
+        Server::start().await,
+        Server::start().await,
+    );
+    before.record.acking.store(false, Ordering::SeqCst);
+    let agent = Running::start(options(&dir, &before));
+    eventually("batches", || (before.record.batches().len() > 2).then_some(())).await;
+    agent.stop().await.unwrap();
+    let last = before.record.batches().last().unwrap().at_ms;
+    let agent = Running::start(options(&dir, &after));
+    let first = eventually("a batch", || after.record.batches().first().cloned()).await;
+    assert!(first.seq == 1 && first.at_ms > last, "{first:?}");
+    agent.stop().await.unwrap();
+}

@@ -12,8 +12,8 @@ use crate::collect::series::Series;
 use crate::collect::{CollectError, Roots, Sink};
 
 /// Families and samples that agree today. More is better: raise them with each collector.
-const FAMILIES: usize = 326;
-const SAMPLES: usize = 998;
+const FAMILIES: usize = 744;
+const SAMPLES: usize = 1777;
 
 type Samples = BTreeMap<String, f64>;
 
@@ -47,10 +47,7 @@ fn fixtures() -> Option<(tempfile::TempDir, String)> {
         .status()
         .unwrap();
     assert!(status.success(), "tar failed");
-    Some((
-        dir,
-        std::fs::read_to_string(data.join("e2e-output.txt")).unwrap_or_else(|_| lossy(&data)),
-    ))
+    Some((dir, lossy(&data)))
 }
 
 fn lossy(data: &Path) -> String {
@@ -178,6 +175,8 @@ fn agree(a: f64, b: f64) -> bool {
 #[test]
 fn the_made_up_host_gives_node_exporters_samples() {
     let Some((dir, text)) = fixtures() else { return };
+    // The paths of power zones are told as they are.
+    let text = text.replace("collector/fixtures/", &format!("{}/", dir.path().display()));
     let theirs: Samples = parse(&text)
         .into_iter()
         .filter(|(key, _)| is_compared(key))

@@ -3,16 +3,22 @@
 mod cpu;
 mod cpuinfo;
 mod disk;
+mod fabric;
 pub(crate) mod filesystem;
 mod hardware;
 mod hwmon;
 pub(crate) mod identity;
+mod ipvs;
 mod kernel;
 mod md;
 mod memory;
 mod net;
 mod netclass;
+mod nfs;
+mod paths;
 mod process_table;
+mod storage;
+mod textfile;
 
 use super::{Collector, Roots};
 
@@ -80,6 +86,18 @@ pub(crate) fn all(roots: &Roots, choice: &Choice) -> Vec<Box<dyn Collector>> {
         Box::new(hwmon::Hwmon::new(roots)),
         Box::new(md::Md::new(roots)),
         Box::new(process_table::ProcessTable::new(roots)),
+        Box::new(storage::Xfs::new(roots)),
+        Box::new(storage::Btrfs::new(roots)),
+        Box::new(storage::Zfs::new(roots)),
+        Box::new(nfs::Nfs::client(roots)),
+        Box::new(nfs::Nfs::server(roots)),
+        Box::new(ipvs::Ipvs::new(roots)),
+        Box::new(fabric::FibreChannel::new(roots)),
+        Box::new(fabric::Infiniband::new(roots)),
+        Box::new(paths::Multipath::new(roots)),
+        Box::new(paths::Tape::new(roots)),
+        Box::new(paths::Rapl::new(roots)),
+        Box::new(textfile::Textfile::new(roots)),
     ]
 }
 
