@@ -44,6 +44,8 @@ pub struct Stats {
     pub refused_total: u64,
     /// Lines cut to the longest length.
     pub shortened_total: u64,
+    /// Appends that had been taken in before and were not stored again.
+    pub repeated_total: u64,
     /// Disk writes that made lines durable; each may serve many appends.
     pub commits_total: u64,
     /// Lines removed because they were too old.
@@ -61,6 +63,7 @@ pub(crate) struct Counters {
     pub appended: AtomicU64,
     pub refused: AtomicU64,
     pub shortened: AtomicU64,
+    pub repeated: AtomicU64,
     pub commits: AtomicU64,
     pub expired_by_age: AtomicU64,
     pub expired_by_size: AtomicU64,

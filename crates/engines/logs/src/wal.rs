@@ -1,11 +1,13 @@
 //! The write-ahead log: one file per head, `wal-GENERATION.log`.
 //!
 //! A file is a header (magic, generation, first line number, CRC) and frames. A frame is a marker, the length
-//! of its payload, a CRC over the rest, the number of its first line, and an encoded [`Batch`]. On open a torn
-//! tail is cut off. Damage with good frames behind it loses only the damaged bytes: the reader looks for the
+//! of its payload, a CRC over the rest, the number of its first line, and an encoded [`Batch`]; a frame of the
+//! second kind has [`Marks`] before the batch, which may then be missing. On open a torn tail is cut off. Damage with good frames behind it loses only the damaged bytes: the reader looks for the
 //! next marker whose frame checks out.
+use crate::codec::Reader;
 use crate::columns::Batch;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Malformed, Result};
+use crate::mark::Marks;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -13,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"mslogwa1";
 const HEADER_BYTES: usize = 8 + 8 + 8 + 4;
-const MARKER: [u8; 4] = [0xF5, 0x4C, 0x97, 0x1E];
+/// The last byte of a marker tells the kind of the frame.
+const MARKER: [u8; 3] = [0xF5, 0x4C, 0x97];
+const PLAIN: u8 = 0x1E;
+const MARKED: u8 = 0x1F;
 const FRAME_BYTES: usize = 4 + 4 + 4 + 8;
 
 pub(crate) fn path(dir: &Path, generation: u64) -> PathBuf {
@@ -100,15 +105,23 @@ impl Writer {
     }
 }
 
-/// Appends one frame to a buffer.
-pub(crate) fn put_frame(out: &mut Vec<u8>, first_seq: u64, payload: &[u8]) {
+/// Appends one frame to a buffer. Without marks, `payload` is a batch; with marks it may be empty.
+pub(crate) fn put_frame(out: &mut Vec<u8>, first_seq: u64, marks: Option<&Marks>, payload: &[u8]) {
+    let mut before = Vec::new();
+    if let Some(marks) = marks {
+        marks.encode(&mut before);
+    }
+    let kind = if marks.is_some() { MARKED } else { PLAIN };
     out.extend_from_slice(&MARKER);
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(&((before.len() + payload.len()) as u32).to_le_bytes());
     let mut crc = crc32fast::Hasher::new();
     crc.update(&first_seq.to_le_bytes());
+    crc.update(&before);
     crc.update(payload);
     out.extend_from_slice(&crc.finalize().to_le_bytes());
     out.extend_from_slice(&first_seq.to_le_bytes());
+    out.extend_from_slice(&before);
     out.extend_from_slice(payload);
 }
 
@@ -117,6 +130,8 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, first_seq: u64, payload: &[u8]) {
 pub(crate) struct Replay {
     /// Batches with the number of their first line.
     pub batches: Vec<(u64, Batch)>,
+    /// How far its sources have been taken in.
+    pub marks: Marks,
     /// The number that the next line gets, as far as this file knows.
     pub next_seq: u64,
     /// Length of the file without its torn tail.
@@ -141,16 +156,18 @@ pub(crate) fn replay_bytes(bytes: &[u8]) -> Replay {
     }
     replay.good_len = at as u64;
     while at < bytes.len() {
-        let Some((start, end, first_seq, batch)) = next_frame(bytes, at) else {
+        let Some(frame) = next_frame(bytes, at) else {
             break;
         };
-        replay.damaged_bytes += (start - at) as u64;
-        replay.next_seq = replay
-            .next_seq
-            .max(first_seq.saturating_add(batch.columns.len() as u64));
-        replay.batches.push((first_seq, batch));
-        at = end;
-        replay.good_len = end as u64;
+        replay.damaged_bytes += (frame.start - at) as u64;
+        let rows = frame.batch.columns.len() as u64;
+        replay.next_seq = replay.next_seq.max(frame.first_seq.saturating_add(rows));
+        replay.marks.merge(frame.marks);
+        if rows > 0 {
+            replay.batches.push((frame.first_seq, frame.batch));
+        }
+        at = frame.end;
+        replay.good_len = at as u64;
     }
     replay.torn_bytes = bytes.len() as u64 - replay.good_len;
     replay
@@ -162,8 +179,16 @@ fn header(bytes: &[u8]) -> Option<u64> {
     good.then(|| le_u64(&header[16..]))
 }
 
-/// The first whole frame at or after `from`: start, end, first line number, batch.
-fn next_frame(bytes: &[u8], from: usize) -> Option<(usize, usize, u64, Batch)> {
+struct Frame {
+    start: usize,
+    end: usize,
+    first_seq: u64,
+    marks: Marks,
+    batch: Batch,
+}
+
+/// The first whole frame at or after `from`.
+fn next_frame(bytes: &[u8], from: usize) -> Option<Frame> {
     let mut at = from;
     loop {
         if let Some(found) = frame_at(bytes, at) {
@@ -174,7 +199,7 @@ fn next_frame(bytes: &[u8], from: usize) -> Option<(usize, usize, u64, Batch)> {
     }
 }
 
-fn frame_at(bytes: &[u8], start: usize) -> Option<(usize, usize, u64, Batch)> {
+fn frame_at(bytes: &[u8], start: usize) -> Option<Frame> {
     let head = bytes.get(start..start.checked_add(FRAME_BYTES)?)?;
     if !head.starts_with(&MARKER) {
         return None;
@@ -185,8 +210,30 @@ fn frame_at(bytes: &[u8], start: usize) -> Option<(usize, usize, u64, Batch)> {
     if crc32fast::hash(checked).to_le_bytes() != head[8..12] {
         return None;
     }
-    let batch = Batch::decode(&checked[8..]).ok()?;
-    Some((start, end, le_u64(checked), batch))
+    let (marks, batch) = match head[3] {
+        PLAIN => (Marks::default(), Batch::decode(&checked[8..]).ok()?),
+        MARKED => decode_marked(&checked[8..]).ok()?,
+        _ => return None,
+    };
+    Some(Frame {
+        start,
+        end,
+        first_seq: le_u64(checked),
+        marks,
+        batch,
+    })
+}
+
+fn decode_marked(payload: &[u8]) -> std::result::Result<(Marks, Batch), Malformed> {
+    let mut reader = Reader::new(payload);
+    let marks = Marks::decode(&mut reader)?;
+    let rest = reader.take(reader.remaining())?;
+    let batch = if rest.is_empty() {
+        Batch::default()
+    } else {
+        Batch::decode(rest)?
+    };
+    Ok((marks, batch))
 }
 
 fn le_u64(bytes: &[u8]) -> u64 {
@@ -222,7 +269,14 @@ mod tests {
             };
             batch.columns.push(Position::new(index as i64, 0), 0, 8, line);
             let mut frames = Vec::new();
-            put_frame(&mut frames, 40 + index as u64, &batch.encode().unwrap());
+            let origin = crate::Origin {
+                source: "agent",
+                seq: index as u64,
+                at_ms: 5,
+            };
+            let marks = Marks::default().after(&origin, 40 + index as u64);
+            let marks = (index > 0).then_some(&marks);
+            put_frame(&mut frames, 40 + index as u64, marks, &batch.encode().unwrap());
             writer.write(&frames).unwrap();
             ends.push(writer.len() as usize);
         }
@@ -246,6 +300,15 @@ mod tests {
             assert_eq!(replay.batches.len(), whole.saturating_sub(1), "cut at {cut}");
             assert_eq!(replay.good_len + replay.torn_bytes, cut as u64);
             assert_eq!(replay.damaged_bytes, 0);
+            let covered = |seq| {
+                let source = "agent";
+                replay.marks.covers(&crate::Origin {
+                    source,
+                    seq,
+                    at_ms: 5,
+                })
+            };
+            assert_eq!((covered(1), covered(2)), (whole > 2, whole > 3), "cut at {cut}");
         }
         assert_eq!(replay_bytes(&bytes).next_seq, 43);
         assert_eq!(replay_bytes(&bytes[..HEADER_BYTES]).next_seq, 40);
@@ -271,7 +334,7 @@ mod tests {
         fn random_files_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..150) {
             let _ = replay_bytes(&bytes);
             let at = at.min(bytes.len());
-            bytes.splice(at..at, MARKER);
+            bytes.splice(at..at, MARKER.into_iter().chain([MARKED]));
             let _ = replay_bytes(&bytes);
         }
     }

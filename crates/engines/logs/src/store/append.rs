@@ -3,6 +3,7 @@ use super::{Logs, Writer};
 use crate::columns::{Batch, NO_SEVERITY};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
+use crate::mark::{Marks, Origin};
 use crate::record::{Position, Record};
 use crate::wal;
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ pub struct AppendOutcome {
     pub refused: Vec<Refusal>,
     /// Lines that were cut to the longest length.
     pub shortened: usize,
+    /// The append had been taken in before, so nothing was stored now.
+    pub is_repeated: bool,
 }
 
 /// A refused line.
@@ -37,6 +40,8 @@ const MAX_LABEL_BYTES: usize = 4096;
 const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Text bytes in one frame of the write-ahead log.
 const FRAME_TEXT_BYTES: usize = 8 << 20;
+/// Text bytes in one append with an origin, which is one frame so that its lines and its mark live or die together.
+const MARKED_TEXT_BYTES: usize = 64 << 20;
 /// Appends are refused when the unsealed lines reach this many times the size of a segment.
 const MAX_UNSEALED_SEGMENTS: u64 = 8;
 /// Above so many waiting heads, appends seal them themselves.
@@ -49,15 +54,33 @@ type Frame = (Batch, Vec<u8>);
 #[derive(Debug)]
 pub(super) struct Pending {
     frames: Vec<Frame>,
-    result: Mutex<Option<Result<u64>>>,
+    origin: Option<(String, u64, i64)>,
+    result: Mutex<Option<Result<Taken>>>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    /// Its first line has this number.
+    Now(u64),
+    Before,
 }
 
 impl Pending {
-    fn settle(&self, result: Result<u64>) {
+    fn origin(&self) -> Option<Origin<'_>> {
+        let (source, seq, at_ms) = self.origin.as_ref()?;
+        Some(Origin {
+            source,
+            seq: *seq,
+            at_ms: *at_ms,
+        })
+    }
+
+    fn settle(&self, result: Result<Taken>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
 
-    fn take(&self) -> Option<Result<u64>> {
+    fn take(&self) -> Option<Result<Taken>> {
         self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -66,17 +89,43 @@ impl Logs {
     /// Stores lines; when it returns, all but the refused ones are durable and can be found. On an error none
     /// can be found, though after a failed disk sync they may reappear when the store is opened again.
     pub fn append(&self, records: &[Record]) -> Result<AppendOutcome> {
-        let (frames, mut outcome) = self.prepare(records)?;
+        self.append_as(None, records)
+    }
+
+    /// As [`Logs::append`], for a source that numbers what it sends and sends again what it got no answer to: an append
+    /// that was taken in before is not stored again, whatever crashed in between. One source appends one at a time.
+    pub fn append_from(&self, origin: Origin<'_>, records: &[Record]) -> Result<AppendOutcome> {
+        let text_bytes: usize = records.iter().map(|record| record.text.len()).sum();
+        if text_bytes > MARKED_TEXT_BYTES {
+            return Err(Error::BadQuery(format!(
+                "{text_bytes} bytes of lines in one append of {}, at most {MARKED_TEXT_BYTES} are taken; send less at once",
+                origin.source
+            )));
+        }
+        self.append_as(Some(origin), records)
+    }
+
+    fn append_as(&self, origin: Option<Origin<'_>>, records: &[Record]) -> Result<AppendOutcome> {
+        let frame_bytes = origin.map_or(FRAME_TEXT_BYTES, |_| usize::MAX);
+        let (frames, mut outcome) = self.prepare(records, frame_bytes)?;
         self.counters
             .refused
             .fetch_add(outcome.refused.len() as u64, Ordering::Relaxed);
         if frames.is_empty() {
             return Ok(outcome);
         }
-        let first_seq = self.commit(Pending {
+        let taken = self.commit(Pending {
             frames,
+            origin: origin.map(|of| (of.source.to_owned(), of.seq, of.at_ms)),
             result: Mutex::new(None),
         })?;
+        let Taken::Now(first_seq) = taken else {
+            self.counters.repeated.fetch_add(1, Ordering::Relaxed);
+            return Ok(AppendOutcome {
+                is_repeated: true,
+                ..AppendOutcome::default()
+            });
+        };
         outcome.first_seq = Some(first_seq);
         self.counters
             .appended
@@ -89,7 +138,7 @@ impl Logs {
     }
 
     /// Checks and encodes outside of all locks.
-    fn prepare(&self, records: &[Record]) -> Result<(Vec<Frame>, AppendOutcome)> {
+    fn prepare(&self, records: &[Record], frame_bytes: usize) -> Result<(Vec<Frame>, AppendOutcome)> {
         let mut outcome = AppendOutcome::default();
         let mut frames = Vec::new();
         let mut batch = Batch::default();
@@ -110,7 +159,7 @@ impl Logs {
                 .columns
                 .push(at, id, record.severity.unwrap_or(NO_SEVERITY), text);
             outcome.appended += 1;
-            if batch.columns.text_bytes() >= FRAME_TEXT_BYTES {
+            if batch.columns.text_bytes() >= frame_bytes {
                 frames.push(self.encode(std::mem::take(&mut batch))?);
                 ids.clear();
             }
@@ -128,8 +177,7 @@ impl Logs {
         Ok((batch, payload))
     }
 
-    /// Returns the number of the first line.
-    fn commit(&self, pending: Pending) -> Result<u64> {
+    fn commit(&self, pending: Pending) -> Result<Taken> {
         let mine = Arc::new(pending);
         self.queue
             .lock()
@@ -153,26 +201,34 @@ impl Logs {
     }
 
     fn commit_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) {
-        if let Err(error) = self.write_group(writer, group) {
-            group
-                .iter()
-                .for_each(|pending| pending.settle(Err(error.clone())));
-            return;
-        }
+        let fresh = match self.write_group(writer, group) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                group
+                    .iter()
+                    .for_each(|pending| pending.settle(Err(error.clone())));
+                return;
+            }
+        };
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         let mut tails = self.lock_tails();
-        for pending in group {
+        for (pending, is_fresh) in group.iter().zip(fresh) {
+            if !is_fresh {
+                pending.settle(Ok(Taken::Before));
+                continue;
+            }
             let first_seq = writer.next_seq;
             for (batch, _) in &pending.frames {
                 self.write_view().head.push(batch, writer.next_seq);
                 tails.publish(batch, writer.next_seq);
                 writer.next_seq += batch.columns.len() as u64;
             }
-            pending.settle(Ok(first_seq));
+            pending.settle(Ok(Taken::Now(first_seq)));
         }
     }
 
-    fn write_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Result<()> {
+    /// Writes what was not taken in before; says of each append whether it was written.
+    fn write_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Result<Vec<bool>> {
         if let Some(reason) = &writer.stopped {
             return Err(Error::Stopped {
                 reason: reason.clone(),
@@ -187,16 +243,35 @@ impl Logs {
         }
         let mut bytes = Vec::new();
         let mut seq = writer.next_seq;
-        for (batch, payload) in group.iter().flat_map(|pending| &pending.frames) {
-            wal::put_frame(&mut bytes, seq, payload);
-            seq += batch.columns.len() as u64;
-        }
-        writer.wal.write(&bytes).map_err(|(error, unsure)| {
-            if unsure {
-                writer.stopped = Some(error.to_string());
+        let mut marks = Marks::default();
+        let mut fresh = Vec::with_capacity(group.len());
+        for pending in group {
+            let mut mark = None;
+            if let Some(origin) = pending.origin() {
+                let known = if marks.knows(origin.source) {
+                    &marks
+                } else {
+                    &writer.marks
+                };
+                if known.covers(&origin) {
+                    fresh.push(false);
+                    continue;
+                }
+                let after = known.after(&origin, seq);
+                marks.merge(after.clone());
+                mark = Some(after);
             }
-            error
-        })
+            for (batch, payload) in &pending.frames {
+                wal::put_frame(&mut bytes, seq, mark.as_ref(), payload);
+                seq += batch.columns.len() as u64;
+            }
+            fresh.push(true);
+        }
+        if !bytes.is_empty() {
+            writer.append(&bytes)?;
+        }
+        writer.marks.merge(marks);
+        Ok(fresh)
     }
 
     fn unsealed_bytes(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Sealing, retention and snapshots: the duties that run beside appends and queries.
 use super::open::write_format;
-use super::{Logs, Writer};
+use super::{Logs, Writer, write_marks};
 use crate::error::{Error, IoContext, Result};
 use crate::head::Head;
 use crate::segment::{self, BlockLimits, Segment};
@@ -56,10 +56,16 @@ impl Logs {
             });
         }
         let duty = self.lock_duty();
-        self.rotate(&mut self.lock_writer())?;
+        // Invariant: the marks tell of nothing that is not in the segments.
+        let (marks, next_seq) = {
+            let mut writer = self.lock_writer();
+            self.rotate(&mut writer)?;
+            (writer.marks.clone(), writer.next_seq)
+        };
         self.seal_waiting(&duty)?;
         // Invariant: only holders of `duty` remove segments, so the list stays good while they are linked.
         let segments = self.read_view().segments.clone();
+        let last = segments.iter().map(|segment| segment.generation).max();
         for segment in segments {
             let copy = segment::path(target, segment.generation);
             if std::fs::hard_link(&segment.path, &copy).is_err() {
@@ -69,6 +75,8 @@ impl Logs {
                     .at("sync the copy", &copy)?;
             }
         }
+        let mut wal = wal::Writer::create(target, last.unwrap_or(0) + 1, next_seq, true)?;
+        write_marks(&mut wal, next_seq, &marks)?;
         write_format(target)
     }
 
@@ -88,7 +96,11 @@ impl Logs {
             return Ok(());
         }
         let generation = writer.generation + 1;
-        writer.wal = wal::Writer::create(&self.dir, generation, writer.next_seq, self.options.fsync)?;
+        let mut wal = wal::Writer::create(&self.dir, generation, writer.next_seq, self.options.fsync)?;
+        writer.marks.bound();
+        // Invariant: the marks are in the new log before the old one can be sealed and removed.
+        write_marks(&mut wal, writer.next_seq, &writer.marks)?;
+        writer.wal = wal;
         writer.generation = generation;
         let mut view = self.write_view();
         let full = std::mem::replace(&mut view.head, Head::new(generation));

@@ -13,6 +13,7 @@ pub use maintain::Maintained;
 use crate::error::Result;
 use crate::head::{Frozen, Head};
 use crate::labels::Labels;
+use crate::mark::Marks;
 use crate::query::{Histogram, Page, Query, Selection};
 use crate::record::Found;
 use crate::scan::{self, Snapshot};
@@ -83,8 +84,30 @@ struct Writer {
     wal: wal::Writer,
     generation: u64,
     next_seq: u64,
+    marks: Marks,
     /// Why nothing may be written any more.
     stopped: Option<String>,
+}
+
+impl Writer {
+    fn append(&mut self, frames: &[u8]) -> Result<()> {
+        self.wal.write(frames).map_err(|(error, is_unsure)| {
+            if is_unsure {
+                self.stopped = Some(error.to_string());
+            }
+            error
+        })
+    }
+}
+
+/// Puts the marks at the start of a write-ahead log, so that those before it may go.
+fn write_marks(wal: &mut wal::Writer, first_seq: u64, marks: &Marks) -> Result<()> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let mut frame = Vec::new();
+    wal::put_frame(&mut frame, first_seq, Some(marks), &[]);
+    wal.write(&frame).map_err(|(error, _)| error)
 }
 
 #[derive(Debug)]
@@ -205,6 +228,7 @@ impl Logs {
             appended_total: total(&self.counters.appended),
             refused_total: total(&self.counters.refused),
             shortened_total: total(&self.counters.shortened),
+            repeated_total: total(&self.counters.repeated),
             commits_total: total(&self.counters.commits),
             expired_by_age_total: total(&self.counters.expired_by_age),
             expired_by_size_total: total(&self.counters.expired_by_size),

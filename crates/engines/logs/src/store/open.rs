@@ -1,7 +1,8 @@
 //! Opens a folder: locks it, reads segments, replays write-ahead logs, mends what a crash left.
-use super::{Logs, Options, View, Writer};
+use super::{Logs, Options, View, Writer, write_marks};
 use crate::error::{Error, IoContext, Result};
 use crate::head::{Frozen, Head};
+use crate::mark::Marks;
 use crate::segment::{self, Segment};
 use crate::stats::Counters;
 use crate::tail::Tails;
@@ -162,6 +163,8 @@ fn load_heads(
     let mut last_generation = segments.iter().map(|one| one.generation).max().unwrap_or(0);
     let mut frozen: Vec<Arc<Frozen>> = Vec::new();
     let mut current: Option<Loaded> = None;
+    let mut marks = Marks::default();
+    let mut empty: Vec<PathBuf> = Vec::new();
     for generation in wals {
         let path = wal::path(dir, *generation);
         if segments.iter().any(|segment| segment.generation == *generation) {
@@ -169,22 +172,23 @@ fn load_heads(
             continue;
         }
         if let Some(before) = current.take() {
-            retire(before, &mut frozen)?;
+            retire(before, &mut frozen, &mut empty);
         }
         let loaded = load_wal(path, *generation, counters)?;
         next_seq = next_seq.max(loaded.replay.next_seq);
         last_generation = last_generation.max(*generation);
+        marks.merge(loaded.replay.marks.clone());
         current = Some(loaded);
     }
     let usable = |loaded: &Loaded| loaded.replay.good_len > 0 && loaded.replay.damaged_bytes == 0;
-    let (head, wal) = match current {
+    let (head, mut wal) = match current {
         Some(loaded) if usable(&loaded) => {
             let writer = reopen(&loaded, options)?;
             (loaded, writer)
         }
         other => {
             if let Some(unusable) = other {
-                retire(unusable, &mut frozen)?;
+                retire(unusable, &mut frozen, &mut empty);
             }
             let generation = last_generation + 1;
             let wal = wal::Writer::create(dir, generation, next_seq, options.fsync)?;
@@ -200,8 +204,16 @@ fn load_heads(
             )
         }
     };
+    // Invariant: the log that goes on holds all marks before any other is sealed or removed.
+    if head.replay.marks != marks {
+        write_marks(&mut wal, next_seq, &marks)?;
+    }
+    for path in empty {
+        segment::remove_if_there(&path, "remove the empty write-ahead log")?;
+    }
     let writer = Writer {
         wal,
+        marks,
         generation: head.generation,
         next_seq,
         stopped: None,
@@ -245,12 +257,12 @@ fn load_wal(path: PathBuf, generation: u64, counters: &Counters) -> Result<Loade
 }
 
 /// A head that takes no more lines: to be sealed, or forgotten when it is empty.
-fn retire(loaded: Loaded, frozen: &mut Vec<Arc<Frozen>>) -> Result<()> {
+fn retire(loaded: Loaded, frozen: &mut Vec<Arc<Frozen>>, empty: &mut Vec<PathBuf>) {
     if loaded.head.rows() == 0 {
-        return segment::remove_if_there(&loaded.path, "remove the empty write-ahead log");
+        empty.push(loaded.path);
+    } else {
+        frozen.push(Arc::new(loaded.head.into_frozen()));
     }
-    frozen.push(Arc::new(loaded.head.into_frozen()));
-    Ok(())
 }
 
 fn reopen(loaded: &Loaded, options: &Options) -> Result<wal::Writer> {

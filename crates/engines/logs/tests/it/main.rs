@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod duties;
 mod model;
+mod repeat;
 mod tail;
 
 use logs::{Found, Labels, Logs, Options, Query, Record, Selection, TextQuery};
