@@ -1,5 +1,5 @@
-// Takes pictures of pages, light and dark, 1440 and 390 px wide, to be looked at:
-// node scripts/shots.mjs BASE OUT [name=path …]; SHOTS=light,dark,phone,phone-dark narrows it.
+// Takes pictures of pages, light and dark, 1440, 1024 and 390 px wide, to be looked at:
+// node scripts/shots.mjs BASE OUT [name=path …]; SHOTS=light,dark,tablet,tablet-dark,phone,phone-dark chooses.
 import { chromium } from '@playwright/test';
 
 const [base, out, ...wanted] = process.argv.slice(2);
@@ -18,9 +18,9 @@ const browser = await chromium.launch({
   ],
 });
 for (const kind of kinds) {
-  const phone = kind.startsWith('phone');
+  const width = kind.startsWith('phone') ? 390 : kind.startsWith('tablet') ? 1024 : 1440;
   const context = await browser.newContext({
-    viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 },
+    viewport: { width, height: width === 390 ? 844 : width === 1024 ? 768 : 900 },
     colorScheme: kind.endsWith('dark') ? 'dark' : 'light',
     extraHTTPHeaders: token ? { authorization: `Bearer ${token}` } : {},
     reducedMotion: 'reduce',
@@ -35,13 +35,21 @@ for (const kind of kinds) {
     page.on('pageerror', (error) => process.stdout.write(`${name} ${kind}: ${error.message}\n`));
     await page.goto(base + path.replaceAll('~', '='));
     await page.waitForLoadState('load');
+    await page
+      .locator('h1')
+      .first()
+      .waitFor({ timeout: 20_000 })
+      .catch(() => {});
+    await page
+      .waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 10_000 })
+      .catch(() => {});
     await page.waitForTimeout(Number(process.env.WAIT ?? 1500));
     if (click) {
       await page.getByRole('button', { name: click }).first().click();
       await page.waitForTimeout(700);
     }
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    if (width > (phone ? 390 : 1440)) process.stdout.write(`${name} ${kind}: ${width} px wide\n`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (wide > width) process.stdout.write(`${name} ${kind}: ${wide} px wide\n`);
     await page.screenshot({ path: `${out}/${name}-${kind}.png`, fullPage: process.env.FULL !== 'no' });
     await page.close();
   }

@@ -80,8 +80,10 @@ export const tokensQuery = queryOptions({
 
 export const createPerson = (person: { name: string; login: string; email: string; password: string }) =>
   body<Person>(api.POST('/api/v1/people', { body: person }));
-export const patchPerson = (id: string, patch: Partial<Pick<Person, 'name' | 'email' | 'is_disabled'>>) =>
-  body<Person>(api.PATCH('/api/v1/people/{id}', { ...at(id), body: patch }));
+export const patchPerson = (
+  id: string,
+  patch: Partial<Pick<Person, 'name' | 'email' | 'is_disabled'>> & { password?: string },
+) => body<Person>(api.PATCH('/api/v1/people/{id}', { ...at(id), body: patch }));
 export const createTeam = (team: { name: string; description: string }) =>
   body<Team>(api.POST('/api/v1/teams', { body: team }));
 export const createServiceAccount = (account: { name: string; description: string }) =>
@@ -110,3 +112,26 @@ export const addMember = (team: string, person: string) =>
   body<Person[]>(api.POST('/api/v1/teams/{id}/members', { ...at(team), body: { person } }));
 export const removeMember = (team: string, person: string) =>
   body<void>(api.DELETE('/api/v1/teams/{id}/members/{person}', { params: { path: { id: team, person } } }));
+
+/** A browser in which a person is signed in. */
+export interface OpenSession {
+  id: string;
+  created_at: string;
+  seen_at: string;
+  expires_at: string;
+  address: string;
+  user_agent: string;
+}
+export const sessionsQuery = (person: string) =>
+  queryOptions({
+    queryKey: ['people', 'sessions', person],
+    queryFn: () => body<OpenSession[]>(api.GET('/api/v1/people/{id}/sessions', at(person))),
+  });
+export const closeSessions = (person: string) => body<void>(api.DELETE('/api/v1/people/{id}/sessions', at(person)));
+export const deletePerson = (id: string) => body<void>(api.DELETE('/api/v1/people/{id}', at(id)));
+export const patchTeam = (id: string, patch: { name?: string; description?: string }) =>
+  body<Team>(api.PATCH('/api/v1/teams/{id}', { ...at(id), body: patch }));
+export const deleteTeam = (id: string) => body<void>(api.DELETE('/api/v1/teams/{id}', at(id)));
+export const patchServiceAccount = (id: string, patch: { is_disabled?: boolean }) =>
+  body<ServiceAccount>(api.PATCH('/api/v1/service-accounts/{id}', { ...at(id), body: patch }));
+export const deleteServiceAccount = (id: string) => body<void>(api.DELETE('/api/v1/service-accounts/{id}', at(id)));

@@ -59,6 +59,7 @@ export interface Maintenance {
   ends_at: string;
   phase: 'pending' | 'active' | 'expired';
   created_by_name: string;
+  version: number;
 }
 
 export interface SilenceInput {
@@ -93,6 +94,13 @@ export const previewSilence = (matchers: Matcher[]) =>
   body<{ alerts: Alert[]; now: number; last_week: number }>(
     api.POST('/api/v1/silences/preview', { body: { matchers } }),
   );
+export const changeSilence = (silence: Silence, change: { ends_at?: string; comment?: string }) =>
+  body<Silence>(
+    api.PATCH('/api/v1/silences/{id}', {
+      params: { path: { id: silence.id }, header: { 'if-match': String(silence.version) } },
+      body: change,
+    }),
+  );
 export const endSilence = (id: string) => body<void>(api.DELETE('/api/v1/silences/{id}', { params: { path: { id } } }));
 
 export const alertQuery = (id: string) =>
@@ -110,7 +118,15 @@ export const createMaintenance = (window: {
   items: string[];
   selector?: string;
   with_dependents: boolean;
+  starts_at?: string;
   ends_at: string;
 }) => body<Maintenance>(api.POST('/api/v1/maintenance', { body: window }));
 export const endMaintenance = (id: string) =>
   body<void>(api.DELETE('/api/v1/maintenance/{id}', { params: { path: { id } } }));
+export const changeMaintenance = (window: Maintenance, change: { ends_at?: string }) =>
+  body<Maintenance>(
+    api.PATCH('/api/v1/maintenance/{id}', {
+      params: { path: { id: window.id }, header: { 'if-match': String(window.version) } },
+      body: change,
+    }),
+  );

@@ -167,3 +167,25 @@ export const rejectRun = (id: string) => body<Run>(api.POST('/api/v1/runs/{id}/r
 export const isOver = (state: RunState) => ['succeeded', 'failed', 'cancelled', 'rejected'].includes(state);
 export const isWaiting = (state: RunState) => state === 'awaiting_approval' || state === 'awaiting_person';
 export const waitsForMe = runsQuery({ state: 'awaiting_person', limit: 20 });
+
+export interface RunbookVersion {
+  version: number;
+  updated_by: string;
+  updated_at: string;
+}
+
+export const runbookVersionsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['runbooks', 'versions', id],
+    queryFn: () => body<RunbookVersion[]>(api.GET('/api/v1/runbooks/{id}/versions', at(id))),
+  });
+
+export const runbookVersionQuery = (id: string, version: number) =>
+  queryOptions({
+    queryKey: ['runbooks', 'version', id, version],
+    queryFn: () =>
+      body<{ version: number; text: string }>(
+        api.GET('/api/v1/runbooks/{id}/versions/{version}', { params: { path: { id, version } } }),
+      ),
+    staleTime: Number.POSITIVE_INFINITY,
+  });

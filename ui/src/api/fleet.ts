@@ -15,6 +15,7 @@ export interface Agent {
   address: string;
   joined_at: string;
   certificate_expires_at: string;
+  has_own_config: boolean;
 }
 
 export interface JoinToken {
@@ -50,3 +51,21 @@ export const createJoinToken = (input: { ttl_s: number; uses: number; tags: Labe
 export const revokeJoinToken = (id: string) =>
   body<void>(api.DELETE('/api/v1/join-tokens/{id}', { params: { path: { id } } }));
 export const revokeAgent = (id: string) => body<void>(api.DELETE('/api/v1/agents/{id}', { params: { path: { id } } }));
+
+/** What an agent does on its host. */
+export interface AgentConfig {
+  sample_interval_ms: number;
+  watched_services: string[];
+  journal: boolean;
+  log_files: string[];
+  certificate_paths: string[];
+  spool_bytes: number;
+}
+
+export const agentConfigQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['agents', 'config', id],
+    queryFn: () => body<AgentConfig>(api.GET('/api/v1/agents/{id}/config', { params: { path: { id } } })),
+  });
+export const setAgentConfig = (id: string, config: AgentConfig) =>
+  body<AgentConfig>(api.PUT('/api/v1/agents/{id}/config', { params: { path: { id } }, body: config }));

@@ -138,6 +138,12 @@ export const merge = (id: string, into: string) =>
   body<Incident>(api.POST('/api/v1/incidents/{id}/merge', { ...one(id), body: { into } }));
 export const resolve = (id: string, note: string) =>
   body<Incident>(api.POST('/api/v1/incidents/{id}/resolve', { ...one(id), body: { note } }));
+export const mitigate = (id: string, note: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/mitigate', { ...one(id), body: { note } }));
+export const closeIncident = (id: string, note: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/close', { ...one(id), body: { note } }));
+export const rename = (id: string, title: string) =>
+  body<Incident>(api.POST('/api/v1/incidents/{id}/rename', { ...one(id), body: { title } }));
 export const reopen = (id: string, reason: string) =>
   body<Incident>(api.POST('/api/v1/incidents/{id}/reopen', { ...one(id), body: { reason } }));
 export const declare = (incident: { title: string; severity: Sev; items: string[]; description: string }) =>

@@ -162,3 +162,12 @@ export const packagesQuery = (id: string) =>
         ),
       ),
   });
+
+export const createItem = (item: { kind: string; name: string; parent?: string; team?: string; tags?: Labels }) =>
+  body<Item>(api.POST('/api/v1/items', { body: item }));
+export const retireItem = (id: string) => body<void>(api.DELETE('/api/v1/items/{id}', at(id)));
+export type RelationKind = 'runs_on' | 'depends_on' | 'connects_to' | 'part_of';
+export const createRelation = (from: string, relation: { kind: RelationKind; to: string }) =>
+  body<unknown>(api.POST('/api/v1/items/{id}/relations', { ...at(from), body: relation }));
+export const deleteRelation = (from: string, kind: RelationKind, to: string) =>
+  body<void>(api.DELETE('/api/v1/items/{id}/relations/{kind}/{to}', { params: { path: { id: from, kind, to } } }));

@@ -22,6 +22,7 @@ const CONCERNS: [string, string[]][] = [
   ['runbook.', ['runbooks']],
   ['change.', ['changes']],
   ['freeze.', ['freezes']],
+  ['window.', ['change-windows']],
   ['message.', ['messages']],
   ['channel.', ['channels']],
   ['rule', ['rules']],

@@ -43,6 +43,9 @@ export interface Channel {
   secrets_set: string[];
   is_enabled: boolean;
   subscription: Subscription;
+  /** Empty: the default of its type. */
+  title_template: string;
+  text_template: string;
   created_at: string;
   sent_at: string | null;
   failed_at: string | null;
@@ -55,6 +58,8 @@ export interface NewChannel {
   secrets: ChannelSecrets;
   is_enabled: boolean;
   subscription: Subscription;
+  title_template?: string;
+  text_template?: string;
 }
 
 export interface Message {
@@ -91,3 +96,14 @@ export const switchChannel = (id: string, is_enabled: boolean) =>
 export const testChannel = (id: string) =>
   body<{ is_delivered: boolean; errors: string[] }>(api.POST('/api/v1/channels/{id}/test', at(id)));
 export const retryMessage = (id: string) => body<unknown>(api.POST('/api/v1/messages/{id}/retry', at(id)));
+
+export interface ChannelChange {
+  name?: string;
+  config?: ChannelConfig;
+  secrets?: ChannelSecrets;
+  subscription?: Subscription;
+  title_template?: string;
+  text_template?: string;
+}
+export const changeChannel = (id: string, change: ChannelChange) =>
+  body<Channel>(api.PATCH('/api/v1/channels/{id}', { ...at(id), body: change }));

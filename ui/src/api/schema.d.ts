@@ -3844,6 +3844,8 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+            /** @description Id of the team whose it is. */
+            team?: string | null;
         };
         /** @description A run with its tasks. */
         RunView: {
@@ -4155,6 +4157,8 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+            /** @description Id of the team whose it is. */
+            team?: string | null;
         };
         /**
          * @description Where a step stands on one target.

@@ -49,6 +49,12 @@ const SECTIONS: Section[] = [
     page: lazy(async () => ({ default: (await import('@/slices/telemetry/rules')).Rules })),
   },
   {
+    id: 'server',
+    text: 'Server',
+    lede: 'What runs here, and the copies of its data.',
+    page: lazy(async () => ({ default: (await import('@/slices/access/server')).Server })),
+  },
+  {
     id: 'audit',
     text: 'Audit',
     lede: 'Who did what, from the event log, which nobody can change.',

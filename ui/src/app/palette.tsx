@@ -1,13 +1,15 @@
 /** ⌘K: pages, hosts, services, incidents, runbooks and actions, by a few letters. */
 import { Modal } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { type KeyboardEvent, useEffect, useId, useMemo, useState } from 'react';
 import { runbooksQuery } from '@/api/automation';
-import { incidentsQuery } from '@/api/incidents';
+import { acknowledge, incidentsQuery } from '@/api/incidents';
 import { itemsQuery } from '@/api/inventory';
+import { useSession } from '@/api/session';
 import { type Found, rank } from '@/parts/rank';
-import { ALL_PLACES } from './places';
+import { complain, say } from '@/parts/toast';
+import { ALL_PLACES, DEMO, SECTIONS } from './places';
 import { choose, useScheme } from './theme';
 
 export function Palette({ open, close }: { open: boolean; close: () => void }) {
@@ -30,18 +32,39 @@ export function Palette({ open, close }: { open: boolean; close: () => void }) {
 
 function useEntries(): Found[] {
   const router = useRouter();
+  const queries = useQueryClient();
   const { shown } = useScheme();
-  const items = useQuery(itemsQuery('', 500)).data?.items;
+  const isDemo = useSession()?.permissions.includes('demo.read') ?? false;
+  const items = useQuery(itemsQuery('kind=host', 500)).data?.items;
+  const services = useQuery(itemsQuery('kind=service', 500)).data?.items;
+  const hosts = useMemo(() => new Map((items ?? []).map((h) => [h.id, h.name])), [items]);
   const incidents = useQuery(incidentsQuery({ limit: 100 })).data?.items;
   const runbooks = useQuery(runbooksQuery).data;
   return useMemo(() => {
     const go = (href: string) => () => router.history.push(href);
     return [
       ...ALL_PLACES.map((p) => ({ kind: 'Page', text: p.text, keys: p.keys, run: go(p.href) })),
+      ...SECTIONS.map((p) => ({ kind: 'Page', text: p.text, run: go(p.href) })),
+      ...(isDemo ? [{ kind: 'Page', text: DEMO.text, run: go(DEMO.href) }] : []),
       { kind: 'Action', text: 'Declare an incident', run: go('/incidents?declare=yes') },
       { kind: 'Action', text: 'Silence alerts', run: go('/alerts?silence=new') },
       { kind: 'Action', text: 'Add a host', run: go('/hosts?add=yes') },
       { kind: 'Action', text: 'Write a runbook', run: go('/runbooks/new') },
+      ...(runbooks ?? []).map((r) => ({
+        kind: 'Action',
+        text: `Run: ${r.name}`,
+        run: go(`/runbooks/${r.id}?run=yes`),
+      })),
+      ...(incidents ?? [])
+        .filter((i) => i.state === 'triggered')
+        .map((i) => ({
+          kind: 'Action',
+          text: `Acknowledge: ${i.title}`,
+          run: () =>
+            void acknowledge(i.id)
+              .then(() => say('Acknowledged; nobody else is paged for it'), complain)
+              .then(() => queries.invalidateQueries({ queryKey: ['incidents'] })),
+        })),
       {
         kind: 'Action',
         text: shown === 'dark' ? 'Use light colours' : 'Use dark colours',
@@ -59,13 +82,14 @@ function useEntries(): Found[] {
         detail: r.description,
         run: go(`/runbooks/${r.id}`),
       })),
-      ...(items ?? []).map((i) => ({
+      ...[...(items ?? []), ...(services ?? [])].map((i) => ({
         kind: i.kind.charAt(0).toUpperCase() + i.kind.slice(1).replaceAll('_', ' '),
         text: i.name,
+        detail: i.parent ? hosts.get(i.parent) && `on ${hosts.get(i.parent)}` : undefined,
         run: go(i.kind === 'host' ? `/hosts/${i.id}` : `/items/${i.id}`),
       })),
     ];
-  }, [items, incidents, runbooks, router, shown]);
+  }, [items, services, hosts, incidents, runbooks, router, queries, shown, isDemo]);
 }
 
 function Finder({ close }: { close: () => void }) {

@@ -42,4 +42,17 @@ export const FOOT: Place[] = [
 /** Only where the server has it: `mainstay demo`. */
 export const DEMO: Place = { text: 'Demonstration', href: '/demo' };
 
+/** Sections of a page that are looked for by name; found by the palette, not in the navigation. */
+export const SECTIONS: Place[] = [
+  { text: 'Freezes and change windows', href: '/changes?tab=times' },
+  { text: 'People', href: '/admin?tab=people' },
+  { text: 'Teams', href: '/admin?tab=teams' },
+  { text: 'Tokens and service accounts', href: '/admin?tab=tokens' },
+  { text: 'Agents and join tokens', href: '/admin?tab=agents' },
+  { text: 'Channels and messages', href: '/admin?tab=channels' },
+  { text: 'Rules', href: '/admin?tab=rules' },
+  { text: 'Audit', href: '/admin?tab=audit' },
+  { text: 'Server and snapshots', href: '/admin?tab=server' },
+];
+
 export const ALL_PLACES: Place[] = [...PLACES.flatMap((group) => group.places), ...FOOT];

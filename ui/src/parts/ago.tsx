@@ -18,7 +18,7 @@ export function Ago({ at }: { at: string | null | undefined }) {
   const now = useNow();
   if (!at) return <span className="faint">never</span>;
   return (
-    <time dateTime={at} title={absolute(at)}>
+    <time dateTime={at} title={absolute(at)} className="nowrap">
       {ago(at, now)}
     </time>
   );

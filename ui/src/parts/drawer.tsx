@@ -7,6 +7,7 @@ import { eventsQuery } from '@/api/events';
 import { attributeText, itemQuery, relationsQuery } from '@/api/inventory';
 import { Ago } from './ago';
 import { Chips } from './card';
+import { Owner } from './owner';
 import { Empty, Shown } from './states';
 import { ofSeverity, StatusBadge, worst } from './status';
 import { Timeline } from './timeline';
@@ -58,7 +59,7 @@ function ItemGlance({ id }: { id: string }) {
                 {status === 'ok' ? 'No alert fires' : `${alerts.data?.items.length} firing`}
               </StatusBadge>
               <span>{it.kind.replaceAll('_', ' ')}</span>
-              <span>owner {it.owner ? <b>{it.owner}</b> : 'nobody'}</span>
+              <Owner item={it} />
               <span>
                 changed <Ago at={it.changed_at} />
               </span>

@@ -21,13 +21,24 @@ export function score(text: string, wanted: string): number {
   return i === needle.length && needle.length > 1 ? 10 : 0;
 }
 
-export function rank<T extends { kind: string; text: string }>(entries: T[], wanted: string): T[] {
+/** Several words have each to be found, in the name, the detail or the kind. */
+function points(entry: { kind: string; text: string; detail?: string }, wanted: string): number {
+  const whole = Math.max(score(entry.text, wanted), score(`${entry.kind} ${entry.text}`, wanted) - 5);
+  const words = wanted.trim().split(/\s+/);
+  if (whole > 10 || words.length < 2) return Math.max(whole, score(entry.detail ?? '', wanted) >= 40 ? 8 : 0);
+  const each = words.map((word) =>
+    Math.max(score(entry.text, word), score(entry.detail ?? '', word) - 5, score(entry.kind, word) - 10),
+  );
+  return Math.min(...each) >= 30 ? Math.min(...each) : whole;
+}
+
+export function rank<T extends { kind: string; text: string; detail?: string }>(entries: T[], wanted: string): T[] {
   if (wanted.trim() === '') return entries;
   return entries
     .map((entry, i) => ({
       entry,
       i,
-      points: Math.max(score(entry.text, wanted), score(`${entry.kind} ${entry.text}`, wanted) - 5),
+      points: points(entry, wanted),
     }))
     .filter((x) => x.points > 0)
     .sort((a, b) => b.points - a.points || a.i - b.i)

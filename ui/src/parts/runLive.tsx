@@ -9,7 +9,12 @@ import { Card } from './card';
 import { Shown } from './states';
 import { ofRun, StatusBadge } from './status';
 
-export const runWord = (state: string) => state.replaceAll('_', ' ');
+const RUN_WORDS: Record<string, string> = {
+  awaiting_person: 'waits for a yes',
+  awaiting_approval: 'waits for approval',
+  cancelling: 'being cancelled',
+};
+export const runWord = (state: string) => RUN_WORDS[state] ?? state.replaceAll('_', ' ');
 
 export function RunLive({ id, full }: { id: string; full?: boolean }) {
   const run = useQuery(runQuery(id));

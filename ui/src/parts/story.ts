@@ -1,6 +1,8 @@
 /** Events as sentences: what happened, to what, and as what status it counts. */
 import type { Event, Status } from '@/api/types';
+import { bytes } from './number';
 import { ofRun, ofService, ofSeverity } from './status';
+import { moment } from './time';
 
 export interface Told {
   status: Status;
@@ -31,6 +33,25 @@ const alertDetail = (data: Data) => {
   const on = str(labels(data), 'instance', 'host');
   return [str(data, 'name'), on && `on ${on}`].filter(Boolean).join(' ');
 };
+
+/** Names that {@link named} has put beside the ids. */
+const name = (data: Data, key: string) => str(data, `${key}_name`);
+const relation = (data: Data) =>
+  `${str(data, 'kind').replaceAll('_', ' ') || 'is tied to'} ${name(data, 'to') || 'something else'}`;
+
+/** The event with names beside the ids that it carries, as far as they are known. */
+export function named(event: Event, names: Map<string, string>): Event {
+  const data = event.data;
+  if (!data) return event;
+  const more: Data = {};
+  for (const [key, value] of Object.entries(data)) {
+    const known = typeof value === 'string' ? names.get(value) : undefined;
+    if (!known) continue;
+    if (key === 'from' || key === 'to') more[`${key}_name`] = known;
+    else more[key] = known;
+  }
+  return Object.keys(more).length > 0 ? { ...event, data: { ...data, ...more } } : event;
+}
 
 const count = (data: Data, key: string) => (Array.isArray(data[key]) ? (data[key] as unknown[]).length : 0);
 
@@ -150,9 +171,17 @@ const TELLERS: Record<string, Teller> = {
   }),
   'item.changed': (d) => ({
     status: 'unknown',
-    text: `: ${str(d, 'attribute')} is now ${short(d.after)}`,
+    text: `: ${attributeWords(str(d, 'attribute'))} is now ${short(d.after, str(d, 'attribute'))}`,
     subject: str(d, 'name', 'item') || 'Item',
-    detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before)}`,
+    detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before, str(d, 'attribute'))}`,
+  }),
+  'relation.created': (d, e) => ({
+    text: `now ${relation(d)}`,
+    subject: name(d, 'from') || `Something on ${e.actor_name}`,
+  }),
+  'relation.removed': (d, e) => ({
+    text: `no longer ${relation(d)}`,
+    subject: name(d, 'from') || `Something on ${e.actor_name}`,
   }),
   'change.requested': (d) => ({ status: 'warning', text: 'asks for approval', subject: str(d, 'title') }),
   'change.approved': (d, e) => ({ status: 'ok', text: `approved by ${e.actor_name}`, subject: str(d, 'title') }),
@@ -172,11 +201,29 @@ function stateWord(state: unknown): string {
   return typeof is === 'string' ? is : '';
 }
 
-function short(value: unknown): string {
+/** `memory_bytes` as people say it. */
+export const attributeWords = (name: string) => name.replace(/_bytes$/, '').replaceAll('_', ' ');
+
+/** Lists as JSON and times in UTC inside of a sentence, as people read them. */
+export function readable(text: string): string {
+  return text
+    .replace(/\[("(?:[^"\\]|\\.)*"(?:,\s*)?)*\]/g, (list) => {
+      try {
+        return (JSON.parse(list) as string[]).join(', ') || 'nothing';
+      } catch {
+        return list;
+      }
+    })
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time) => moment(time));
+}
+
+function short(value: unknown, attribute = ''): string {
   if (value === null || value === undefined) return 'nothing';
+  if (typeof value === 'number' && attribute.endsWith('_bytes')) return bytes(value);
   const text =
     typeof value === 'string' ? value : Array.isArray(value) ? value.map(String).join(', ') : JSON.stringify(value);
-  return text && text.length > 60 ? `${text.slice(0, 59)}…` : (text ?? 'nothing');
+  const told = readable(text ?? 'nothing');
+  return told.length > 60 ? `${told.slice(0, 59)}…` : told;
 }
 
 /** Incidents say themselves what happened, in a sentence. */
@@ -201,6 +248,24 @@ function tellIncident(data: Data, event: Event): Told {
     text: str(data, 'text') || `Incident ${verb.replaceAll('_', ' ')}`,
     detail: [part, str(data, 'note')].filter(Boolean).join(' · '),
   };
+}
+
+/** Kinds that come in crowds and say much the same. */
+const CROWDS = /^(alert\.(fired|resolved)|incident\.grew|item\.|relation\.|message\.queued|agent\.|service\.)/;
+const CROWD = 4;
+
+/** Neighbours of one kind, when there are many, as the first of them and the rest. */
+export function fold(events: Event[]): { first: Event; rest: Event[] }[] {
+  const folds: { first: Event; rest: Event[] }[] = [];
+  for (let at = 0; at < events.length; ) {
+    const first = events[at] as Event;
+    let end = at + 1;
+    if (CROWDS.test(first.topic)) while (events[end]?.topic === first.topic) end++;
+    if (end - at >= CROWD) folds.push({ first, rest: events.slice(at + 1, end) });
+    else for (const event of events.slice(at, end)) folds.push({ first: event, rest: [] });
+    at = end;
+  }
+  return folds;
 }
 
 export function tell(event: Event): Told {

@@ -47,6 +47,9 @@ export interface DataTableProps<T extends object> {
 
 const VIRTUAL_FROM = 200;
 
+/** A button or link inside of a row does its own, and does not open the row. */
+const isOwn = (target: EventTarget) => target instanceof Element && target.closest('button, a') !== null;
+
 export function DataTable<T extends object>(props: DataTableProps<T>) {
   const { rows, columns, label, open } = props;
   const [order, setOrder] = useParam(props.param ?? 'sort', props.sort ?? '');
@@ -168,7 +171,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   key={row.id}
                   className={open ? 'go' : undefined}
                   tabIndex={open ? 0 : undefined}
-                  onClick={open ? () => open(it) : undefined}
+                  onClick={open ? (event) => isOwn(event.target) || open(it) : undefined}
                   onKeyDown={open ? (event) => walk(event, it) : undefined}
                 >
                   {columns.map((column) => (

@@ -55,3 +55,6 @@ export function absolute(at: string | number | Date): string {
   const offset = `${sign}${two(Math.floor(Math.abs(zone) / 60))}:${two(Math.abs(zone) % 60)}`;
   return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(d)} ${offset}`;
 }
+
+/** An hour after a moment. */
+export const later = (at: string, hours = 1): string => new Date(Date.parse(at) + hours * 3_600_000).toISOString();

@@ -5,14 +5,14 @@ import { concerned } from '@/api/live';
 import { refusal } from '@/api/session';
 import { place, QueryError } from '@/api/telemetry';
 import { healthOf } from '@/parts/health';
+import { parseTags } from '@/parts/tags';
 import { safe } from './access/signIn';
 import { parseMatchers, showMatchers } from './alerting/matchers';
 import { findings } from './fleet/attention';
 import { socket } from './fleet/hostServices';
 import { show } from './inventory/attributes';
-import { parseTags } from './inventory/edit';
 import { draw, group, layers, upstream } from './inventory/layout';
-import { toConfig } from './notify/addChannel';
+import { toConfig } from './notify/channelFields';
 import { unitOf } from './telemetry/guess';
 import { faultOf } from './telemetry/metrics';
 

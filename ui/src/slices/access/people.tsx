@@ -2,7 +2,7 @@
 import { PasswordInput, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { createPerson, type PersonDetail, patchPerson, peopleQuery } from '@/api/access';
+import { createPerson, type PersonDetail, peopleQuery } from '@/api/access';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
@@ -14,6 +14,7 @@ import { type Column, DataTable } from '@/parts/table';
 import { say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { GrantsDrawer, grantWords } from './grants';
+import { PersonExtra } from './personExtra';
 
 const COLUMNS: Column<PersonDetail>[] = [
   {
@@ -64,11 +65,6 @@ export function People() {
   const [open, setOpen] = useParam('person');
   const chosen = people.data?.items.find((p) => p.id === open) ?? null;
   const again = () => void queries.invalidateQueries({ queryKey: ['people'] });
-  const disable = async (person: PersonDetail) => {
-    await patchPerson(person.id, { is_disabled: !person.is_disabled });
-    say(person.is_disabled ? 'Enabled' : 'Disabled; open sessions end');
-    again();
-  };
   return (
     <div className="below">
       <Card
@@ -104,13 +100,7 @@ export function People() {
         id={chosen?.id ?? null}
         name={chosen?.name ?? ''}
         close={() => setOpen('')}
-        extra={
-          chosen && (
-            <Guarded permission="people.write" onClick={() => void disable(chosen)}>
-              {chosen.is_disabled ? 'Enable' : 'Disable'}
-            </Guarded>
-          )
-        }
+        extra={chosen && <PersonExtra key={chosen.id} person={chosen} close={() => setOpen('')} />}
       />
       {adding && <AddPerson close={() => setAdding(false)} done={again} />}
     </div>

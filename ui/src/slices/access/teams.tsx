@@ -10,6 +10,7 @@ import { Empty, Shown } from '@/parts/states';
 import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { GrantsDrawer } from './grants';
+import { TeamExtra } from './holderExtra';
 
 export function Teams() {
   const teams = useQuery(teamsQuery);
@@ -54,7 +55,16 @@ export function Teams() {
         id={chosen?.id ?? null}
         name={chosen?.name ?? ''}
         close={() => setOpen('')}
-        extra={chosen && <Members team={chosen} />}
+        extra={
+          chosen && (
+            <div key={chosen.id} style={{ display: 'grid', gap: 14 }}>
+              <TeamExtra team={chosen} close={() => setOpen('')} />
+              <div>
+                <Members team={chosen} />
+              </div>
+            </div>
+          )
+        }
       />
       {adding && (
         <AddTeam close={() => setAdding(false)} done={() => void queries.invalidateQueries({ queryKey: ['teams'] })} />

@@ -13,6 +13,7 @@ import { type Column, DataTable } from '@/parts/table';
 import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { GrantsDrawer } from './grants';
+import { AccountExtra } from './holderExtra';
 import { AddAccount, MakeToken } from './tokenDialogs';
 
 export function Tokens() {
@@ -149,7 +150,10 @@ export function Tokens() {
                     style={{ width: '100%' }}
                     onClick={() => setOpen(account.id)}
                   >
-                    <b>{account.name}</b>
+                    <b>
+                      {account.name}
+                      {account.is_disabled && <span className="muted"> disabled</span>}
+                    </b>
                     <span className="muted">{account.description}</span>
                   </button>
                 ))}
@@ -163,6 +167,7 @@ export function Tokens() {
         id={chosen?.id ?? null}
         name={chosen?.name ?? ''}
         close={() => setOpen('')}
+        extra={chosen && <AccountExtra key={chosen.id} account={chosen} close={() => setOpen('')} />}
       />
       {adding === 'token' && (
         <MakeToken accounts={accounts.data?.items ?? []} close={() => setAdding(null)} made={setMade} />

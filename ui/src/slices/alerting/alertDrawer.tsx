@@ -10,6 +10,7 @@ import { plain } from '@/parts/number';
 import { Shown } from '@/parts/states';
 import { ofSeverity, StatusBadge } from '@/parts/status';
 import { Timeline } from '@/parts/timeline';
+import { seenBy } from './seenBy';
 
 const quoted = (alert: Alert) =>
   [
@@ -71,7 +72,7 @@ export function AlertDrawer({
             </div>
             <div className="line">
               <span className="muted">Seen by</span>
-              <span className="mono break right">{alert.sources.join(', ')}</span>
+              <span className="break right">{seenBy(alert)}</span>
             </div>
             {episodes.length > 0 && (
               <div className="line">

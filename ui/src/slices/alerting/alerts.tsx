@@ -14,6 +14,7 @@ import { type Column, DataTable } from '@/parts/table';
 import { useParam } from '@/parts/url';
 import { AlertDrawer } from './alertDrawer';
 import { MaintenanceCard } from './maintenance';
+import { seenBy } from './seenBy';
 import { SilenceDialog } from './silenceDialog';
 import { Silences } from './silences';
 
@@ -62,8 +63,8 @@ const COLUMNS: Column<Alert>[] = [
   {
     id: 'source',
     head: 'Seen by',
-    value: (a) => a.sources.join(', '),
-    cell: (a) => <span className="mono muted break">{a.sources.join(', ')}</span>,
+    value: seenBy,
+    cell: (a) => <span className="muted break">{seenBy(a)}</span>,
     wide: true,
   },
   {
@@ -152,7 +153,7 @@ export function Alerts() {
         </Card>
       </div>
       <div className="cols two">
-        <Silences />
+        <Silences add={() => setSilence('new')} />
         <MaintenanceCard />
       </div>
       <AlertDrawer id={open} close={() => setOpen('')} silence={setSilence} />

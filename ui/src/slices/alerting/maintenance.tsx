@@ -1,14 +1,19 @@
 /** Maintenance windows: what is worked on does not page. */
 import { NumberInput, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { createMaintenance, endMaintenance, maintenanceQuery } from '@/api/alerting';
+import { changeMaintenance, createMaintenance, endMaintenance, maintenanceQuery } from '@/api/alerting';
+import { itemsQuery } from '@/api/inventory';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { FormDialog } from '@/parts/dialog';
+import { plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
+import { localTime } from '@/parts/tags';
+import { later } from '@/parts/time';
 import { complain, say } from '@/parts/toast';
 
 export function MaintenanceCard() {
@@ -51,12 +56,25 @@ export function MaintenanceCard() {
                     <Ago at={window.phase === 'pending' ? window.starts_at : window.ends_at} />
                   </div>
                 </div>
-                <Guarded
-                  permission="maintenance.write"
-                  onClick={() => void endMaintenance(window.id).then(again, (e) => complain(e, 'Not ended'))}
-                >
-                  End now
-                </Guarded>
+                <span className="row wrap" style={{ justifyContent: 'flex-end' }}>
+                  <Guarded
+                    permission="maintenance.write"
+                    tone="quiet"
+                    onClick={() =>
+                      void changeMaintenance(window, { ends_at: later(window.ends_at) }).then(again, (e) =>
+                        complain(e, 'Not changed'),
+                      )
+                    }
+                  >
+                    + 1 h
+                  </Guarded>
+                  <Guarded
+                    permission="maintenance.write"
+                    onClick={() => void endMaintenance(window.id).then(again, (e) => complain(e, 'Not ended'))}
+                  >
+                    {window.phase === 'pending' ? 'Cancel' : 'End now'}
+                  </Guarded>
+                </span>
               </div>
             ))}
           </>
@@ -71,21 +89,26 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
   const [title, setTitle] = useState('');
   const [selector, setSelector] = useState('');
   const [hours, setHours] = useState(1);
+  const [from, setFrom] = useState('');
+  const [settled] = useDebouncedValue(selector.trim(), 250);
+  const meant = useQuery({ ...itemsQuery(settled, 100), enabled: settled !== '', retry: false });
+  const start = from === '' ? Date.now() : Date.parse(from);
   return (
     <FormDialog
-      title="Add maintenance, from now on"
+      title="Add maintenance"
       open
       close={close}
-      verb={`Begin, for ${hours} h`}
+      verb={from === '' ? `Begin now, for ${hours} h` : `Announce, for ${hours} h`}
       submit={async () => {
         await createMaintenance({
           title,
           items: [],
           selector,
           with_dependents: true,
-          ends_at: new Date(Date.now() + hours * 3_600_000).toISOString(),
+          starts_at: from === '' ? undefined : new Date(start).toISOString(),
+          ends_at: new Date(start + hours * 3_600_000).toISOString(),
         });
-        say('In maintenance; it ends by itself');
+        say(from === '' ? 'In maintenance; it ends by itself' : 'Announced; it begins and ends by itself');
         done();
       }}
     >
@@ -108,15 +131,38 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
             onChange={(e) => setSelector(e.currentTarget.value)}
             error={fault('selector')}
           />
-          <NumberInput
-            label="Hours"
-            min={0.25}
-            max={720}
-            step={1}
-            value={hours}
-            onChange={(v) => setHours(typeof v === 'number' ? v : 1)}
-            error={fault('ends_at')}
-          />
+          <div aria-live="polite" className="muted break">
+            {settled !== '' &&
+              (meant.isError
+                ? meant.error.message
+                : meant.data &&
+                  `${meant.data.next ? 'More than ' : ''}${plural(meant.data.items.length, 'item')}: ${
+                    meant.data.items
+                      .slice(0, 6)
+                      .map((i) => i.name)
+                      .join(', ') || 'none now'
+                  }${meant.data.items.length > 6 ? '…' : ''}`)}
+          </div>
+          <div className="row" style={{ alignItems: 'flex-start' }}>
+            <TextInput
+              className="grow"
+              label="From (now, when empty)"
+              type="datetime-local"
+              min={localTime(Date.now())}
+              value={from}
+              onChange={(e) => setFrom(e.currentTarget.value)}
+              error={fault('starts_at')}
+            />
+            <NumberInput
+              label="Hours"
+              min={0.25}
+              max={720}
+              step={1}
+              value={hours}
+              onChange={(v) => setHours(typeof v === 'number' ? v : 1)}
+              error={fault('ends_at')}
+            />
+          </div>
         </>
       )}
     </FormDialog>

@@ -1,15 +1,16 @@
 /** Silences in force, each with its end and the way to end it now. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { endSilence, silencesQuery } from '@/api/alerting';
+import { changeSilence, endSilence, type Silence, silencesQuery } from '@/api/alerting';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
+import { later } from '@/parts/time';
 import { complain, say } from '@/parts/toast';
 import { showMatchers } from './matchers';
 
-export function Silences() {
+export function Silences({ add }: { add: () => void }) {
   const silences = useQuery(silencesQuery);
   const queries = useQueryClient();
   const end = async (id: string) => {
@@ -22,15 +23,39 @@ export function Silences() {
     void queries.invalidateQueries({ queryKey: ['silences'] });
     void queries.invalidateQueries({ queryKey: ['alerts'] });
   };
+  const extend = async (silence: Silence) => {
+    try {
+      await changeSilence(silence, { ends_at: later(silence.ends_at) });
+      say('An hour longer');
+    } catch (error) {
+      complain(error, 'Not changed');
+    }
+    void queries.invalidateQueries({ queryKey: ['silences'] });
+  };
   const current = (silences.data?.items ?? []).filter((s) => s.phase !== 'expired');
   return (
-    <Card title="Silences" aside={current.length > 0 ? `${current.length} in force` : undefined} flush>
+    <Card
+      title="Silences"
+      flush
+      aside={
+        <span className="row">
+          {current.length > 0 && <span>{current.length} in force</span>}
+          <Guarded permission="silences.write" onClick={add} label="Add a silence">
+            Add
+          </Guarded>
+        </span>
+      }
+    >
       <Shown
         query={silences}
         what="Silences"
         empty={{
           when: () => current.length === 0,
-          show: <Empty title="No silence is in force">Press s to silence what is known and in hand.</Empty>,
+          show: (
+            <Empty title="No silence is in force">
+              A silence keeps alerts that are known and in hand out of incidents, and ends by itself.
+            </Empty>
+          ),
         }}
       >
         {() => (
@@ -44,12 +69,18 @@ export function Silences() {
                     </span>
                   </StatusBadge>
                   <div className="muted break">
-                    {silence.comment} · {silence.created_by_name} · ends <Ago at={silence.ends_at} />
+                    {silence.comment} · {silence.created_by_name} · {silence.phase === 'pending' ? 'begins' : 'ends'}{' '}
+                    <Ago at={silence.phase === 'pending' ? silence.starts_at : silence.ends_at} />
                   </div>
                 </div>
-                <Guarded permission="silences.write" onClick={() => void end(silence.id)}>
-                  End now
-                </Guarded>
+                <span className="row wrap" style={{ justifyContent: 'flex-end' }}>
+                  <Guarded permission="silences.write" tone="quiet" onClick={() => void extend(silence)}>
+                    + 1 h
+                  </Guarded>
+                  <Guarded permission="silences.write" onClick={() => void end(silence.id)}>
+                    End now
+                  </Guarded>
+                </span>
               </div>
             ))}
           </>

@@ -15,7 +15,8 @@ export function RunRows({ runs }: { runs: Run[] }) {
             {run.is_dry && ' (dry)'}
           </StatusBadge>
           <span className="muted">
-            {run.requested_by} · <Ago at={run.requested_at} />
+            {run.source === 'person' ? run.requested_by : run.source === 'alert' ? 'an alert' : 'its schedule'} ·{' '}
+            <Ago at={run.requested_at} />
           </span>
         </Link>
       ))}

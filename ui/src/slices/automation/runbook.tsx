@@ -22,9 +22,11 @@ import { RunDialog } from '@/parts/runDialog';
 import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { complain, say } from '@/parts/toast';
+import { useParam } from '@/parts/url';
 import { EXAMPLE } from './example';
 import { starts } from './runbooks';
 import { RunRows } from './runRows';
+import { Versions } from './versions';
 
 export function RunbookPage() {
   const { id } = useParams({ strict: false }) as { id: string };
@@ -52,7 +54,8 @@ function Loaded({ book }: { book: Runbook | null }) {
   const [text, setText] = useState(before);
   const [busy, setBusy] = useState(false);
   const [saved, setSaved] = useState(false);
-  const [asked, ask] = useState<'run' | 'delete' | null>(null);
+  const [asked, ask] = useState<'delete' | null>(null);
+  const [running, setRunning] = useParam('run');
   const [settled] = useDebouncedValue(text, 300);
   const check = useQuery({
     queryKey: ['runbooks', 'check', settled],
@@ -89,9 +92,10 @@ function Loaded({ book }: { book: Runbook | null }) {
           book
             ? faults.length > 0
               ? `${book.name} has ${plural(faults.length, 'fault')}`
-              : book.description || book.name
+              : book.name
             : 'A new runbook'
         }
+        lede={book ? book.description : 'Typed inputs, targets, steps; what is wrong is marked as you write.'}
         facts={
           book && (
             <>
@@ -116,7 +120,7 @@ function Loaded({ book }: { book: Runbook | null }) {
               <Guarded
                 permission="runs.start"
                 keys="r"
-                onClick={() => ask('run')}
+                onClick={() => setRunning('yes')}
                 refusal={dirty ? 'Save first: the run takes what is saved.' : null}
               >
                 Dry run, then run…
@@ -175,13 +179,14 @@ function Loaded({ book }: { book: Runbook | null }) {
             )}
           </Card>
           {book && <Recent id={book.id} />}
+          {book && <Versions book={book} take={setText} />}
         </div>
       </div>
-      {asked === 'run' && book && (
+      {running !== '' && book && (
         <RunDialog
           runbook={book.id}
           name={book.name}
-          close={() => ask(null)}
+          close={() => setRunning('')}
           started={(run) => router.history.push(`/runs/${run.id}`)}
         />
       )}

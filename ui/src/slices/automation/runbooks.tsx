@@ -6,6 +6,7 @@ import { type Runbook, runbooksQuery } from '@/api/automation';
 import { Action, Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Headline } from '@/parts/card';
+import { cronWords } from '@/parts/cron';
 import { plural } from '@/parts/number';
 import { RunDialog } from '@/parts/runDialog';
 import { Empty, Shown } from '@/parts/states';
@@ -15,8 +16,10 @@ import { type Column, DataTable } from '@/parts/table';
 export function starts(book: Runbook): string {
   return [
     'by hand',
-    ...book.alerts.map((a) => `${a.mode === 'run' ? 'on' : a.mode === 'ask' ? 'asks on' : 'dry on'} ${a.alert}`),
-    ...book.schedules.map((s) => s.cron),
+    ...book.alerts.map(
+      (a) => `${a.mode === 'run' ? 'by itself on' : a.mode === 'ask' ? 'asks on' : 'dry run on'} ${a.alert}`,
+    ),
+    ...book.schedules.map((s) => cronWords(s.cron)),
   ].join(', ');
 }
 

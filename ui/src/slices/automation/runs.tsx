@@ -51,7 +51,9 @@ const COLUMNS: Column<Run>[] = [
     head: 'Started by',
     value: (r) => r.requested_by,
     cell: (r) => (
-      <span className="muted">{r.source === 'person' ? r.requested_by : `${r.source}: ${r.requested_by}`}</span>
+      <span className="muted">
+        {r.source === 'person' ? r.requested_by : r.source === 'alert' ? 'an alert' : 'its schedule'}
+      </span>
     ),
     wide: true,
   },

@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { approveChange, type Change, type ChangeState, changesQuery, rejectChange } from '@/api/change';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
-import { Card, Headline } from '@/parts/card';
+import { Card, Headline, Tabs } from '@/parts/card';
 import { FormDialog } from '@/parts/dialog';
 import { plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
@@ -14,6 +14,8 @@ import { type Column, DataTable } from '@/parts/table';
 import { say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { ChangeDrawer } from './changeDrawer';
+import { Freezes } from './freezes';
+import { Windows } from './windows';
 
 const COLUMNS: Column<Change>[] = [
   {
@@ -61,14 +63,17 @@ const COLUMNS: Column<Change>[] = [
   },
 ];
 
+const WAITING = changesQuery({ state: 'requested', limit: 100 });
+
+const TABS = [
+  { id: 'record', text: 'Record' },
+  { id: 'times', text: 'Freezes and windows' },
+];
+
 export function Changes() {
-  const [view, setView] = useParam('view', 'all');
-  const [open, setOpen] = useParam('open');
-  const [deciding, decide] = useState<{ change: Change; approve: boolean } | null>(null);
-  const waiting = useQuery(changesQuery({ state: 'requested', limit: 100 }));
-  const changes = useQuery(changesQuery({ state: view === 'all' ? undefined : (view as ChangeState), limit: 200 }));
+  const [tab] = useParam('tab', 'record');
+  const waiting = useQuery(WAITING);
   const count = waiting.data?.items.length;
-  const chosen = [...(waiting.data?.items ?? []), ...(changes.data?.items ?? [])].find((c) => c.id === open) ?? null;
   return (
     <>
       <Headline
@@ -82,6 +87,28 @@ export function Changes() {
         }
         lede="Every act on a machine is a change; an approval holds for exactly the plan that was read."
       />
+      <Tabs tabs={TABS} current={tab} />
+      {tab === 'times' ? (
+        <div className="cols two">
+          <Freezes />
+          <Windows />
+        </div>
+      ) : (
+        <Record />
+      )}
+    </>
+  );
+}
+
+function Record() {
+  const [view, setView] = useParam('view', 'all');
+  const [open, setOpen] = useParam('open');
+  const [deciding, decide] = useState<{ change: Change; approve: boolean } | null>(null);
+  const waiting = useQuery(WAITING);
+  const changes = useQuery(changesQuery({ state: view === 'all' ? undefined : (view as ChangeState), limit: 200 }));
+  const chosen = [...(waiting.data?.items ?? []), ...(changes.data?.items ?? [])].find((c) => c.id === open) ?? null;
+  return (
+    <>
       {(waiting.data?.items ?? []).map((change) => (
         <div className="below" key={change.id}>
           <Card

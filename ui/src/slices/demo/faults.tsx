@@ -1,5 +1,6 @@
 /** Faults of the demonstration: break something, watch what the product makes of it, mend it. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { type DemoFault, faultsQuery, triggerFault, undoFault } from '@/api/demo';
 import { Guarded } from '@/parts/action';
@@ -26,17 +27,19 @@ export function Faults() {
         }
         lede="Break something, watch the incident open within a second, and mend it with the runbook that is offered."
       />
-      <Shown query={faults} what="The faults">
-        {(all) => (
-          <>
-            {all.map((fault) => (
-              <div className="below" key={fault.fault}>
-                <Fault fault={fault} />
-              </div>
-            ))}
-          </>
-        )}
-      </Shown>
+      <div className="below">
+        <Card title="Faults" aside="each can be taken back" flush>
+          <Shown query={faults} what="The faults">
+            {(all) => (
+              <>
+                {all.map((fault) => (
+                  <Fault key={fault.fault} fault={fault} />
+                ))}
+              </>
+            )}
+          </Shown>
+        </Card>
+      </div>
     </>
   );
 }
@@ -56,40 +59,43 @@ function Fault({ fault }: { fault: DemoFault }) {
     await queries.invalidateQueries({ queryKey: faultsQuery.queryKey });
   };
   return (
-    <Card
-      title={fault.title}
-      aside={
-        <StatusBadge status={fault.is_active ? 'critical' : 'ok'}>
-          {fault.is_active ? <>broken {fault.since && <Ago at={fault.since} />}</> : 'sound'}
-        </StatusBadge>
-      }
-    >
-      <div className="row between wrap">
-        <div style={{ maxWidth: '72ch' }}>
-          <p>{fault.description}</p>
-          <p className="muted">{fault.remedy}.</p>
-        </div>
+    <div className="line" style={{ flexWrap: 'wrap', alignItems: 'center' }}>
+      <div style={{ flex: '1 1 320px', minWidth: 0 }}>
+        <span className="row wrap tight">
+          <b>{fault.title}</b>
+          {fault.is_active && (
+            <StatusBadge status="critical">broken {fault.since && <Ago at={fault.since} />}</StatusBadge>
+          )}
+        </span>
+        <p>{fault.description}</p>
+        <p className="muted">{fault.remedy}.</p>
+      </div>
+      <span className="row">
+        {fault.is_active && (
+          <Link to="/incidents" className="link nowrap">
+            See the incidents
+          </Link>
+        )}
         {fault.is_active ? (
           <Guarded
             permission="demo.write"
             busy={busy}
             label={`Take back: ${fault.title}`}
-            onClick={() => act(undoFault(fault.fault), 'Taken back')}
+            onClick={() => void act(undoFault(fault.fault), `${fault.title}: taken back`)}
           >
             Take it back
           </Guarded>
         ) : (
           <Guarded
             permission="demo.write"
-            tone="danger"
             busy={busy}
             label={`Trigger: ${fault.title}`}
-            onClick={() => act(triggerFault(fault.fault), `${fault.title}: done`)}
+            onClick={() => void act(triggerFault(fault.fault), `${fault.title}: done; watch Now`)}
           >
             Trigger
           </Guarded>
         )}
-      </div>
-    </Card>
+      </span>
+    </div>
   );
 }

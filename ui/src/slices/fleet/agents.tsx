@@ -1,9 +1,7 @@
 /** Agents, their certificates, and the tokens by which hosts join. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { type Agent, agentsQuery, joinTokensQuery, revokeAgent, revokeJoinToken } from '@/api/fleet';
-import type { Status } from '@/api/types';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
@@ -15,23 +13,15 @@ import { type Column, DataTable } from '@/parts/table';
 import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { AddHost } from './addHost';
-
-export function presence(agent: Agent): { status: Status; word: string } {
-  if (agent.state !== 'active') return { status: 'unknown', word: agent.state };
-  const status: Record<Agent['presence'], Status> = {
-    connected: 'ok',
-    disconnected: 'unknown',
-    new: 'unknown',
-    lost: 'critical',
-  };
-  return { status: status[agent.presence], word: agent.presence === 'lost' ? 'not heard of' : agent.presence };
-}
+import { AgentDrawer } from './agentDrawer';
+import { presence } from './presence';
 
 export function Agents() {
   const agents = useQuery(agentsQuery);
   const tokens = useQuery(joinTokensQuery);
   const queries = useQueryClient();
   const [adding, setAdding] = useParam('add');
+  const [open, setOpen] = useParam('agent');
   const [ending, end] = useState<Agent | null>(null);
   const valid = (tokens.data?.items ?? []).filter(
     (t) => !t.revoked_at && Date.parse(t.expires_at) > Date.now() && t.used < t.uses,
@@ -49,9 +39,10 @@ export function Agents() {
       head: 'Host',
       value: (a) => a.name,
       cell: (a) => (
-        <Link to="/hosts/$id" params={{ id: a.item_id }} className="under">
+        <>
           <b>{a.name}</b>
-        </Link>
+          {a.has_own_config && <span className="muted"> own settings</span>}
+        </>
       ),
     },
     { id: 'heard', head: 'Heard of', value: (a) => a.heard_at, cell: (a) => <Ago at={a.heard_at} />, number: true },
@@ -116,6 +107,7 @@ export function Agents() {
                 csv="agents"
                 sort="name"
                 aside={plural(page.items.length, 'agent')}
+                open={(a) => setOpen(a.id)}
               />
             )}
           </Shown>
@@ -159,6 +151,7 @@ export function Agents() {
           </Shown>
         </Card>
       </div>
+      <AgentDrawer agent={agents.data?.items.find((a) => a.id === open) ?? null} close={() => setOpen('')} />
       <AddHost open={adding !== ''} close={() => setAdding('')} />
       {ending && (
         <ConfirmDialog

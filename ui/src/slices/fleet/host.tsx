@@ -10,6 +10,7 @@ import { Headline, Tabs } from '@/parts/card';
 import { healthOf } from '@/parts/health';
 import { useKeys } from '@/parts/keys';
 import { bytes } from '@/parts/number';
+import { Owner } from '@/parts/owner';
 import { TimeRangePicker, useRange } from '@/parts/range';
 import { Failure, Skeleton } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
@@ -96,7 +97,7 @@ function Loaded({ host }: { host: ItemDetail }) {
               {health.word}
             </StatusBadge>
             <span>{summary(host)}</span>
-            <span>owner {host.owner ? <b>{host.owner}</b> : 'nobody'}</span>
+            <Owner item={host} />
           </>
         }
         actions={

@@ -10,7 +10,7 @@ import { useParam } from '@/parts/url';
 
 export function HostLogs({ host }: { host: string }) {
   const [words, setWords] = useParam('q');
-  const q = [`instance:${JSON.stringify(host)}`, words].filter(Boolean).join(' ');
+  const q = [`host:${JSON.stringify(host)}`, words].filter(Boolean).join(' ');
   const logs = useQuery(logsQuery({ q, span: 3600, limit: 300 }, 3000));
   return (
     <div className="below">
@@ -40,7 +40,7 @@ export function HostLogs({ host }: { host: string }) {
             when: (p) => p.items.length === 0,
             show: (
               <Empty title="No line in the last hour">
-                Widen the search in Logs, or check that the agent reads this host's journal or files.
+                Widen the search in Logs, or look under Admin, Agents, which files the agent of this host follows.
               </Empty>
             ),
           }}

@@ -152,7 +152,7 @@ export function Hosts() {
           ill.length > 0
             ? ill
                 .slice(0, 4)
-                .map((h) => `${h.item.name}: ${h.word}`)
+                .map((h) => (h.word.includes(h.item.name) ? h.word : `${h.item.name}: ${h.word}`))
                 .join(' · ')
             : 'Measured each second; one copied command adds a host.'
         }

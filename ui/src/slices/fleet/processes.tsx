@@ -25,7 +25,9 @@ function useProcesses(host: string) {
     const by = (series: Series[] | undefined) =>
       new Map((series ?? []).map((s) => [s.labels.name ?? '', s.points[0]?.[1] ?? 0]));
     const [used, resident] = [by(cpu.data), by(memory.data)];
+    // A rate looks back: what has ended a moment ago is left out by its count.
     return [...by(count.data ?? memory.data)]
+      .filter(([, n]) => n > 0)
       .map(([name, n]) => ({
         name,
         count: n,

@@ -1,14 +1,17 @@
 /** The dialogs behind an incident's verbs. */
-import { Select, Textarea } from '@mantine/core';
+import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { peopleQuery } from '@/api/access';
 import {
   assign,
+  closeIncident,
   comment,
   type IncidentDetail,
   incidentsQuery,
   merge,
+  mitigate,
+  rename,
   reopen,
   resolve,
   type Sev,
@@ -18,9 +21,20 @@ import { useSession } from '@/api/session';
 import { FormDialog } from '@/parts/dialog';
 import { say } from '@/parts/toast';
 import { SEV_DATA } from './declare';
+import { TextDialog } from './textDialog';
 import { useVerbs } from './verbs';
 
-export type Asked = 'comment' | 'assign' | 'resolve' | 'reopen' | 'merge' | 'severity' | null;
+export type Asked =
+  | 'comment'
+  | 'assign'
+  | 'resolve'
+  | 'reopen'
+  | 'merge'
+  | 'severity'
+  | 'mitigate'
+  | 'close'
+  | 'rename'
+  | null;
 
 export function IncidentDialogs({
   incident,
@@ -78,45 +92,51 @@ export function IncidentDialogs({
           done('Reopened');
         }}
       />
+      <TextDialog
+        key={`mitigate-${asked}`}
+        open={asked === 'mitigate'}
+        close={close}
+        title="Users do not suffer any more"
+        label="What helped; the cause is still there"
+        verb="Mark as mitigated"
+        field="note"
+        submit={async (note) => {
+          await mitigate(incident.id, note);
+          done('Mitigated');
+        }}
+      />
+      <TextDialog
+        key={`close-${asked}`}
+        open={asked === 'close'}
+        close={close}
+        title="Nothing is left to be done"
+        label="What was learned"
+        verb="Close"
+        field="note"
+        submit={async (note) => {
+          await closeIncident(incident.id, note);
+          done('Closed');
+        }}
+      />
+      <TextDialog
+        key={`rename-${asked}`}
+        open={asked === 'rename'}
+        close={close}
+        title="Rename this incident"
+        label="Name; the program leaves it alone from then on"
+        verb="Rename"
+        field="title"
+        start={incident.title}
+        required
+        submit={async (title) => {
+          await rename(incident.id, title);
+          done('Renamed');
+        }}
+      />
       {asked === 'assign' && <AssignDialog incident={incident} close={close} done={done} />}
       {asked === 'merge' && <MergeDialog incident={incident} close={close} done={done} />}
       {asked === 'severity' && <SeverityDialog incident={incident} close={close} done={done} />}
     </>
-  );
-}
-
-function TextDialog(props: {
-  open: boolean;
-  close: () => void;
-  title: string;
-  label: string;
-  verb: string;
-  field: string;
-  required?: boolean;
-  submit: (text: string) => Promise<void>;
-}) {
-  const [text, setText] = useState('');
-  return (
-    <FormDialog
-      title={props.title}
-      open={props.open}
-      close={props.close}
-      verb={props.verb}
-      submit={() => props.submit(text)}
-    >
-      {(fault) => (
-        <Textarea
-          label={props.label}
-          autosize
-          minRows={3}
-          data-autofocus
-          required={props.required}
-          value={text}
-          onChange={(e) => setText(e.currentTarget.value)}
-          error={fault(props.field)}
-        />
-      )}
-    </FormDialog>
   );
 }
 

@@ -1,10 +1,10 @@
 /** Its alerts, and who feels it. */
-import { Link } from '@tanstack/react-router';
 import type { Alert } from '@/api/alerting';
 import type { IncidentDetail } from '@/api/incidents';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { useDrawer } from '@/parts/drawer';
+import { useHostNames } from '@/parts/names';
 import { plural } from '@/parts/number';
 import { Empty } from '@/parts/states';
 import { ofSeverity, StatusBadge } from '@/parts/status';
@@ -34,32 +34,58 @@ export function IncidentAlerts({ alerts }: { alerts: Alert[] }) {
   );
 }
 
+interface Felt {
+  key: string;
+  name: string;
+  /** The items of that name, the first opens. */
+  ids: string[];
+  hosts: string[];
+  how: string;
+  fires: boolean;
+}
+
+/** Items of one name and kind as one line, with the hosts that they are on. */
+export function felt(incident: IncidentDetail, hosts: Map<string, string>): Felt[] {
+  const lines = new Map<string, Felt>();
+  const firing = new Set(incident.items.map((i) => i.id));
+  const add = (id: string, name: string, how: string, fires: boolean) => {
+    const key = `${fires} ${name} ${how}`;
+    const line = lines.get(key) ?? { key, name, ids: [], hosts: [], how, fires };
+    line.ids.push(id);
+    const host = hosts.get(id);
+    if (host) line.hosts.push(host);
+    lines.set(key, line);
+  };
+  for (const item of incident.items) add(item.id, item.name, `${item.kind.replaceAll('_', ' ')}, where it fires`, true);
+  for (const item of incident.impact)
+    if (!firing.has(item.id))
+      add(item.id, item.name, item.via || `${item.kind}, ${plural(item.distance, 'step')} away`, false);
+  return [...lines.values()];
+}
+
+const some = (hosts: string[]) =>
+  hosts.length > 4 ? `${hosts.slice(0, 3).join(', ')} and ${hosts.length - 3} more` : hosts.join(', ');
+
 export function WhoFeelsIt({ incident }: { incident: IncidentDetail }) {
   const drawer = useDrawer();
+  const hosts = useHostNames(incident.items.length + incident.impact.length > 0);
+  const lines = felt(incident, hosts);
   return (
     <Card title="Who feels it" flush>
-      {incident.items.map((item) => (
-        <div className="line" key={item.id}>
+      {lines.slice(0, 12).map((line) => (
+        <div className="line" key={line.key}>
           <div style={{ minWidth: 0 }}>
-            <button type="button" className="plain under" onClick={() => drawer(item.id)}>
-              <b className="break">{item.name}</b>
+            <button type="button" className="plain under" onClick={() => drawer(line.ids[0] ?? '')}>
+              {line.fires ? <b className="break">{line.name}</b> : <span className="break">{line.name}</span>}
             </button>
-            <div className="muted">{item.kind.replaceAll('_', ' ')}, where it fires</div>
+            {line.ids.length > 1 && <span className="muted"> × {line.ids.length}</span>}
+            <div className="muted break">{[line.how, some(line.hosts)].filter(Boolean).join(' · ')}</div>
           </div>
-          <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />
+          {line.fires && <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />}
         </div>
       ))}
-      {incident.impact.slice(0, 10).map((item) => (
-        <div className="line" key={item.id}>
-          <div style={{ minWidth: 0 }}>
-            <Link to="/items/$id" params={{ id: item.id }} className="under">
-              {item.name}
-            </Link>
-            <div className="muted">{item.via || `${item.kind}, ${plural(item.distance, 'step')} away`}</div>
-          </div>
-        </div>
-      ))}
-      {incident.items.length + incident.impact.length === 0 && <Empty title="No item is known to be affected" />}
+      {lines.length > 12 && <div className="line muted">and {plural(lines.length - 12, 'more')}</div>}
+      {lines.length === 0 && <Empty title="No item is known to be affected" />}
     </Card>
   );
 }

@@ -75,7 +75,7 @@ describe('the measure', () => {
       'mountpoint="/data"',
     );
     expect(chartFor(alert('SystemdUnitFailed', { instance: 'a', name: 'x.service' }), 'a')?.title).toBe(
-      'x.service, running',
+      'x.service runs (1) or not (0)',
     );
     expect(chartFor(alert('Other', {}), 'a')?.title).toBe('Processors, busy');
     expect(chartFor(null, undefined)).toBeNull();

@@ -9,7 +9,7 @@ import { Card } from '@/parts/card';
 import { format } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 
-const BUSY = 'avg(1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m])))';
+const BUSY = 'avg(1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))';
 const SPAN = 3600;
 const STEP = 15;
 

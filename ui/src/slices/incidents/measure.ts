@@ -15,6 +15,7 @@ export function chartFor(alert: Alert | null, host: string | undefined): Measure
   const on = host ? `instance=${quote(host)}` : '';
   const l = alert?.labels ?? {};
   const name = (alert?.name ?? '').toLowerCase();
+  const own = alert?.annotations?.query;
   if (l.mountpoint) {
     const at = `{${[on, `mountpoint=${quote(l.mountpoint)}`].filter(Boolean).join(',')}}`;
     return {
@@ -34,12 +35,14 @@ export function chartFor(alert: Alert | null, host: string | undefined): Measure
   }
   if (l.name && /unit|service|systemd/.test(name)) {
     return {
-      title: `${l.name}, running`,
-      expr: `node_systemd_unit_state{${[on, `name=${quote(l.name)}`, 'state="active"'].filter(Boolean).join(',')}}`,
+      title: `${l.name} runs (1) or not (0)`,
+      expr:
+        own ?? `node_systemd_unit_state{${[on, `name=${quote(l.name)}`, 'state="active"'].filter(Boolean).join(',')}}`,
       unit: 'plain',
       max: 1,
     };
   }
+  if (own) return { title: alert?.name ?? 'Measure', expr: own, unit: 'plain' };
   if (!host) return null;
   return {
     title: 'Processors, busy',

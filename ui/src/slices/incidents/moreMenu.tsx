@@ -22,7 +22,12 @@ export function MoreMenu({ incident, ask }: { incident: IncidentDetail; ask: (wh
         <Menu.Item onClick={() => ask('merge')} disabled={over}>
           Merge into another…
         </Menu.Item>
+        <Menu.Item onClick={() => ask('rename')}>Rename…</Menu.Item>
+        {!over && incident.state !== 'mitigated' && (
+          <Menu.Item onClick={() => ask('mitigate')}>Mark as mitigated…</Menu.Item>
+        )}
         {incident.state === 'triggered' && <Menu.Item onClick={() => ask('resolve')}>Resolve…</Menu.Item>}
+        {incident.state === 'resolved' && <Menu.Item onClick={() => ask('close')}>Close…</Menu.Item>}
       </Menu.Dropdown>
     </Menu>
   );

@@ -17,8 +17,9 @@ export function hands(incident: Incident, me: string | undefined): string {
 }
 
 export function where(incident: Incident): string {
-  const names = incident.items.slice(0, 3).map((i) => i.name);
-  const more = incident.items.length - names.length;
+  const all = [...new Set(incident.items.map((i) => i.name))];
+  const names = all.slice(0, 3);
+  const more = all.length - names.length;
   return [
     names.join(', ') + (more > 0 ? ` and ${more} more` : ''),
     incident.alert_count > 1 ? `${incident.alert_count} alerts` : '',

@@ -1,10 +1,11 @@
 /** What changed before it, ranked, each with its evidence. */
 import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
 import type { IncidentDetail } from '@/api/incidents';
 import { Card, Chips, Meter } from '@/parts/card';
 import { plural } from '@/parts/number';
 import { Empty } from '@/parts/states';
-import { address } from '@/parts/story';
+import { address, readable } from '@/parts/story';
 import { moment, span } from '@/parts/time';
 
 /** `41 s before`, seen from when the incident opened. */
@@ -13,8 +14,11 @@ export function before(at: string, opened: string): string {
   return seconds >= 0 ? `${span(seconds)} before` : `${span(-seconds)} after`;
 }
 
+const FIRST = 5;
+
 export function Suspects({ incident }: { incident: IncidentDetail }) {
   const suspects = incident.suspects;
+  const [all, setAll] = useState(false);
   return (
     <Card
       title="What changed before it"
@@ -27,13 +31,13 @@ export function Suspects({ incident }: { incident: IncidentDetail }) {
         </Empty>
       ) : (
         <ol style={{ listStyle: 'none' }} aria-label="Suspects">
-          {suspects.slice(0, 6).map((suspect, i) => (
+          {suspects.slice(0, all ? undefined : FIRST).map((suspect, i) => (
             <li key={suspect.seq} className="suspect">
               <span className="faint num">{i + 1}</span>
               <div>
                 <b className="break">{suspect.title}</b>
                 <div className="muted break">
-                  {[suspect.detail, before(suspect.at, incident.opened_at)].filter(Boolean).join(' · ')}
+                  {[readable(suspect.detail), before(suspect.at, incident.opened_at)].filter(Boolean).join(' · ')}
                   <span className="sr"> at {moment(suspect.at)}</span>
                 </div>
                 {suspect.evidence.length > 0 && (
@@ -52,6 +56,11 @@ export function Suspects({ incident }: { incident: IncidentDetail }) {
             </li>
           ))}
         </ol>
+      )}
+      {suspects.length > FIRST && (
+        <button type="button" className="plain line link" style={{ width: '100%' }} onClick={() => setAll(!all)}>
+          {all ? 'Show the likeliest only' : `Show ${plural(suspects.length - FIRST, 'less likely suspect')}`}
+        </button>
       )}
     </Card>
   );

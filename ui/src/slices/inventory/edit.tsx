@@ -1,26 +1,20 @@
 /** What a person says of an item: it wins over what is observed. */
-import { TagsInput, TextInput } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
+import { Select, TagsInput, TextInput } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
+import { peopleQuery, teamsQuery } from '@/api/access';
 import { type ItemDetail, type ItemPatch, patchItem } from '@/api/inventory';
 import { FormDialog } from '@/parts/dialog';
+import { parseTags } from '@/parts/tags';
 import { say } from '@/parts/toast';
-
-/** `env=prod` and the like; null when one is not of that form. */
-export function parseTags(list: string[]): Record<string, string> | null {
-  const tags: Record<string, string> = {};
-  for (const text of list) {
-    const at = text.indexOf('=');
-    if (at < 1) return null;
-    tags[text.slice(0, at).trim()] = text.slice(at + 1).trim();
-  }
-  return tags;
-}
 
 export function EditDialog({ item, close }: { item: ItemDetail; close: () => void }) {
   const queries = useQueryClient();
   const [name, setName] = useState(item.name);
-  const [owner, setOwner] = useState(item.owner ?? '');
+  const [owner, setOwner] = useState(item.owner);
+  const [team, setTeam] = useState(item.team);
+  const people = useQuery({ ...peopleQuery, retry: false }).data?.items ?? [];
+  const teams = useQuery({ ...teamsQuery, retry: false }).data?.items ?? [];
   const [tags, setTags] = useState(Object.entries(item.own_tags).map(([k, v]) => `${k}=${v}`));
   const [attribute, setAttribute] = useState('');
   const [value, setValue] = useState('');
@@ -33,7 +27,8 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
       verb="Save"
       refusal={parsed ? null : 'Write tags as name=value.'}
       submit={async () => {
-        const patch: ItemPatch = { tags: parsed ?? {}, owner: owner.trim() || null };
+        const patch: ItemPatch = { tags: parsed ?? {}, owner };
+        if (team !== item.team) patch.team = team;
         if (name !== item.name) patch.name = name;
         if (attribute.trim()) patch.attributes = { [attribute.trim()]: value === '' ? null : value };
         await patchItem(item.id, patch);
@@ -50,13 +45,30 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
             error={fault('name')}
             data-autofocus
           />
-          <TextInput
-            label="Owner"
-            description="Id of the person who answers for it."
-            value={owner}
-            onChange={(e) => setOwner(e.currentTarget.value)}
-            error={fault('owner')}
-          />
+          <div className="row" style={{ alignItems: 'flex-start' }}>
+            <Select
+              className="grow"
+              label="Owner"
+              placeholder="Nobody"
+              searchable
+              clearable
+              data={people.map((p) => ({ value: p.id, label: p.name }))}
+              value={owner}
+              onChange={setOwner}
+              error={fault('owner')}
+            />
+            <Select
+              className="grow"
+              label="Team"
+              placeholder="As what it is on"
+              searchable
+              clearable
+              data={teams.map((t) => ({ value: t.id, label: t.name }))}
+              value={team}
+              onChange={setTeam}
+              error={fault('team')}
+            />
+          </div>
           <TagsInput
             label="Tags"
             description="name=value, then Enter."

@@ -3,17 +3,21 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { alertsQuery } from '@/api/alerting';
-import { historyQuery, type ItemDetail, impactQuery, itemQuery, relationsQuery } from '@/api/inventory';
+import { historyQuery, type ItemDetail, impactQuery, itemQuery } from '@/api/inventory';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Chips, Headline } from '@/parts/card';
 import { CopyButton } from '@/parts/copy';
+import { useHostNames } from '@/parts/names';
 import { plural } from '@/parts/number';
+import { Owner } from '@/parts/owner';
 import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { ofService, ofSeverity, StatusBadge, worst } from '@/parts/status';
 import { Timeline } from '@/parts/timeline';
 import { Attributes } from './attributes';
 import { EditDialog } from './edit';
+import { Relations } from './relations';
+import { RetireDialog } from './retire';
 
 const words = (text: string) => text.replaceAll('_', ' ');
 
@@ -36,9 +40,10 @@ export function ItemPage() {
 }
 
 function Loaded({ item }: { item: ItemDetail }) {
-  const [editing, setEditing] = useState(false);
+  const [asked, ask] = useState<'edit' | 'retire' | null>(null);
   const parent = useQuery({ ...itemQuery(item.parent ?? ''), enabled: item.parent !== null }).data;
-  const alerts = useQuery(alertsQuery({ item: item.id, state: 'firing', limit: 20 })).data?.items ?? [];
+  const wanted = item.kind === 'host' ? { filter: `instance=${JSON.stringify(item.name)}` } : { item: item.id };
+  const alerts = useQuery(alertsQuery({ ...wanted, state: 'firing', limit: 20 })).data?.items ?? [];
   const state = item.attributes.state?.value;
   const status = worst([
     ...(typeof state === 'string' ? [ofService(state)] : []),
@@ -68,7 +73,7 @@ function Loaded({ item }: { item: ItemDetail }) {
                     : 'No alert fires'}
             </StatusBadge>
             <span>{words(item.kind)}</span>
-            <span>owner {item.owner ? <b>{item.owner}</b> : 'nobody'}</span>
+            <Owner item={item} />
             <span>
               changed <Ago at={item.changed_at} />
             </span>
@@ -82,7 +87,12 @@ function Loaded({ item }: { item: ItemDetail }) {
                 Its charts
               </Link>
             )}
-            <Guarded permission="items.write" onClick={() => setEditing(true)}>
+            {item.state === 'active' && (
+              <Guarded permission="items.write" onClick={() => ask('retire')}>
+                Retire…
+              </Guarded>
+            )}
+            <Guarded permission="items.write" onClick={() => ask('edit')}>
               Edit…
             </Guarded>
           </>
@@ -96,7 +106,7 @@ function Loaded({ item }: { item: ItemDetail }) {
           <History id={item.id} />
         </div>
         <div className="stack">
-          <Relations id={item.id} />
+          <Relations item={item} />
           <WhatIf id={item.id} />
           {item.children.length > 0 && <Children item={item} />}
           <Card title="Identity" flush>
@@ -118,7 +128,8 @@ function Loaded({ item }: { item: ItemDetail }) {
           </Card>
         </div>
       </div>
-      {editing && <EditDialog item={item} close={() => setEditing(false)} />}
+      {asked === 'edit' && <EditDialog item={item} close={() => ask(null)} />}
+      {asked === 'retire' && <RetireDialog item={item} close={() => ask(null)} />}
     </>
   );
 }
@@ -138,44 +149,9 @@ function History({ id }: { id: string }) {
   );
 }
 
-function Relations({ id }: { id: string }) {
-  const relations = useQuery(relationsQuery(id));
-  return (
-    <Card title="Relations" flush>
-      <Shown
-        query={relations}
-        what="Relations"
-        empty={{
-          when: (r) => r.length === 0,
-          show: <Empty title="None known">They are found from sockets and set by hand.</Empty>,
-        }}
-      >
-        {(list) => (
-          <>
-            {list.slice(0, 30).map((r) => {
-              const out = r.from.id === id;
-              const other = out ? r.to : r.from;
-              return (
-                <div className="line" key={`${r.from.id}${r.kind}${r.to.id}${r.source}`}>
-                  <div style={{ minWidth: 0 }}>
-                    <Link to="/items/$id" params={{ id: other.id }} className="under break">
-                      <b>{other.name}</b>
-                    </Link>
-                    <div className="muted">{out ? words(r.kind) : `${words(r.kind)} this`}</div>
-                  </div>
-                  <span className="faint mono">{r.source.split(':')[0]}</span>
-                </div>
-              );
-            })}
-          </>
-        )}
-      </Shown>
-    </Card>
-  );
-}
-
 function WhatIf({ id }: { id: string }) {
   const impact = useQuery(impactQuery(id));
+  const hosts = useHostNames((impact.data?.affected.length ?? 0) > 0);
   return (
     <Card title="What if it dies?" aside={impact.data ? plural(impact.data.affected.length, 'item') : undefined} flush>
       <Shown
@@ -190,6 +166,7 @@ function WhatIf({ id }: { id: string }) {
               <div className="line" key={a.item.id}>
                 <Link to="/items/$id" params={{ id: a.item.id }} className="under break">
                   {a.item.name}
+                  {hosts.get(a.item.id) && <span className="muted"> on {hosts.get(a.item.id)}</span>}
                 </Link>
                 <span className="muted nowrap">
                   {words(a.item.kind)}, {plural(a.distance, 'step')}

@@ -5,6 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { useState } from 'react';
 import { type Item, itemsQuery } from '@/api/inventory';
+import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Chips, Headline } from '@/parts/card';
 import { plural } from '@/parts/number';
@@ -12,6 +13,7 @@ import { Empty, Shown } from '@/parts/states';
 import { ofService, StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
 import { useParam } from '@/parts/url';
+import { AddItem } from './addItem';
 
 const KINDS = ['host', 'service', 'disk', 'interface', 'certificate', 'package_set', 'endpoint'];
 
@@ -57,6 +59,7 @@ const COLUMNS: Column<Item>[] = [
 export function Inventory() {
   const [q, setQ] = useParam('q', 'kind=host');
   const [draft, setDraft] = useState(q);
+  const [adding, setAdding] = useState(false);
   const [settled] = useDebouncedValue(draft, 250);
   const items = useQuery(itemsQuery(settled.trim(), 500));
   const router = useRouter();
@@ -78,6 +81,11 @@ export function Inventory() {
               : `${items.data?.next ? 'More than ' : ''}${plural(count, 'item')} ${settled.trim() ? (count === 1 ? 'matches' : 'match') : 'known'}`
         }
         lede="Every value has its source and time; what a person sets wins, and what is observed beside it stays in sight."
+        actions={
+          <Guarded permission="items.write" onClick={() => setAdding(true)}>
+            Add an item
+          </Guarded>
+        }
       />
       <div className="below" style={{ display: 'grid', gap: 10 }}>
         <TextInput
@@ -144,6 +152,7 @@ export function Inventory() {
           </Shown>
         </Card>
       </div>
+      {adding && <AddItem kinds={KINDS} close={() => setAdding(false)} />}
     </>
   );
 }

@@ -86,7 +86,7 @@ export function Services() {
 
 function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Status> }) {
   const [view, setView] = useParam('view', 'map');
-  const [grouped, setGrouped] = useParam('group', map.nodes.length > 40 ? 'yes' : 'no');
+  const [grouped, setGrouped] = useParam('group', map.nodes.length > 24 ? 'yes' : 'no');
   const [chosen, choose] = useParam('at');
   const drawer = useDrawer();
   const { boxes, arrows } = useMemo(() => build(map, statuses, grouped === 'yes'), [map, statuses, grouped]);
@@ -133,6 +133,8 @@ function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Stat
   );
 }
 
+const hostOf = (map: ServiceMap, id: string | undefined) => map.nodes.find((n) => n.id === id)?.host_name;
+
 export function build(
   map: ServiceMap,
   statuses: Map<string, Status>,
@@ -146,7 +148,7 @@ export function build(
       return {
         id: g.id,
         name: g.name,
-        sub: plural(g.members.length, 'instance'),
+        sub: g.members.length === 1 ? (hostOf(map, g.members[0]) ?? 'once') : `on ${plural(g.members.length, 'host')}`,
         status: worst(g.members.map((m) => statuses.get(m) ?? 'ok')),
         item: g.members.length === 1 ? (g.members[0] ?? null) : null,
       };

@@ -39,10 +39,15 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
       <section className="scroll" style={{ padding: 14 }} tabIndex={0} aria-label="Map of services">
         <svg
-          width={drawing.width}
-          height={drawing.height}
           viewBox={`0 0 ${drawing.width} ${drawing.height}`}
-          style={{ display: 'block', margin: '0 auto' }}
+          // As wide as the card, but never so small that the names cannot be read, and never larger than drawn.
+          style={{
+            display: 'block',
+            margin: '0 auto',
+            width: '100%',
+            minWidth: Math.round(drawing.width * 0.72),
+            maxWidth: drawing.width,
+          }}
         >
           <title>{`${boxes.length} services and the connections between them`}</title>
           <defs>

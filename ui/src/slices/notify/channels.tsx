@@ -9,7 +9,7 @@ import { ConfirmDialog } from '@/parts/dialog';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { complain, say } from '@/parts/toast';
-import { AddChannel } from './addChannel';
+import { ChannelDialog } from './channelDialog';
 import { Messages } from './messages';
 
 export function leadsTo(channel: Channel): string {
@@ -54,7 +54,7 @@ export function Channels() {
         </Card>
       </div>
       <Messages channels={channels.data?.items ?? []} />
-      {adding && <AddChannel close={() => setAdding(false)} />}
+      {adding && <ChannelDialog close={() => setAdding(false)} />}
     </>
   );
 }
@@ -64,6 +64,7 @@ function Line({ channel }: { channel: Channel }) {
   const [busy, setBusy] = useState(false);
   const [outcome, setOutcome] = useState<{ is_delivered: boolean; errors: string[] } | null>(null);
   const [ending, end] = useState(false);
+  const [changing, change] = useState(false);
   const again = () => void queries.invalidateQueries({ queryKey: ['channels'] });
   const test = async () => {
     setBusy(true);
@@ -105,9 +106,12 @@ function Line({ channel }: { channel: Channel }) {
           ))}
         </div>
       </div>
-      <div className="row">
+      <div className="row wrap">
         <Guarded permission="channels.write" busy={busy} onClick={() => void test()}>
           Send a test
+        </Guarded>
+        <Guarded permission="channels.write" onClick={() => change(true)} label={`Change ${channel.name}`}>
+          Change…
         </Guarded>
         <Guarded
           permission="channels.write"
@@ -119,6 +123,7 @@ function Line({ channel }: { channel: Channel }) {
           Delete…
         </Guarded>
       </div>
+      {changing && <ChannelDialog channel={channel} close={() => change(false)} />}
       {ending && (
         <ConfirmDialog
           title="Delete this channel"

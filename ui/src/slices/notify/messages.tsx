@@ -2,7 +2,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { type Channel, type Message, messagesQuery, retryMessage } from '@/api/notify';
-import type { Status } from '@/api/types';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
@@ -10,14 +9,9 @@ import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
 import { complain } from '@/parts/toast';
-
-export function messageStatus(message: Message): { status: Status; word: string } {
-  if (message.state === 'sent') return { status: 'ok', word: 'sent' };
-  if (message.state === 'dead') return { status: 'critical', word: 'given up' };
-  return message.attempts > 0
-    ? { status: 'warning', word: `waits, ${message.attempts} tries` }
-    : { status: 'unknown', word: 'waits' };
-}
+import { useParam } from '@/parts/url';
+import { MessageDrawer } from './messageDrawer';
+import { messageStatus } from './messageStatus';
 
 export function Messages({ channels }: { channels: Channel[] }) {
   const messages = useQuery(messagesQuery);
@@ -75,6 +69,8 @@ export function Messages({ channels }: { channels: Channel[] }) {
       },
     ];
   }, [channels, queries]);
+  const [open, setOpen] = useParam('message');
+  const chosen = messages.data?.items.find((m) => m.id === open) ?? null;
   return (
     <div className="below">
       <Card title="Messages" flush aside="the last 50">
@@ -91,10 +87,16 @@ export function Messages({ channels }: { channels: Channel[] }) {
               label="Messages"
               sort="-at"
               param="sort-message"
+              open={(m) => setOpen(m.id)}
             />
           )}
         </Shown>
       </Card>
+      <MessageDrawer
+        message={chosen}
+        channel={channels.find((c) => c.id === chosen?.channel)?.name ?? ''}
+        close={() => setOpen('')}
+      />
     </div>
   );
 }

@@ -1,0 +1,120 @@
+/** The server: its version, its own measures, and snapshots of the data folder. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { buildQuery, createSnapshot, snapshotsQuery } from '@/api/platform';
+import { instantQuery } from '@/api/telemetry';
+import { Guarded } from '@/parts/action';
+import { Ago } from '@/parts/ago';
+import { Card } from '@/parts/card';
+import { CopyButton } from '@/parts/copy';
+import { bytes, format, plural, type Unit } from '@/parts/number';
+import { Empty, Shown } from '@/parts/states';
+import { complain, say } from '@/parts/toast';
+
+const MEASURES: [string, string, Unit][] = [
+  ['Agents connected', 'sum(mainstay_agents_connected{job="mainstay-server"})', 'plain'],
+  ['Series held', 'sum(mainstay_tsdb_head_series{job="mainstay-server"})', 'plain'],
+  ['Samples a second', 'sum(rate(mainstay_samples_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
+  ['Log lines a second', 'sum(rate(mainstay_log_lines_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
+  ['Write-ahead log', 'sum(mainstay_tsdb_wal_bytes{job="mainstay-server"})', 'bytes'],
+  ['Messages that wait', 'sum(mainstay_messages_waiting{job="mainstay-server"})', 'plain'],
+];
+
+export function Server() {
+  const build = useQuery(buildQuery);
+  return (
+    <div className="cols two">
+      <Snapshots />
+      <Card title="What runs here" flush>
+        <Shown query={build} what="The version">
+          {(it) => (
+            <div className="line">
+              <span className="muted">Version</span>
+              <span>{it.revision.replace(/^mainstay /, 'Mainstay ')}</span>
+            </div>
+          )}
+        </Shown>
+        {MEASURES.map(([title, expr, unit]) => (
+          <Measure key={title} title={title} expr={expr} unit={unit} />
+        ))}
+        <div className="line">
+          <span className="muted">API description</span>
+          <a className="link" href="/api/v1/openapi.json">
+            /api/v1/openapi.json
+          </a>
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+function Measure({ title, expr, unit }: { title: string; expr: string; unit: Unit }) {
+  const value = useQuery({ ...instantQuery(expr, 10_000), retry: false }).data?.[0]?.points[0]?.[1];
+  if (value === undefined) return null;
+  return (
+    <div className="line">
+      <span className="muted">{title}</span>
+      <span className="num">{format(value, unit)}</span>
+    </div>
+  );
+}
+
+function Snapshots() {
+  const snapshots = useQuery(snapshotsQuery);
+  const queries = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  const make = async () => {
+    setBusy(true);
+    try {
+      const made = await createSnapshot();
+      say(`Made ${made.name}, ${bytes(made.bytes)}`);
+    } catch (error) {
+      complain(error, 'No snapshot made');
+    }
+    setBusy(false);
+    void queries.invalidateQueries({ queryKey: ['snapshots'] });
+  };
+  return (
+    <Card
+      title="Snapshots"
+      flush
+      aside={
+        <Guarded permission="snapshots.create" busy={busy} onClick={() => void make()}>
+          Make one now
+        </Guarded>
+      }
+    >
+      <Shown
+        query={snapshots}
+        what="Snapshots"
+        empty={{
+          when: (list) => list.length === 0,
+          show: (
+            <Empty title="No copy of the data yet">
+              A snapshot is a consistent copy of the data folder, made while everything goes on. Put it on another
+              machine; <span className="mono">mainstay restore</span> starts from it.
+            </Empty>
+          ),
+        }}
+      >
+        {(list) => (
+          <>
+            {list.map((s) => (
+              <div className="line" key={s.name}>
+                <div style={{ minWidth: 0 }}>
+                  <b className="break">{s.name}</b>
+                  <div className="muted break mono">{s.path}</div>
+                  <div className="muted">
+                    {bytes(s.bytes)}, {plural(s.files, 'file')} · <Ago at={s.made_at} />
+                    {!s.has_state && ' · without the state, which PostgreSQL holds'}
+                  </div>
+                </div>
+                <CopyButton value={s.path} label={`Copy the path of ${s.name}`} />
+              </div>
+            ))}
+          </>
+        )}
+      </Shown>
+    </Card>
+  );
+}
