@@ -16,19 +16,21 @@ pub(crate) enum Next {
         wave: usize,
         step: usize,
     },
-    Succeed,
-    /// Too many targets failed.
+    /// With a word on the targets that were lost within what the strategy allows.
+    Succeed(Option<String>),
+    /// Too many targets failed, or a step that is done once.
     Fail(String),
 }
 
 /// Decides. Calling it again in the same situation gives the same answer.
 pub(crate) fn next(run: &Run, tasks: &[RunTask], document: &Document) -> Next {
     let lost = lost_targets(tasks, document);
-    if lost.len() > document.strategy.max_failures && !has_open(tasks) {
-        return Next::Fail(format!("{} of {} targets failed", lost.len(), run.targets.len()));
+    let is_over = is_too_much(run, &lost, document);
+    if is_over && !has_open(tasks) {
+        return Next::Fail(how_many(run, &lost));
     }
     let Some(step) = document.steps.get(run.step) else {
-        return next_wave(run);
+        return next_wave(run, &lost);
     };
     let by_target: HashMap<&str, &RunTask> = tasks
         .iter()
@@ -48,7 +50,7 @@ pub(crate) fn next(run: &Run, tasks: &[RunTask], document: &Document) -> Next {
         }
     }
     // One failure too many: what has begun ends, nothing more begins.
-    if lost.len() > document.strategy.max_failures {
+    if is_over {
         return Next::Wait;
     }
     if !begin.is_empty() {
@@ -63,15 +65,29 @@ pub(crate) fn next(run: &Run, tasks: &[RunTask], document: &Document) -> Next {
     }
 }
 
-fn next_wave(run: &Run) -> Next {
+fn next_wave(run: &Run, lost: &HashSet<&str>) -> Next {
     if run.wave + 1 < run.waves.len() {
         Next::Advance {
             wave: run.wave + 1,
             step: 0,
         }
     } else {
-        Next::Succeed
+        Next::Succeed((!lost.is_empty()).then(|| how_many(run, lost)))
     }
+}
+
+/// A run in which no target is left has failed, whatever the strategy allows; so has one whose step for all of them failed.
+fn is_too_much(run: &Run, lost: &HashSet<&str>, document: &Document) -> bool {
+    lost.contains("")
+        || lost.len() > document.strategy.max_failures
+        || (!lost.is_empty() && lost.len() >= run.targets.len())
+}
+
+fn how_many(run: &Run, lost: &HashSet<&str>) -> String {
+    if lost.contains("") {
+        return "a step that is done once for the run failed".into();
+    }
+    format!("{} of {} targets failed", lost.len(), run.targets.len())
 }
 
 /// Whom the current step is done on. Approvals belong to the first wave, notifications to the last.
@@ -151,6 +167,7 @@ mod tests {
             name: format!("web-{n}"),
             host_id: format!("itm_{n}"),
             tags: BTreeMap::new(),
+            team: None,
         };
         Run {
             id: RunId::new(),
@@ -169,6 +186,7 @@ mod tests {
             incident_id: None,
             alert_id: None,
             alert_fingerprint: None,
+            alert: None,
             change_id: None,
             plan_hash: String::new(),
             requested_by: String::new(),
@@ -221,7 +239,7 @@ mod tests {
     fn waves_follow_each_other_and_once_steps_happen_once() {
         let document = document("2", 0);
         let (attempts, end) = play(&mut run(3, &document), &document, |_, _, _| TaskState::Ok);
-        assert_eq!(end, Next::Succeed);
+        assert_eq!(end, Next::Succeed(None));
         let steps: Vec<(usize, &str)> = attempts.iter().map(|(s, t, _)| (*s, t.as_str())).collect();
         let expected = [
             (0, ""),
@@ -265,6 +283,32 @@ mod tests {
         assert_eq!(attempts.iter().filter(|(step, ..)| *step == 1).count(), 1);
     }
 
+    #[test]
+    fn what_is_allowed_to_fail_is_told_and_all_is_too_much() {
+        let document = document("all", 3);
+        let bad = |failing: usize| {
+            move |step: usize, target: &str, _: u32| {
+                let is_bad = step == 2 && (0..failing).any(|n| target == format!("itm_{n}"));
+                if is_bad { TaskState::Failed } else { TaskState::Ok }
+            }
+        };
+        let (_, end) = play(&mut run(3, &document), &document, bad(1));
+        assert_eq!(end, Next::Succeed(Some("1 of 3 targets failed".into())));
+        let (_, end) = play(&mut run(3, &document), &document, bad(3));
+        assert_eq!(end, Next::Fail("3 of 3 targets failed".into()));
+    }
+
+    #[test]
+    fn a_step_for_all_that_fails_ends_the_run() {
+        let document = document("all", 3);
+        let (attempts, end) = play(&mut run(3, &document), &document, |step, _, _| match step {
+            0 => TaskState::Failed,
+            _ => TaskState::Ok,
+        });
+        assert!(matches!(end, Next::Fail(_)));
+        assert_eq!(attempts.len(), 1);
+    }
+
     proptest! {
         /// No step is begun twice with the same attempt, no target goes on after it is lost, and every run ends.
         #[test]
@@ -277,7 +321,7 @@ mod tests {
             });
             let unique: HashSet<_> = attempts.iter().collect();
             prop_assert_eq!(unique.len(), attempts.len());
-            prop_assert!(matches!(end, Next::Succeed | Next::Fail(_)));
+            prop_assert!(matches!(end, Next::Succeed(_) | Next::Fail(_)));
             prop_assert!(attempts.iter().all(|(_, _, attempt)| *attempt <= 2));
         }
     }

@@ -77,6 +77,8 @@ pub struct AlertTrigger {
     pub cooldown: Duration,
     /// Runs of this runbook by alerts in an hour.
     pub max_per_hour: u32,
+    /// Runs of this runbook by alerts that have not ended.
+    pub max_active: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

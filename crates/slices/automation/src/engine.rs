@@ -1,29 +1,28 @@
 //! Moving runs on: each move is one transaction that decides, begins steps, and says what happened.
 //!
 //! Invariant: a task and the command that it hands to an agent are written together, so no step is begun twice and none is forgotten,
-//! whenever the server is killed.
+//! whenever the server is killed. Whoever changes a run holds it first ([`store::hold`]); the order is run, change, event log.
 
 use change::{Outcome, Permit};
-use fleet::Fleet;
-use kernel::{Actor, DbError, Kernel, NewEvent, Tx};
+use kernel::{Actor, DbError, NewEvent, Tx};
 use notify::{Page, PageKind, Severity};
 
+use crate::begin::begin;
 use crate::decide::{self, Next};
-use crate::document::{Act, Document, Step};
+use crate::document::{Document, Step};
 use crate::model::{Run, RunData, RunId, RunState, RunTarget, RunTask, TaskState};
-use crate::template::{self, RunView, Scope};
-use crate::{plan, reach, store};
+use crate::{Automation, store};
 
 /// Moves of one run in one transaction.
-const MOVES: usize = 500;
+const MOVES: usize = 100;
 
-fn engine() -> Actor {
+pub(crate) fn engine() -> Actor {
     Actor::system("automation")
 }
 
 /// Puts a planned run in line. Only somebody with a permit for exactly this plan can.
 pub async fn order(tx: &mut Tx, permit: &Permit, id: &RunId) -> Result<bool, DbError> {
-    let Some(mut run) = store::run(tx, id).await? else {
+    let Some(mut run) = store::hold(tx, id).await? else {
         return Ok(false);
     };
     let is_planned = matches!(run.state, RunState::AwaitingApproval | RunState::AwaitingPerson);
@@ -38,32 +37,29 @@ pub async fn order(tx: &mut Tx, permit: &Permit, id: &RunId) -> Result<bool, DbE
 }
 
 /// Moves one run as far as it goes now.
-pub(crate) async fn advance(kernel: &Kernel, fleet: &Fleet, id: &RunId) -> Result<(), DbError> {
-    let mut tx = kernel.db.write().await?;
-    let Some(mut run) = store::run(&mut tx, id).await? else {
+pub(crate) async fn advance(automation: &Automation, id: &RunId) -> Result<(), DbError> {
+    let mut tx = automation.kernel().db.write().await?;
+    let Some(mut run) = store::hold(&mut tx, id).await? else {
         return Ok(());
     };
     tx.set_cause(run.event_seq);
     match run.state {
         RunState::Queued => start(&mut tx, &mut run).await?,
-        RunState::Cancelling => return finish_cancel(fleet, tx, run).await,
         RunState::Running => {}
         _ => return Ok(()),
     }
     if run.state == RunState::Running {
-        let Ok(document) = crate::document::parse(&run.text) else {
-            finish(
-                &mut tx,
-                &mut run,
-                RunState::Failed,
-                Some("the stored document does not read".into()),
-            )
-            .await?;
+        let Ok(document) = automation.document(&run) else {
+            let note = Some("the stored document does not read".into());
+            finish(automation, &mut tx, &mut run, RunState::Failed, note).await?;
             return tx.commit().await;
         };
-        for _ in 0..MOVES {
-            let tasks = store::tasks(&mut tx, &run.id).await?;
-            if !step_on(fleet, &mut tx, &mut run, (&tasks, &document)).await? {
+        let mut moves = 0;
+        while step_on(automation, &mut tx, &mut run, &document).await? {
+            moves += 1;
+            if moves == MOVES {
+                // The rest after others have had their turn.
+                automation.wake_after(&mut tx);
                 break;
             }
         }
@@ -80,12 +76,8 @@ async fn start(tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
         for target in items {
             if let Some(holder) = store::try_lock(tx, &target.item_id, &run.id, now).await? {
                 store::release_locks(tx, &run.id).await?;
-                let note = Some(format!("waits for {holder}, which works on {}", target.name));
-                if run.note != note {
-                    run.note = note;
-                    store::save_run(tx, run).await?;
-                }
-                return Ok(());
+                let note = waits_for(&holder, &target.name);
+                return note_waiting(tx, run, note).await;
             }
         }
     }
@@ -98,21 +90,46 @@ async fn start(tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
     store::save_run(tx, run).await
 }
 
+pub(crate) fn waits_for(holder: &str, target: &str) -> String {
+    format!("waits for {holder}, which works on {target}")
+}
+
+async fn note_waiting(tx: &mut Tx, run: &mut Run, note: String) -> Result<(), DbError> {
+    if run.note.as_ref() != Some(&note) {
+        run.note = Some(note);
+        store::save_run(tx, run).await?;
+    }
+    Ok(())
+}
+
+/// Says of a run in line why it waits.
+pub(crate) async fn explain(automation: &Automation, id: &RunId, note: String) -> Result<(), DbError> {
+    let mut tx = automation.kernel().db.write().await?;
+    if let Some(mut run) = store::hold(&mut tx, id)
+        .await?
+        .filter(|run| run.state == RunState::Queued)
+    {
+        note_waiting(&mut tx, &mut run, note).await?;
+    }
+    tx.commit().await
+}
+
 /// One move. False when there is nothing to do until something ends.
 async fn step_on(
-    fleet: &Fleet,
+    automation: &Automation,
     tx: &mut Tx,
     run: &mut Run,
-    (tasks, document): (&[RunTask], &Document),
+    document: &Document,
 ) -> Result<bool, DbError> {
-    match decide::next(run, tasks, document) {
+    let tasks = store::deciding(tx, &run.id, run.step).await?;
+    match decide::next(run, &tasks, document) {
         Next::Wait => Ok(false),
         Next::Begin(list) => {
             let Some(step) = document.steps.get(run.step) else {
                 return Ok(false);
             };
             for (item, attempt) in list {
-                begin(fleet, tx, run, step, (&item, attempt)).await?;
+                begin(automation, tx, run, step, (&item, attempt)).await?;
             }
             Ok(run.state == RunState::Running)
         }
@@ -121,138 +138,26 @@ async fn step_on(
             store::save_run(tx, run).await?;
             Ok(true)
         }
-        Next::Succeed => finish(tx, run, RunState::Succeeded, None).await.map(|()| false),
-        Next::Fail(note) => finish(tx, run, RunState::Failed, Some(note))
-            .await
-            .map(|()| false),
-    }
-}
-
-async fn begin(
-    fleet: &Fleet,
-    tx: &mut Tx,
-    run: &mut Run,
-    step: &Step,
-    (item, attempt): (&str, u32),
-) -> Result<(), DbError> {
-    let target = run.targets.iter().find(|t| t.item_id == item).cloned();
-    let scope = Scope {
-        inputs: run.inputs.clone(),
-        target: target.as_ref().map(plan::view),
-        alert: None,
-        run: RunView {
-            id: run.id.to_string(),
-        },
-    };
-    let mut task = RunTask {
-        step: run.step,
-        item_id: item.to_owned(),
-        attempt,
-        state: TaskState::Ok,
-        command_id: None,
-        exit_code: None,
-        note: None,
-        started_at: Some(tx.now()),
-        finished_at: None,
-    };
-    match prepare(step, &scope) {
-        Err(error) => end_task(&mut task, TaskState::Failed, Some(error), tx),
-        Ok(false) => end_task(
-            &mut task,
-            TaskState::Skipped,
-            step.when.clone().map(|w| format!("not: {w}")),
-            tx,
-        ),
-        Ok(true) if run.is_dry => {
-            let what = plan::describe(&step.act, &scope).unwrap_or_else(|error| error);
-            end_task(&mut task, TaskState::Ok, Some(format!("would {what}")), tx);
+        Next::Succeed(note) => {
+            finish(automation, tx, run, RunState::Succeeded, note).await?;
+            Ok(false)
         }
-        Ok(true) => act(fleet, tx, run, step, (&scope, target.as_ref()), &mut task).await?,
+        Next::Fail(note) => {
+            finish(automation, tx, run, RunState::Failed, Some(note)).await?;
+            Ok(false)
+        }
     }
-    store::save_task(tx, &run.id, &task).await?;
-    if task.state.is_end() {
-        say_task(tx, run, step, &task).await?;
-    }
-    Ok(())
 }
 
-fn prepare(step: &Step, scope: &Scope) -> Result<bool, String> {
-    step.when
-        .as_deref()
-        .map_or(Ok(true), |condition| template::holds(condition, scope))
-}
-
-fn end_task(task: &mut RunTask, state: TaskState, note: Option<String>, tx: &Tx) {
+pub(crate) fn end_task(task: &mut RunTask, state: TaskState, note: Option<String>, tx: &Tx) {
     task.state = state;
     task.note = note;
     task.finished_at = Some(tx.now());
 }
 
-async fn act(
-    fleet: &Fleet,
-    tx: &mut Tx,
-    run: &mut Run,
-    step: &Step,
-    (scope, target): (&Scope, Option<&RunTarget>),
-    task: &mut RunTask,
-) -> Result<(), DbError> {
-    match (&step.act, target) {
-        (Act::Wait { .. }, _) => task.state = TaskState::Waiting,
-        (Act::Approval { text }, _) => {
-            task.state = TaskState::Waiting;
-            let text = template::render(text, scope).unwrap_or_else(|error| error);
-            run.state = RunState::AwaitingPerson;
-            run.note = Some(text.clone());
-            store::save_run(tx, run).await?;
-            tx.append(
-                &engine(),
-                NewEvent::new("run.waiting", &run.id, &RunData::from(&*run)),
-            )
-            .await?;
-            let page = page(run, PageKind::RunWaiting, Severity::Warning, "waiting", &text);
-            notify::page(tx, &engine(), &page).await?;
-        }
-        (
-            Act::Notify {
-                title,
-                text,
-                severity,
-            },
-            _,
-        ) => match (template::render(title, scope), template::render(text, scope)) {
-            (Ok(title), Ok(text)) => {
-                let key = format!("run:{}:{}", run.id, run.step);
-                let page = Page {
-                    title,
-                    dedup_key: key,
-                    ..page(run, PageKind::Custom, *severity, "", &text)
-                };
-                notify::page(tx, &engine(), &page).await?;
-                end_task(task, TaskState::Ok, None, tx);
-            }
-            (Err(error), _) | (_, Err(error)) => end_task(task, TaskState::Failed, Some(error), tx),
-        },
-        (_, None) => end_task(task, TaskState::Failed, Some("the step has no target".into()), tx),
-        (host_act, Some(target)) => {
-            let outcome = match reach::action(host_act, scope) {
-                Ok(action) => reach::dispatch(fleet, tx, run, target, step, (action, task.attempt)).await?,
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(command) => {
-                    task.state = TaskState::Dispatched;
-                    task.command_id = Some(command);
-                }
-                Err(error) => end_task(task, TaskState::Failed, Some(error), tx),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn page(run: &Run, kind: PageKind, severity: Severity, word: &str, text: &str) -> Page {
+pub(crate) fn page(run: &Run, kind: PageKind, severity: Severity, word: &str, text: &str) -> Page {
     Page {
-        dedup_key: format!("run:{}:{word}", run.id),
+        dedup_key: format!("run:{}:{}:{word}", run.id, run.step),
         kind,
         severity,
         team: None,
@@ -280,8 +185,9 @@ pub(crate) async fn say_task(tx: &mut Tx, run: &Run, step: &Step, task: &RunTask
     Ok(())
 }
 
-/// Ends a run: locks, the change, the event, and a word to people when it went wrong.
+/// Ends a run: locks, the change, the event, and a word to people when it went wrong. Whoever waits for its locks is woken.
 pub(crate) async fn finish(
+    automation: &Automation,
     tx: &mut Tx,
     run: &mut Run,
     state: RunState,
@@ -297,45 +203,58 @@ pub(crate) async fn finish(
         RunState::Failed => Outcome::Failed,
         _ => Outcome::Cancelled,
     };
-    tx.append(
-        &engine(),
-        NewEvent::new("run.finished", &run.id, &RunData::from(&*run)),
-    )
-    .await?;
     if let Some(Ok(change)) = run.change_id.as_deref().map(str::parse) {
         change::finish(tx, &engine(), &change, outcome).await?;
     }
+    let event = NewEvent::new("run.finished", &run.id, &RunData::from(&*run));
+    tx.append(&engine(), event).await?;
     if state == RunState::Failed && !run.is_dry {
         let text = run.note.clone().unwrap_or_default();
-        notify::page(
-            tx,
-            &engine(),
-            &page(run, PageKind::RunFinished, Severity::Warning, "failed", &text),
-        )
-        .await?;
+        let page = page(run, PageKind::RunFinished, Severity::Warning, "failed", &text);
+        notify::page(tx, &engine(), &page).await?;
     }
+    automation.wake_after(tx);
     Ok(())
 }
 
-/// A cancelled run ends when everything that it had begun has ended.
-async fn finish_cancel(fleet: &Fleet, mut tx: Tx, mut run: Run) -> Result<(), DbError> {
-    let tasks = store::tasks(&mut tx, &run.id).await?;
+/// Ends what a cancelled run has begun; it ends itself once all of that has ended.
+pub(crate) async fn wind_down(automation: &Automation, run: &Run) -> Result<(), DbError> {
+    let db = &automation.kernel().db;
+    let open = store::deciding(&mut *db.read().await?, &run.id, run.step).await?;
+    let commands = open.iter().filter(|task| !task.state.is_end());
+    // One command a transaction: ending two in one could wait for an agent's report that waits for this transaction's event.
+    for command in commands.filter_map(|task| task.command_id.as_deref()?.parse().ok()) {
+        let mut tx = db.write().await?;
+        tx.set_cause(run.event_seq);
+        automation.fleet().cancel(&mut tx, &engine(), &command).await?;
+        tx.commit().await?;
+    }
+    let mut tx = db.write().await?;
+    let Some(mut run) = store::hold(&mut tx, &run.id)
+        .await?
+        .filter(|run| run.state == RunState::Cancelling)
+    else {
+        return Ok(());
+    };
+    tx.set_cause(run.event_seq);
+    let document = automation.document(&run).ok();
     let mut is_quiet = true;
-    for task in tasks.iter().filter(|task| !task.state.is_end()) {
-        match task.command_id.as_deref().map(str::parse) {
-            Some(Ok(command)) => {
-                is_quiet = false;
-                fleet.cancel(&mut tx, &engine(), &command).await?;
-            }
-            _ => {
-                let mut task = task.clone();
-                end_task(&mut task, TaskState::Cancelled, None, &tx);
-                store::save_task(&mut tx, &run.id, &task).await?;
-            }
+    for mut task in store::deciding(&mut tx, &run.id, run.step).await? {
+        if task.state.is_end() {
+            continue;
+        }
+        if task.command_id.is_some() {
+            is_quiet = false;
+            continue;
+        }
+        end_task(&mut task, TaskState::Cancelled, Some("cancelled".into()), &tx);
+        store::save_task(&mut tx, &run.id, &task).await?;
+        if let Some(step) = document.as_ref().and_then(|d| d.steps.get(task.step)) {
+            say_task(&mut tx, &run, step, &task).await?;
         }
     }
     if is_quiet {
-        finish(&mut tx, &mut run, RunState::Cancelled, None).await?;
+        finish(automation, &mut tx, &mut run, RunState::Cancelled, None).await?;
     }
     tx.commit().await
 }

@@ -1,25 +1,30 @@
 //! Runbooks and runs: what is to be done, written down, and done durably under a permit. See the README.
 
 mod api;
+mod begin;
+mod cache;
 mod decide;
 mod document;
 mod engine;
 mod input;
 mod model;
+mod overdue;
 mod plan;
 mod reach;
 mod react;
 mod read;
 mod schedule;
+mod scheduled;
 mod start;
 pub mod store;
 mod tasks;
 mod template;
+mod waits;
 
 use std::sync::Arc;
 
 use fleet::Fleet;
-use kernel::{BoxFuture, DbError, Kernel, Migration, Slice, Wake};
+use kernel::{BoxFuture, DbError, Kernel, Migration, Slice, Tx, Wake};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
@@ -28,13 +33,21 @@ pub use document::{Document, DocumentError, parse as parse_document};
 pub use engine::order;
 pub use model::{Run, RunData, RunId, RunState, RunTarget, RunTask, Runbook, RunbookId, TaskState};
 pub use plan::{Plan, PlanError, PlannedStep, Wish, plan};
-pub use start::{Start, StartError, start};
+pub use start::{Start, StartError, Trigger, start};
+pub use template::AlertView;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "runbook",
-    sql: include_str!("../migrations/0001_runbook.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "runbook",
+        sql: include_str!("../migrations/0001_runbook.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "alert",
+        sql: include_str!("../migrations/0002_alert.sql"),
+    },
+];
 
 /// Answers conditions in PromQL. Telemetry, a higher tier, stands behind it.
 pub trait Query: Send + Sync {
@@ -50,7 +63,9 @@ struct Inner {
     kernel: Kernel,
     fleet: Fleet,
     conditions: Arc<dyn Query>,
+    documents: cache::Documents,
     wake: Wake,
+    wait_wake: Wake,
 }
 
 impl Automation {
@@ -59,7 +74,9 @@ impl Automation {
             kernel: kernel.clone(),
             fleet,
             conditions,
+            documents: cache::Documents::default(),
             wake: Wake::default(),
+            wait_wake: Wake::default(),
         }))
     }
 
@@ -75,8 +92,31 @@ impl Automation {
         &*self.0.conditions
     }
 
+    /// There is a run to move on.
     pub(crate) fn wake(&self) -> &Wake {
         &self.0.wake
+    }
+
+    /// There is a new condition to look at.
+    pub(crate) fn wait_wake(&self) -> &Wake {
+        &self.0.wait_wake
+    }
+
+    /// Moves runs on once the transaction is durable.
+    pub(crate) fn wake_after(&self, tx: &mut Tx) {
+        let wake = self.0.wake.clone();
+        tx.after_commit(move || wake.signal());
+    }
+
+    pub(crate) fn documents(&self) -> &cache::Documents {
+        &self.0.documents
+    }
+
+    /// What a run carries out.
+    pub(crate) fn document(&self, run: &Run) -> Result<Arc<Document>, Vec<DocumentError>> {
+        self.0
+            .documents
+            .get(&run.runbook_id, run.runbook_version, &run.text)
     }
 }
 
@@ -118,7 +158,11 @@ pub async fn suggest(
         let Some(inputs) = react::inputs_for(&document, name, labels) else {
             continue;
         };
-        let host = labels.get("instance").filter(|_| document.targets.is_none());
+        let is_plain = |host: &&String| !host.contains(['"', '\\', '*']);
+        let host = labels
+            .get("instance")
+            .filter(is_plain)
+            .filter(|_| document.targets.is_none());
         found.push(Suggestion {
             runbook_id: runbook.id.to_string(),
             name: runbook.name,

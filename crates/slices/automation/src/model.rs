@@ -6,6 +6,8 @@ use kernel::{Id, Prefix, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::template::AlertView;
+
 impl Prefix for Runbook {
     const PREFIX: &'static str = "rbk";
 }
@@ -91,6 +93,9 @@ pub struct RunTarget {
     pub host_id: String,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Id of the team whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 /// One execution of a runbook.
@@ -115,6 +120,8 @@ pub struct Run {
     pub incident_id: Option<String>,
     pub alert_id: Option<String>,
     pub alert_fingerprint: Option<String>,
+    /// The alert as templates see it.
+    pub alert: Option<AlertView>,
     pub change_id: Option<String>,
     pub plan_hash: String,
     pub requested_by: String,

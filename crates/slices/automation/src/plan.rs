@@ -1,8 +1,8 @@
 //! From a runbook and inputs to a plan: which targets, in which waves, and exactly what will be done to each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use inventory::{ItemId, Selector};
+use inventory::{Item, ItemId, Selector};
 use kernel::secret::sha256_hex;
 use kernel::{Actor, DbError, FieldError};
 use serde::Serialize;
@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use crate::decide;
 use crate::document::{Act, Document, DocumentError};
 use crate::input;
-use crate::model::{RunTarget, Runbook};
-use crate::template::{self, AlertView, Scope, TargetView};
+use crate::model::{Run, RunTarget, Runbook};
+use crate::template::{self, AlertView, RunView, Scope, TargetView};
 
 /// What somebody asks for.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +126,19 @@ pub async fn plan(
     })
 }
 
-pub(crate) fn view(target: &RunTarget) -> TargetView {
+/// What the templates of a run's steps can name.
+pub(crate) fn scope(run: &Run, target: Option<&RunTarget>) -> Scope {
+    Scope {
+        inputs: run.inputs.clone(),
+        target: target.map(view),
+        alert: run.alert.clone(),
+        run: RunView {
+            id: run.id.to_string(),
+        },
+    }
+}
+
+fn view(target: &RunTarget) -> TargetView {
     TargetView {
         id: target.item_id.clone(),
         name: target.name.clone(),
@@ -141,10 +153,17 @@ async fn targets(
     wish: &Wish,
     scope: &Scope,
 ) -> Result<Vec<RunTarget>, PlanError> {
-    let selector = match (&wish.targets, &document.targets, &wish.alert_host) {
-        (Some(text), ..) => text.clone(),
-        (None, Some(text), _) => template::render(text, scope).map_err(PlanError::Template)?,
-        (None, None, Some(host)) => format!("kind=host name=\"{host}\""),
+    let (found, asked) = match (&wish.targets, &document.targets, &wish.alert_host) {
+        (Some(text), ..) => (select(connection, text).await?, text.clone()),
+        (None, Some(text), _) => {
+            let text = template::render(text, scope).map_err(PlanError::Template)?;
+            (select(connection, &text).await?, text)
+        }
+        // By its exact name: a label must not become a pattern that matches more.
+        (None, None, Some(host)) => {
+            let found = inventory::store::host_by_name(connection, host).await?;
+            (found.into_iter().collect(), host.clone())
+        }
         (None, None, None) if document.steps.iter().all(|step| step.act.is_once()) => return Ok(Vec::new()),
         (None, None, None) => {
             return Err(PlanError::Targets(
@@ -152,15 +171,6 @@ async fn targets(
             ));
         }
     };
-    if selector.trim().is_empty() {
-        return Err(PlanError::Targets(
-            "an empty selector would mean everything; name the targets".into(),
-        ));
-    }
-    let parsed: Selector = selector
-        .parse()
-        .map_err(|error| PlanError::Targets(format!("the selector \"{selector}\" does not read: {error}")))?;
-    let found = inventory::store::select(connection, &parsed).await?;
     let found: Vec<_> = found
         .into_iter()
         .filter(|item| item.is_active())
@@ -170,18 +180,48 @@ async fn targets(
         .collect();
     if found.is_empty() {
         return Err(PlanError::Targets(format!(
-            "nothing that you may see matches \"{selector}\""
+            "nothing that you may see matches \"{asked}\""
         )));
     }
     if found.len() > document.max_targets {
         let (count, limit) = (found.len(), document.max_targets);
         return Err(PlanError::Targets(format!(
-            "\"{selector}\" matches {count} targets and the runbook allows {limit}; narrow it or raise `max_targets`"
+            "\"{asked}\" matches {count} targets and the runbook allows {limit}; narrow it or raise `max_targets`"
         )));
+    }
+    on_hosts(connection, found).await
+}
+
+async fn select(connection: &mut AnyConnection, selector: &str) -> Result<Vec<Item>, PlanError> {
+    if selector.trim().is_empty() {
+        return Err(PlanError::Targets(
+            "an empty selector would mean everything; name the targets".into(),
+        ));
+    }
+    let parsed: Selector = selector
+        .parse()
+        .map_err(|error| PlanError::Targets(format!("the selector \"{selector}\" does not read: {error}")))?;
+    Ok(inventory::store::select(connection, &parsed).await?)
+}
+
+/// The items with the hosts that they are on, by name. Parents are read a level at a time.
+async fn on_hosts(connection: &mut AnyConnection, found: Vec<Item>) -> Result<Vec<RunTarget>, PlanError> {
+    let mut known: HashMap<ItemId, Item> = HashMap::new();
+    let mut missing: Vec<ItemId> = found.iter().filter_map(step_up).collect();
+    for _ in 0..8 {
+        missing.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        missing.dedup();
+        missing.retain(|id| !known.contains_key(id));
+        if missing.is_empty() {
+            break;
+        }
+        let level = inventory::store::by_ids(connection, &missing).await?;
+        missing = level.values().filter_map(step_up).collect();
+        known.extend(level);
     }
     let mut targets = Vec::new();
     for item in found {
-        let host_id = host_of(connection, &item).await?.ok_or_else(|| {
+        let host_id = host_of(&item, &known).ok_or_else(|| {
             PlanError::Targets(format!(
                 "{} ({}) is on no host, so nothing can act on it",
                 item.name, item.kind
@@ -189,30 +229,29 @@ async fn targets(
         })?;
         targets.push(RunTarget {
             item_id: item.id.to_string(),
-            name: item.name,
             host_id,
+            name: item.name,
             tags: item.tags,
+            team: item.team,
         });
     }
     targets.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.item_id.cmp(&b.item_id)));
     Ok(targets)
 }
 
-async fn host_of(connection: &mut AnyConnection, item: &inventory::Item) -> Result<Option<String>, DbError> {
-    let mut at = item.clone();
+fn step_up(item: &Item) -> Option<ItemId> {
+    item.parent.clone().filter(|_| item.kind != "host")
+}
+
+fn host_of(item: &Item, known: &HashMap<ItemId, Item>) -> Option<String> {
+    let mut at = item;
     for _ in 0..8 {
         if at.kind == "host" {
-            return Ok(Some(at.id.to_string()));
+            return Some(at.id.to_string());
         }
-        let Some(parent) = at.parent.clone() else {
-            return Ok(None);
-        };
-        let Some(next) = inventory::store::item(connection, &ItemId::clone(&parent)).await? else {
-            return Ok(None);
-        };
-        at = next;
+        at = known.get(at.parent.as_ref()?)?;
     }
-    Ok(None)
+    None
 }
 
 /// A step in words, with its templates filled.

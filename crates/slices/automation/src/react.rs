@@ -4,73 +4,83 @@ use std::collections::BTreeMap;
 
 use fleet::State;
 use fleet::events::CommandEvent;
-use kernel::{Actor, AnyError, BoxFuture, Consumer, Event, Tx};
+use kernel::{AnyError, Consumer, Event, Timestamp, Tx};
 use serde::Deserialize;
 
 use crate::document::{AlertTrigger, Document, Mode};
-use crate::engine::{finish, order, say_task};
-use crate::model::{RunState, TaskState};
-use crate::plan::Wish;
-use crate::start::{self, Start};
+use crate::engine::{engine, finish, order, say_task};
+use crate::model::{RunState, Runbook, TaskState};
+use crate::plan::{PlanError, Wish};
+use crate::start::{self, Start, StartError, Trigger};
 use crate::template::{self, AlertView, Scope};
 use crate::{Automation, store};
 
 pub(crate) fn consumers(automation: &Automation) -> Vec<Consumer> {
-    let (first, second) = (automation.clone(), automation.clone());
+    let (first, second, third) = (automation.clone(), automation.clone(), automation.clone());
     vec![
         Consumer::new("automation.commands", &["command.finished"], move |tx, event| {
-            wake_after(&first, tx);
-            Box::pin(command_finished(tx, event))
+            Box::pin(command_finished(first.clone(), tx, event))
         }),
         Consumer::new(
             "automation.changes",
             &["change.approved", "change.rejected"],
-            move |tx, event| {
-                wake_after(&second, tx);
-                Box::pin(change_decided(tx, event))
-            },
+            move |tx, event| Box::pin(change_decided(second.clone(), tx, event)),
         ),
-        Consumer::new("automation.alerts", &["alert.fired"], {
-            let automation = automation.clone();
-            move |tx, event| -> BoxFuture<'_, Result<(), AnyError>> {
-                wake_after(&automation, tx);
-                Box::pin(alert_fired(tx, event))
-            }
+        Consumer::new("automation.alerts", &["alert.fired"], move |tx, event| {
+            Box::pin(alert_fired(third.clone(), tx, event))
         }),
     ]
 }
 
-fn wake_after(automation: &Automation, tx: &mut Tx) {
-    let wake = automation.wake().clone();
-    tx.after_commit(move || wake.signal());
+async fn command_finished(automation: Automation, tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
+    let finished: CommandEvent = event.parse()?;
+    let ended = Ended {
+        command: finished.command_id,
+        state: finished.state,
+        exit_code: finished.exit_code,
+        error: finished.error,
+        at: event.at,
+    };
+    settle(&automation, tx, &ended).await
 }
 
-async fn command_finished(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
-    let finished: CommandEvent = event.parse()?;
-    let Some((run_id, mut task)) = store::task_of_command(tx, &finished.command_id).await? else {
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) command: String,
+    pub(crate) state: State,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) error: Option<String>,
+    pub(crate) at: Timestamp,
+}
+
+/// Writes the end of a command into its task. What has ended stays as it is.
+pub(crate) async fn settle(automation: &Automation, tx: &mut Tx, ended: &Ended) -> Result<(), AnyError> {
+    let Some((run_id, _)) = store::task_of_command(tx, &ended.command).await? else {
         return Ok(());
     };
-    if task.state.is_end() {
-        return Ok(());
-    }
-    let Some(run) = store::run(tx, &run_id).await? else {
+    let Some(run) = store::hold(tx, &run_id).await? else {
         return Ok(());
     };
-    let (state, exit_code, note) = outcome(&finished);
-    task.state = state;
-    task.exit_code = exit_code;
-    task.note = note;
-    task.finished_at = Some(event.at);
+    // Read again, now that nobody else changes it.
+    let Some((_, mut task)) = store::task_of_command(tx, &ended.command)
+        .await?
+        .filter(|(_, task)| !task.state.is_end())
+    else {
+        return Ok(());
+    };
+    (task.state, task.exit_code, task.note) = outcome(ended);
+    task.finished_at = Some(ended.at);
     store::save_task(tx, &run_id, &task).await?;
-    if let Ok(document) = crate::document::parse(&run.text)
+    if let Ok(document) = automation.document(&run)
         && let Some(step) = document.steps.get(task.step)
     {
         say_task(tx, &run, step, &task).await?;
     }
+    automation.wake_after(tx);
     Ok(())
 }
 
-fn outcome(finished: &CommandEvent) -> (TaskState, Option<i64>, Option<String>) {
+fn outcome(finished: &Ended) -> (TaskState, Option<i64>, Option<String>) {
     let code = finished.exit_code.map(i64::from);
     let error = finished.error.clone();
     match (finished.state, code) {
@@ -101,21 +111,19 @@ fn outcome(finished: &CommandEvent) -> (TaskState, Option<i64>, Option<String>) 
     }
 }
 
-async fn change_decided(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
-    let Some(mut run) = store::run_of_change(tx, &event.subject).await? else {
+async fn change_decided(automation: Automation, tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
+    let Some(run) = store::run_of_change(tx, &event.subject).await? else {
         return Ok(());
     };
-    if run.state != RunState::AwaitingApproval {
+    let Some(mut run) = store::hold(tx, &run.id)
+        .await?
+        .filter(|run| run.state == RunState::AwaitingApproval)
+    else {
         return Ok(());
-    }
+    };
     if event.topic == "change.rejected" {
-        finish(
-            tx,
-            &mut run,
-            RunState::Rejected,
-            Some(format!("rejected by {}", event.actor_name)),
-        )
-        .await?;
+        let note = Some(format!("rejected by {}", event.actor_name));
+        finish(&automation, tx, &mut run, RunState::Rejected, note).await?;
         return Ok(());
     }
     let id = event.subject.parse()?;
@@ -124,8 +132,12 @@ async fn change_decided(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
             order(tx, &permit, &run.id).await?;
         }
         Err(change::RedeemError::Db(error)) => return Err(error.into()),
-        Err(refusal) => finish(tx, &mut run, RunState::Rejected, Some(refusal.to_string())).await?,
+        Err(refusal) => {
+            let note = Some(refusal.to_string());
+            finish(&automation, tx, &mut run, RunState::Rejected, note).await?;
+        }
     }
+    automation.wake_after(tx);
     Ok(())
 }
 
@@ -142,23 +154,24 @@ struct Alert {
     flapping: bool,
 }
 
-async fn alert_fired(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
+async fn alert_fired(automation: Automation, tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
     let alert: Alert = event.parse()?;
     for runbook in store::enabled(tx).await? {
-        let Ok(document) = crate::document::parse(&runbook.text) else {
+        let documents = automation.documents();
+        let Ok(document) = documents.get(runbook.id.as_str(), runbook.version, &runbook.text) else {
             continue;
         };
         for trigger in document.alerts.iter().filter(|trigger| matches(trigger, &alert)) {
-            if let Some(reason) = held_back(tx, &runbook.id, trigger, &alert).await? {
-                tracing::info!(runbook = runbook.name, alert = alert.name, reason, "not started");
-                let data = serde_json::json!({ "runbook": runbook.name, "alert_id": alert.alert_id, "reason": reason });
-                let event = kernel::NewEvent::new("run.held_back", &runbook.id, &data);
-                tx.append(&Actor::system("automation"), event).await?;
-                continue;
+            let reason = match held_back(tx, &runbook.id, trigger, &alert).await? {
+                None => start_for(tx, &runbook, trigger, &alert).await?,
+                reason => reason,
+            };
+            if let Some(reason) = reason {
+                start::say_held_back(tx, &engine(), &runbook, Some(&alert.alert_id), &reason).await?;
             }
-            start_for(tx, &runbook, trigger, &alert).await?;
         }
     }
+    automation.wake_after(tx);
     Ok(())
 }
 
@@ -195,6 +208,16 @@ async fn held_back(
             )));
         }
     }
+    let (open, open_for_this) = store::open_by_alert(tx, runbook.as_str(), &alert.fingerprint).await?;
+    if open_for_this > 0 {
+        return Ok(Some("a run for this has not ended".into()));
+    }
+    if open >= i64::from(trigger.max_active) {
+        return Ok(Some(format!(
+            "{open} runs of it by alerts have not ended; the limit is {}",
+            trigger.max_active
+        )));
+    }
     let hour_ago = now.checked_sub(jiff::SignedDuration::from_hours(1))?;
     let count = store::count_by_alert(tx, runbook.as_str(), hour_ago).await?;
     if count >= i64::from(trigger.max_per_hour) {
@@ -206,12 +229,13 @@ async fn held_back(
     Ok(None)
 }
 
+/// Starts the runbook, or says why it does not.
 async fn start_for(
     tx: &mut Tx,
-    runbook: &crate::model::Runbook,
+    runbook: &Runbook,
     trigger: &AlertTrigger,
     alert: &Alert,
-) -> Result<(), AnyError> {
+) -> Result<Option<String>, AnyError> {
     let view = AlertView {
         name: alert.name.clone(),
         labels: alert.labels.clone(),
@@ -225,44 +249,32 @@ async fn start_for(
     for (name, text) in &trigger.inputs {
         match template::render(text, &scope) {
             Ok(value) => inputs.insert(name.clone(), value),
-            Err(error) => {
-                tracing::warn!(
-                    runbook = runbook.name,
-                    error,
-                    "an input of the trigger does not fill"
-                );
-                return Ok(());
-            }
+            Err(error) => return Ok(Some(format!("the input `{name}` of the trigger: {error}"))),
         };
     }
     let wish = Wish {
         inputs,
         targets: None,
-        alert: Some(view),
+        alert: Some(view.clone()),
         alert_host: alert.labels.get("instance").cloned(),
     };
     let start = Start {
         source: change::Source::Alert,
         is_dry: trigger.mode == Mode::DryRun,
         asks: trigger.mode == Mode::Ask,
-        alert: Some((alert.alert_id.clone(), alert.fingerprint.clone())),
+        alert: Some(Trigger {
+            alert_id: alert.alert_id.clone(),
+            fingerprint: alert.fingerprint.clone(),
+            view,
+        }),
         incident: None,
         expected_hash: None,
         reason: format!("{} fired", alert.name),
     };
-    match start::start(tx, &Actor::system("automation"), runbook, &wish, &start).await {
-        Ok(_) => Ok(()),
-        Err(start::StartError::Plan(crate::plan::PlanError::Db(error)))
-        | Err(start::StartError::Db(error)) => Err(error.into()),
-        Err(other) => {
-            let data = serde_json::json!({ "runbook": runbook.name, "alert_id": alert.alert_id, "reason": other.to_string() });
-            tx.append(
-                &Actor::system("automation"),
-                kernel::NewEvent::new("run.held_back", &runbook.id, &data),
-            )
-            .await?;
-            Ok(())
-        }
+    match start::start(tx, &engine(), runbook, &wish, &start).await {
+        Ok(_) => Ok(None),
+        Err(StartError::Plan(PlanError::Db(error)) | StartError::Db(error)) => Err(error.into()),
+        Err(other) => Ok(Some(other.to_string())),
     }
 }
 

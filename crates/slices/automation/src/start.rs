@@ -3,10 +3,23 @@
 use change::{Decision, Proposal, Source, Target};
 use kernel::{Actor, DbError, NewEvent, Tx};
 
+use crate::document::Document;
 use crate::engine;
-use crate::model::{Run, RunData, RunId, RunState, Runbook};
+use crate::model::{Run, RunData, RunId, RunState, RunTarget, Runbook};
 use crate::plan::{self, Plan, PlanError, Wish};
 use crate::store;
+use crate::template::AlertView;
+
+const SUMMARY_LINES: usize = 50;
+
+/// The alert that starts a run.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    pub alert_id: String,
+    pub fingerprint: String,
+    /// What templates see of it.
+    pub view: AlertView,
+}
 
 /// How a run is started.
 #[derive(Clone, Debug)]
@@ -15,8 +28,7 @@ pub struct Start {
     pub is_dry: bool,
     /// Waits for a person before it begins.
     pub asks: bool,
-    /// Id and fingerprint.
-    pub alert: Option<(String, String)>,
+    pub alert: Option<Trigger>,
     pub incident: Option<String>,
     /// The hash of the plan that somebody has read; another plan is refused.
     pub expected_hash: Option<String>,
@@ -80,7 +92,7 @@ pub(crate) async fn confirm(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result
         is_standard: document.is_standard,
         reason: run.note.clone().unwrap_or_default(),
         plan_hash: run.plan_hash.clone(),
-        plan_summary: String::new(),
+        plan_summary: summary(&document, run),
         targets: targets(run),
     };
     run.state = RunState::AwaitingApproval;
@@ -103,8 +115,9 @@ fn new_run(plan: &Plan, actor: &Actor, start: &Start, now: kernel::Timestamp) ->
         is_dry: start.is_dry,
         source: start.source.as_str().into(),
         incident_id: start.incident.clone(),
-        alert_id: start.alert.as_ref().map(|(id, _)| id.clone()),
-        alert_fingerprint: start.alert.as_ref().map(|(_, fingerprint)| fingerprint.clone()),
+        alert_id: start.alert.as_ref().map(|alert| alert.alert_id.clone()),
+        alert_fingerprint: start.alert.as_ref().map(|alert| alert.fingerprint.clone()),
+        alert: start.alert.as_ref().map(|alert| alert.view.clone()),
         change_id: None,
         plan_hash: plan.hash.clone(),
         requested_by: actor.key(),
@@ -125,11 +138,35 @@ fn title(name: &str, run: &Run) -> String {
     }
 }
 
+/// What the run will do, for the person who approves: the first lines of it.
+fn summary(document: &Document, run: &Run) -> String {
+    let mut lines = Vec::new();
+    for step in &document.steps {
+        let on_each: Vec<Option<&RunTarget>> = match step.act.is_once() {
+            true => vec![None],
+            false => run.targets.iter().map(Some).collect(),
+        };
+        for target in on_each {
+            if lines.len() == SUMMARY_LINES {
+                lines.push("…".to_owned());
+                return lines.join("\n");
+            }
+            let what = plan::describe(&step.act, &plan::scope(run, target)).unwrap_or_else(|error| error);
+            lines.push(match target {
+                Some(target) => format!("{}: {what}", target.name),
+                None => what,
+            });
+        }
+    }
+    lines.join("\n")
+}
+
 fn targets(run: &Run) -> Vec<Target> {
-    let target = |t: &crate::model::RunTarget| Target {
+    let target = |t: &RunTarget| Target {
         item_id: t.item_id.clone(),
         name: t.name.clone(),
         tags: t.tags.clone(),
+        team: t.team.clone(),
     };
     run.targets.iter().map(target).collect()
 }
@@ -158,8 +195,6 @@ async fn request(
     start: &Start,
     run: &mut Run,
 ) -> Result<(), StartError> {
-    let lines = plan.steps.iter().flat_map(|step| &step.on).take(50);
-    let summary: Vec<String> = lines.map(|act| format!("{}: {}", act.target, act.what)).collect();
     let proposal = Proposal {
         title: title(&plan.runbook.name, run),
         kind: "runbook".into(),
@@ -168,7 +203,7 @@ async fn request(
         is_standard: plan.document.is_standard,
         reason: start.reason.clone(),
         plan_hash: plan.hash.clone(),
-        plan_summary: summary.join("\n"),
+        plan_summary: summary(&plan.document, run),
         targets: targets(run),
     };
     settle(tx, actor, &proposal, run, false).await
@@ -206,4 +241,19 @@ async fn save(tx: &mut Tx, actor: &Actor, run: &mut Run, is_stored: bool) -> Res
     } else {
         insert(tx, actor, run).await
     }
+}
+
+/// Tells why an alert or a schedule has not started a runbook.
+pub(crate) async fn say_held_back(
+    tx: &mut Tx,
+    actor: &Actor,
+    runbook: &Runbook,
+    alert_id: Option<&str>,
+    reason: &str,
+) -> Result<(), DbError> {
+    tracing::info!(runbook = runbook.name, reason, "not started");
+    let data = serde_json::json!({ "runbook": runbook.name, "alert_id": alert_id, "reason": reason });
+    tx.append(actor, NewEvent::new("run.held_back", &runbook.id, &data))
+        .await?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Instructions that one template may take.
 const FUEL: u64 = 20_000;
@@ -24,7 +24,8 @@ pub struct TargetView {
     pub tags: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+/// An alert as templates see it, and as a run keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertView {
     pub name: String,
     pub labels: BTreeMap<String, String>,

@@ -116,9 +116,14 @@ async fn list_changes(
     Ok(Json(page))
 }
 
-/// A change is seen by those who see one of its targets.
+/// A change is seen by those who see one of its targets, and by who asked for it.
 fn sees(actor: &Actor, change: &Change) -> bool {
-    !actor.is_scoped() || change.targets.iter().any(|target| actor.sees(None, &target.tags))
+    !actor.is_scoped()
+        || change.requested_by == actor.key()
+        || change
+            .targets
+            .iter()
+            .any(|target| actor.sees(target.team.as_deref(), &target.tags))
 }
 
 /// One change
@@ -190,7 +195,8 @@ async fn decide_on(
         ));
     }
     let mut tx = kernel.db.write().await?;
-    let change = visible(&mut tx, actor, id).await?;
+    let seen = visible(&mut tx, actor, id).await?;
+    let change = store::hold(&mut tx, &seen.id).await?.unwrap_or(seen);
     if change.version != verdict.version {
         return Err(Problem::stale(format_args!(
             "the change is at version {}, you read {}",
@@ -198,7 +204,8 @@ async fn decide_on(
         )));
     }
     for target in &change.targets {
-        if !actor.may("changes.approve", roles::MANAGE, None, &target.tags) {
+        let team = target.team.as_deref();
+        if !actor.may("changes.approve", roles::MANAGE, team, &target.tags) {
             return Err(Problem::forbidden(format_args!(
                 "your roles do not cover {}",
                 target.name

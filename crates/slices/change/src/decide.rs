@@ -183,6 +183,7 @@ mod tests {
                 item_id: "itm_1".into(),
                 name: "web-1".into(),
                 tags,
+                team: None,
             }],
         }
     }

@@ -83,7 +83,7 @@ pub async fn request(tx: &mut Tx, actor: &Actor, proposal: &Proposal) -> Result<
 /// Turns an approved change into its permit, once, for the plan that was approved.
 pub async fn redeem(tx: &mut Tx, id: &ChangeId, plan_hash: &str) -> Result<Permit, RedeemError> {
     let now = tx.now();
-    let change = store::get(tx, id).await?.ok_or(RedeemError::Unknown)?;
+    let change = store::hold(tx, id).await?.ok_or(RedeemError::Unknown)?;
     decide::may_redeem(&change, plan_hash, now)?;
     let freezes = store::freezes_around(tx, now).await?;
     if let Some(reason) = decide::frozen(&change.targets, change.source, &freezes, now) {
@@ -105,7 +105,7 @@ pub async fn redeem(tx: &mut Tx, id: &ChangeId, plan_hash: &str) -> Result<Permi
 
 /// Records how a granted change ended, or that one which still waits is not wanted any more. Saying it again changes nothing.
 pub async fn finish(tx: &mut Tx, actor: &Actor, id: &ChangeId, outcome: Outcome) -> Result<(), DbError> {
-    let Some(change) = store::get(tx, id).await? else {
+    let Some(change) = store::hold(tx, id).await? else {
         return Ok(());
     };
     if !decide::may_finish(change.state, outcome) {

@@ -62,6 +62,9 @@ pub struct Target {
     pub name: String,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Id of the team whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 /// What somebody wants to do.

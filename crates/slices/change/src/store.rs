@@ -122,6 +122,16 @@ pub async fn get(connection: &mut AnyConnection, id: &ChangeId) -> Result<Option
     row.as_ref().map(row_to_change).transpose()
 }
 
+/// Reads a change to decide on it. Invariant: until the transaction ends nobody else decides; on PostgreSQL writers run side by side,
+/// and two of them could redeem one approval, or approve and reject.
+pub(crate) async fn hold(connection: &mut AnyConnection, id: &ChangeId) -> Result<Option<Change>, DbError> {
+    sqlx::query("UPDATE change SET id = id WHERE id = $1")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
+    get(connection, id).await
+}
+
 /// Newest first. `before` is the key of the last row of the page before.
 pub(crate) async fn list(
     connection: &mut AnyConnection,

@@ -179,6 +179,11 @@ impl FakeLink {
             .expect("the server says nothing")
     }
 
+    /// The next message, however long it takes. `None` when the connection has ended.
+    pub async fn next(&mut self) -> Option<ToAgent> {
+        self.inbox.recv().await
+    }
+
     /// The next message that `pick` takes; others are passed over.
     pub async fn wait_for<T>(&mut self, pick: impl Fn(&ToAgent) -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;

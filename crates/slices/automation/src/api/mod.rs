@@ -1,8 +1,11 @@
 //! Runbooks and runs over HTTP.
 
+mod rights;
 mod runbooks;
 mod runs;
+mod steer;
 mod stream;
+mod view;
 
 use kernel::slice::roles;
 use kernel::{Allow, Endpoint};
@@ -100,5 +103,6 @@ pub(crate) const PERMISSIONS: &[Endpoint] = &[
 pub(crate) fn routes(automation: &Automation) -> OpenApiRouter {
     runbooks::routes(automation)
         .merge(runs::routes(automation))
+        .merge(steer::routes(automation))
         .merge(stream::routes(automation))
 }

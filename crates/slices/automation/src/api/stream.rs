@@ -11,8 +11,12 @@ use kernel::{Actor, Problem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::runs::{RunView, find, view};
+use super::rights::find;
+use super::view::{RunView, view};
 use crate::{Automation, store};
+
+/// The least time between two looks.
+const GATHER: Duration = Duration::from_millis(100);
 
 pub(super) fn routes(automation: &Automation) -> OpenApiRouter {
     OpenApiRouter::new()
@@ -65,6 +69,11 @@ impl Feed {
                 self.last.clone_from(&text);
                 return Some(text);
             }
+            // A busy house says something all the time: what it says within a moment is looked at once.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(GATHER) => {}
+            }
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = tokio::time::timeout(Duration::from_secs(2), self.wake.changed()) => {}
@@ -78,7 +87,7 @@ impl Feed {
         let run = find(&mut reader, &self.actor, &self.id).await?;
         let is_end = run.state.is_end();
         let tasks = store::tasks(&mut reader, &run.id).await?;
-        let shown: RunView = view(run, tasks);
+        let shown: RunView = view(&self.automation, run, tasks);
         Ok((serde_json::to_string(&shown).map_err(Problem::internal)?, is_end))
     }
 }

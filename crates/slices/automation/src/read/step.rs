@@ -10,12 +10,18 @@ use crate::document::{Act, Step};
 use crate::template;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+/// People sleep.
+const DEFAULT_ANSWER: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn step(node: &Node) -> Result<Step, Error> {
     let mut fields = node.fields("a step")?;
     let name = fields.need("name", short)?;
     let act = act(node, &mut fields)?;
-    let timeout = fields.get("timeout", bounded)?.unwrap_or(DEFAULT_TIMEOUT);
+    let by_default = match act {
+        Act::Approval { .. } => DEFAULT_ANSWER,
+        _ => DEFAULT_TIMEOUT,
+    };
+    let timeout = fields.get("timeout", bounded)?.unwrap_or(by_default);
     let retries = fields.get("retries", |n| n.integer_in(0, 20))?.unwrap_or(0);
     let is_idempotent = fields.get("idempotent", |n| n.boolean())?;
     let ignores_errors = fields.get("ignore_errors", |n| n.boolean())?.unwrap_or(false);

@@ -63,6 +63,10 @@ fn alert_trigger(
             .get("max_per_hour", |n| n.integer_in(1, 1000))?
             .and_then(|n| u32::try_from(n).ok())
             .unwrap_or(6),
+        max_active: fields
+            .get("max_active", |n| n.integer_in(1, 1000))?
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(5),
     })
 }
 

@@ -1,17 +1,24 @@
 //! All SQL of the slice.
 
+mod lock;
 mod run;
 mod runbook;
+mod task;
 
 use kernel::DbError;
 
+pub use lock::lock_holder;
+pub(crate) use lock::{locks, release_locks, try_lock};
 pub(crate) use run::{
-    active, count_by_alert, insert as insert_run, last_for, list as list_runs, of_change as run_of_change,
-    release_locks, save as save_run, save_task, task_of_command, tasks, try_lock,
+    active, count_by_alert, hold, insert as insert_run, last_for, list as list_runs,
+    of_change as run_of_change, open_by_alert, save as save_run, waiting,
 };
-pub use run::{get as run, lock_holder, of_incident};
-pub(crate) use runbook::{delete, insert, list, mark_schedule, schedule_mark, text_of, update, versions};
+pub use run::{get as run, of_incident};
+pub(crate) use runbook::{
+    delete, heads, insert, list, mark_schedule, schedule_marks, text_of, update, versions,
+};
 pub use runbook::{enabled, get as runbook};
+pub(crate) use task::{deciding, save_task, task_of_command, tasks};
 
 fn bad(what: &str, text: &str) -> DbError {
     DbError::Sqlx(sqlx::Error::Decode(

@@ -1,4 +1,4 @@
-//! Runs, their tasks, and the locks on their targets.
+//! Runs.
 
 use kernel::clock::from_micros;
 use kernel::db::{from_json, to_json};
@@ -7,24 +7,24 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::{bad, parse};
-use crate::model::{Run, RunId, RunState, RunTask, TaskState};
+use crate::model::{Run, RunId, RunState};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, runbook_id, runbook_name, runbook_version, text, inputs, targets, waves, state, wave, step, is_dry, ",
             "source, incident_id, alert_id, change_id, plan_hash, requested_by, requested_by_name, requested_at, started_at, ",
-            "finished_at, note, event_seq, alert_fingerprint FROM run ",
+            "finished_at, note, event_seq, alert_fingerprint, alert FROM run ",
             $rest
         )
     };
 }
 
-fn time(row: &AnyRow, index: usize) -> Result<Option<Timestamp>, DbError> {
+pub(super) fn time(row: &AnyRow, index: usize) -> Result<Option<Timestamp>, DbError> {
     Ok(row.try_get::<Option<i64>, _>(index)?.map(from_micros))
 }
 
-fn small(row: &AnyRow, index: usize) -> Result<usize, DbError> {
+pub(super) fn small(row: &AnyRow, index: usize) -> Result<usize, DbError> {
     Ok(usize::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
 }
 
@@ -57,14 +57,18 @@ fn read(row: &AnyRow) -> Result<Run, DbError> {
         note: row.try_get(22)?,
         event_seq: row.try_get(23)?,
         alert_fingerprint: row.try_get(24)?,
+        alert: row
+            .try_get::<Option<String>, _>(25)?
+            .map(|text| from_json("run.alert", &text))
+            .transpose()?,
     })
 }
 
 pub(crate) async fn insert(connection: &mut AnyConnection, run: &Run) -> Result<(), DbError> {
     let sql = "INSERT INTO run (id, runbook_id, runbook_name, runbook_version, text, inputs, targets, waves, state, wave, \
         step, is_dry, source, incident_id, alert_id, change_id, plan_hash, requested_by, requested_by_name, requested_at, \
-        note, event_seq, alert_fingerprint) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-        $19, $20, $21, $22, $23)";
+        note, event_seq, alert_fingerprint, alert) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+        $19, $20, $21, $22, $23, $24)";
     sqlx::query(sql)
         .bind(run.id.as_str())
         .bind(&run.runbook_id)
@@ -89,6 +93,12 @@ pub(crate) async fn insert(connection: &mut AnyConnection, run: &Run) -> Result<
         .bind(run.note.clone())
         .bind(run.event_seq)
         .bind(run.alert_fingerprint.clone())
+        .bind(
+            run.alert
+                .as_ref()
+                .map(|alert| to_json("run.alert", alert))
+                .transpose()?,
+        )
         .execute(connection)
         .await?;
     Ok(())
@@ -121,10 +131,31 @@ pub async fn get(connection: &mut AnyConnection, id: &RunId) -> Result<Option<Ru
     row.as_ref().map(read).transpose()
 }
 
-/// Runs that have not ended, oldest first.
+/// Reads a run to change it. Invariant: until the transaction ends nobody else changes the run or its tasks; on PostgreSQL writers run
+/// side by side, and what one has decided on an old state would undo what another has written.
+pub(crate) async fn hold(connection: &mut AnyConnection, id: &RunId) -> Result<Option<Run>, DbError> {
+    sqlx::query("UPDATE run SET id = id WHERE id = $1")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
+    get(connection, id).await
+}
+
+/// Runs that are in line or at work, oldest first.
 pub(crate) async fn active(connection: &mut AnyConnection) -> Result<Vec<Run>, DbError> {
+    let sql = select!("WHERE state IN ('queued', 'running', 'cancelling') ORDER BY requested_at, id");
+    sqlx::query(sql)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// Runs that wait for somebody's word, oldest first.
+pub(crate) async fn waiting(connection: &mut AnyConnection) -> Result<Vec<Run>, DbError> {
     let sql = select!(
-        "WHERE state IN ('queued', 'running', 'cancelling', 'awaiting_person') ORDER BY requested_at, id"
+        "WHERE state IN ('awaiting_person', 'awaiting_approval') ORDER BY requested_at, id LIMIT 1000"
     );
     sqlx::query(sql)
         .fetch_all(connection)
@@ -198,104 +229,21 @@ pub(crate) async fn count_by_alert(
     Ok(row.try_get(0)?)
 }
 
-fn read_task(row: &AnyRow) -> Result<RunTask, DbError> {
-    let state: String = row.try_get(3)?;
-    Ok(RunTask {
-        step: small(row, 0)?,
-        item_id: row.try_get(1)?,
-        attempt: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(1),
-        state: TaskState::parse(&state).ok_or_else(|| bad("task state", &state))?,
-        command_id: row.try_get(4)?,
-        exit_code: row.try_get(5)?,
-        note: row.try_get(6)?,
-        started_at: time(row, 7)?,
-        finished_at: time(row, 8)?,
-    })
-}
-
-pub(crate) async fn tasks(connection: &mut AnyConnection, run: &RunId) -> Result<Vec<RunTask>, DbError> {
-    let sql = "SELECT step, item_id, attempt, state, command_id, exit_code, note, started_at, finished_at \
-        FROM run_task WHERE run_id = $1 ORDER BY step, item_id";
-    sqlx::query(sql)
-        .bind(run.as_str())
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(read_task)
-        .collect()
-}
-
-/// Writes a task; a new attempt replaces the one before.
-pub(crate) async fn save_task(
+/// Runs of this runbook that alerts started and that have not ended, and those among them for this condition.
+pub(crate) async fn open_by_alert(
     connection: &mut AnyConnection,
-    run: &RunId,
-    task: &RunTask,
-) -> Result<(), DbError> {
-    let sql = "INSERT INTO run_task (run_id, step, item_id, attempt, state, command_id, exit_code, note, started_at, finished_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-        ON CONFLICT (run_id, step, item_id) DO UPDATE SET attempt = excluded.attempt, state = excluded.state, \
-        command_id = excluded.command_id, exit_code = excluded.exit_code, note = excluded.note, \
-        started_at = excluded.started_at, finished_at = excluded.finished_at";
-    sqlx::query(sql)
-        .bind(run.as_str())
-        .bind(task.step as i64)
-        .bind(&task.item_id)
-        .bind(i64::from(task.attempt))
-        .bind(task.state.as_str())
-        .bind(task.command_id.clone())
-        .bind(task.exit_code)
-        .bind(task.note.clone())
-        .bind(task.started_at.map(Timestamp::as_microsecond))
-        .bind(task.finished_at.map(Timestamp::as_microsecond))
-        .execute(connection)
+    runbook: &str,
+    fingerprint: &str,
+) -> Result<(i64, i64), DbError> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT), \
+        CAST(COALESCE(SUM(CASE WHEN alert_fingerprint = $2 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM run \
+        WHERE runbook_id = $1 AND source = 'alert' AND state NOT IN ('succeeded', 'failed', 'cancelled', 'rejected')";
+    let row = sqlx::query(sql)
+        .bind(runbook)
+        .bind(fingerprint)
+        .fetch_one(connection)
         .await?;
-    Ok(())
-}
-
-/// The run and task that a command belongs to.
-pub(crate) async fn task_of_command(
-    connection: &mut AnyConnection,
-    command: &str,
-) -> Result<Option<(RunId, RunTask)>, DbError> {
-    let sql = "SELECT step, item_id, attempt, state, command_id, exit_code, note, started_at, finished_at, run_id \
-        FROM run_task WHERE command_id = $1";
-    let row = sqlx::query(sql).bind(command).fetch_optional(connection).await?;
-    row.map(|row| Ok((parse("run id", &row.try_get::<String, _>(9)?)?, read_task(&row)?)))
-        .transpose()
-}
-
-/// Takes the lock of a target for a run. The run that holds it otherwise.
-pub(crate) async fn try_lock(
-    connection: &mut AnyConnection,
-    item: &str,
-    run: &RunId,
-    now: Timestamp,
-) -> Result<Option<String>, DbError> {
-    let sql = "INSERT INTO target_lock (item_id, run_id, since) VALUES ($1, $2, $3) ON CONFLICT (item_id) DO NOTHING";
-    let query = sqlx::query(sql)
-        .bind(item)
-        .bind(run.as_str())
-        .bind(now.as_microsecond());
-    query.execute(&mut *connection).await?;
-    let holder = lock_holder(connection, item).await?;
-    Ok(holder.filter(|holder| holder != run.as_str()))
-}
-
-/// The run that works on a target right now.
-pub async fn lock_holder(connection: &mut AnyConnection, item: &str) -> Result<Option<String>, DbError> {
-    let row = sqlx::query("SELECT run_id FROM target_lock WHERE item_id = $1")
-        .bind(item)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
-}
-
-pub(crate) async fn release_locks(connection: &mut AnyConnection, run: &RunId) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM target_lock WHERE run_id = $1")
-        .bind(run.as_str())
-        .execute(connection)
-        .await?;
-    Ok(())
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// The run that waits for a change to be decided.

@@ -1,5 +1,7 @@
 //! Runbooks, their versions, and when their schedules were last started.
 
+use std::collections::HashMap;
+
 use kernel::clock::from_micros;
 use kernel::{DbError, Timestamp};
 use sqlx::any::AnyRow;
@@ -50,6 +52,21 @@ pub async fn enabled(connection: &mut AnyConnection) -> Result<Vec<Runbook>, DbE
         .await?
         .iter()
         .map(read)
+        .collect()
+}
+
+/// `(id, version, updated at)` of the runbooks that are enabled.
+pub(crate) async fn heads(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(RunbookId, i64, Timestamp)>, DbError> {
+    let rows = sqlx::query("SELECT id, version, updated_at FROM runbook WHERE is_enabled = 1 ORDER BY id")
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let id = parse("runbook id", &row.try_get::<String, _>(0)?)?;
+            Ok((id, row.try_get(1)?, from_micros(row.try_get(2)?)))
+        })
         .collect()
 }
 
@@ -106,6 +123,10 @@ async fn keep_version(connection: &mut AnyConnection, runbook: &Runbook) -> Resu
 }
 
 pub(crate) async fn delete(connection: &mut AnyConnection, id: &RunbookId) -> Result<bool, DbError> {
+    sqlx::query("DELETE FROM runbook_schedule WHERE runbook_id = $1")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
     let done = sqlx::query("DELETE FROM runbook WHERE id = $1")
         .bind(id.as_str())
         .execute(connection)
@@ -140,33 +161,36 @@ pub(crate) async fn text_of(
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-pub(crate) async fn schedule_mark(
+/// When each schedule was last started, by runbook and place in its document.
+pub(crate) async fn schedule_marks(
     connection: &mut AnyConnection,
-    id: &RunbookId,
-    place: i64,
-) -> Result<Option<Timestamp>, DbError> {
-    let sql = "SELECT last_at FROM runbook_schedule WHERE runbook_id = $1 AND place = $2";
-    let row = sqlx::query(sql)
-        .bind(id.as_str())
-        .bind(place)
-        .fetch_optional(connection)
+) -> Result<HashMap<(String, i64), Timestamp>, DbError> {
+    let rows = sqlx::query("SELECT runbook_id, place, last_at FROM runbook_schedule")
+        .fetch_all(connection)
         .await?;
-    Ok(row.map(|row| row.try_get(0).map(from_micros)).transpose()?)
+    rows.iter()
+        .map(|row| {
+            let key = (row.try_get(0)?, row.try_get(1)?);
+            Ok((key, from_micros(row.try_get(2)?)))
+        })
+        .collect()
 }
 
+/// Notes that a schedule is started for `at`. False when somebody else has done so.
 pub(crate) async fn mark_schedule(
     connection: &mut AnyConnection,
     id: &RunbookId,
     place: i64,
     at: Timestamp,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let sql = "INSERT INTO runbook_schedule (runbook_id, place, last_at) VALUES ($1, $2, $3) \
-        ON CONFLICT (runbook_id, place) DO UPDATE SET last_at = excluded.last_at";
-    sqlx::query(sql)
+        ON CONFLICT (runbook_id, place) DO UPDATE SET last_at = excluded.last_at \
+        WHERE runbook_schedule.last_at < excluded.last_at";
+    let done = sqlx::query(sql)
         .bind(id.as_str())
         .bind(place)
         .bind(at.as_microsecond())
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }

@@ -22,6 +22,7 @@ fn proposal(risk: Risk) -> Proposal {
             item_id: "itm_1".into(),
             name: "web-1".into(),
             tags: BTreeMap::new(),
+            team: None,
         }],
     }
 }

@@ -103,9 +103,13 @@ pub async fn cancel(
     actor: &Actor,
     id: &CommandId,
 ) -> Result<bool, kernel::DbError> {
-    let Some(mut command) = store::command(tx, id).await?.filter(|c| !c.state.is_end()) else {
+    let Some(mut command) = store::hold_command(tx, id).await?.filter(|c| !c.state.is_end()) else {
         return Ok(false);
     };
+    if command.cancel_requested {
+        // It is asked of the agent again and again by itself.
+        return Ok(true);
+    }
     command.cancel_requested = true;
     if command.state == State::Queued && command.sent_at.is_none() {
         end(tx, actor, &mut command, State::Cancelled).await?;

@@ -29,7 +29,7 @@ pub async fn report(
         return Ok(reported.is_end());
     };
     let mut tx = fleet.kernel().db.write().await?;
-    let known = store::command(&mut tx, &id).await?;
+    let known = store::hold_command(&mut tx, &id).await?;
     let Some(mut command) = known.filter(|command| command.agent == *agent) else {
         return Ok(reported.is_end());
     };
@@ -64,7 +64,7 @@ pub async fn report(
     Ok(reported.is_end())
 }
 
-/// What an agent that says hello has forgotten: commands that it had accepted and does not know any more.
+/// What an agent that says hello does not know: commands that it had accepted and has forgotten, and cancelled ones that never reached it.
 pub async fn reconcile(
     fleet: &Fleet,
     actor: &Actor,
@@ -75,12 +75,15 @@ pub async fn reconcile(
     let mut reader = fleet.kernel().db.read().await?;
     let open = store::open_of_agent(&mut reader, agent).await?;
     drop(reader);
-    for command in open {
-        if command.state != State::Queued && !known.contains(command.id.as_str()) {
-            let id = command.id.as_str();
-            let now_ms = fleet.kernel().clock.now_ms();
-            report(fleet, actor, agent, id, now_ms, &CommandState::Interrupted).await?;
-        }
+    for command in open.iter().filter(|c| !known.contains(c.id.as_str())) {
+        let end = match command.state {
+            // It never came there, and is not wanted any more.
+            State::Queued if command.cancel_requested => CommandState::Cancelled { duration_ms: 0 },
+            State::Queued => continue,
+            _ => CommandState::Interrupted,
+        };
+        let now_ms = fleet.kernel().clock.now_ms();
+        report(fleet, actor, agent, command.id.as_str(), now_ms, &end).await?;
     }
     Ok(())
 }
@@ -132,7 +135,7 @@ pub async fn give_up(fleet: &Fleet) -> Result<(), DbError> {
     for command in overdue {
         let mut tx = fleet.kernel().db.write().await?;
         // Read again: it may have moved on.
-        let Some(mut command) = store::command(&mut tx, &command.id).await? else {
+        let Some(mut command) = store::hold_command(&mut tx, &command.id).await? else {
             continue;
         };
         if command.state.is_end() || command.give_up_at >= tx.now() {

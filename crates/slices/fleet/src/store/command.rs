@@ -57,6 +57,19 @@ pub async fn command(conn: &mut AnyConnection, id: &CommandId) -> Result<Option<
     row.as_ref().map(row_to_command).transpose()
 }
 
+/// Reads a command to change it. Invariant: until the transaction ends nobody else changes it; on PostgreSQL writers run side by
+/// side, and one that read it before its end would undo the end.
+pub(crate) async fn hold_command(
+    conn: &mut AnyConnection,
+    id: &CommandId,
+) -> Result<Option<Command>, DbError> {
+    sqlx::query("UPDATE command SET id = id WHERE id = $1")
+        .bind(id.as_str())
+        .execute(&mut *conn)
+        .await?;
+    command(conn, id).await
+}
+
 /// Commands that a caller ordered under its own reference, oldest first.
 pub async fn commands_of_order(conn: &mut AnyConnection, reference: &str) -> Result<Vec<Command>, DbError> {
     let rows = sqlx::query(columns!("WHERE reference = $1 ORDER BY id"))

@@ -1,0 +1,566 @@
+//! A house: a database, a server over it in a runtime of its own that can be killed as by `kill -9`, and a client.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use automation::Automation;
+use axum::body::Body;
+use axum::http::Request;
+use fleet::{Fleet, NewToken, Settings};
+use kernel::db::DbOptions;
+use kernel::event::{Event, store};
+use kernel::http::{Authenticate, assemble};
+use kernel::{
+    Actor, ActorKind, BoxFuture, Clock, Db, Grant, Kernel, Migration, NewEvent, Problem, Role, Scope,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+const SCHEMA: &[(&str, &[Migration])] = &[
+    ("inventory", inventory::MIGRATIONS),
+    ("notify", notify::MIGRATIONS),
+    ("fleet", fleet::MIGRATIONS),
+    ("change", change::MIGRATIONS),
+    ("automation", automation::MIGRATIONS),
+];
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct House {
+    options: DbOptions,
+    pub clock: Clock,
+    /// Reads what is durable, whether or not the server lives.
+    observer: Db,
+    pub conditions: Conditions,
+    address: Mutex<Option<SocketAddr>>,
+    server: Mutex<Option<Server>>,
+    pub dir: tempfile::TempDir,
+}
+
+struct Server {
+    runtime: Runtime,
+    kernel: Kernel,
+    fleet: Fleet,
+    router: axum::Router,
+}
+
+/// Answers PromQL with what a test says; asks are counted.
+#[derive(Clone, Default)]
+pub struct Conditions(Arc<Mutex<BTreeMap<String, (Result<Vec<f64>, String>, usize)>>>);
+
+impl Conditions {
+    pub fn set(&self, query: &str, answer: Result<Vec<f64>, String>) {
+        let mut all = self.0.lock().unwrap();
+        all.entry(query.into()).or_insert((Ok(vec![]), 0)).0 = answer;
+    }
+
+    pub fn asked(&self, query: &str) -> usize {
+        self.0.lock().unwrap().get(query).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl automation::Query for Conditions {
+    fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>> {
+        Box::pin(async move {
+            let mut all = self.0.lock().unwrap();
+            let entry = all.entry(text.into()).or_insert((Ok(vec![]), 0));
+            entry.1 += 1;
+            entry.0.clone()
+        })
+    }
+}
+
+impl House {
+    /// One on each database.
+    pub async fn both() -> Vec<House> {
+        Self::both_at(Clock::System).await
+    }
+
+    pub async fn both_at(clock: Clock) -> Vec<House> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = DbOptions::sqlite(&dir.path().join("mainstay.db"));
+        let other = match &clock {
+            Clock::System => Clock::System,
+            fake => Clock::fake(fake.now()),
+        };
+        vec![
+            Self::build(options, dir, clock).await,
+            Self::postgres_at(other).await,
+        ]
+    }
+
+    pub async fn postgres() -> House {
+        Self::postgres_at(Clock::System).await
+    }
+
+    pub async fn postgres_at(clock: Clock) -> House {
+        let options = DbOptions::postgres(&new_database().await);
+        Self::build(options, tempfile::tempdir().unwrap(), clock).await
+    }
+
+    async fn build(options: DbOptions, dir: tempfile::TempDir, clock: Clock) -> House {
+        let observer = Db::open(&options, Clock::System).await.unwrap();
+        observer.migrate(SCHEMA).await.unwrap();
+        let house = House {
+            options,
+            clock,
+            observer,
+            conditions: Conditions::default(),
+            address: Mutex::default(),
+            server: Mutex::default(),
+            dir,
+        };
+        house.start().await;
+        house
+    }
+
+    /// Starts a server over what there is.
+    pub async fn start(&self) {
+        let known = *self.address.lock().unwrap();
+        let (runtime, parts) = self.prepare(known);
+        let (kernel, fleet, router, address) = runtime.spawn(serve(parts)).await.unwrap();
+        *self.address.lock().unwrap() = Some(address);
+        *self.server.lock().unwrap() = Some(Server {
+            runtime,
+            kernel,
+            fleet,
+            router,
+        });
+    }
+
+    /// A second server over the same database, as where there are several.
+    pub async fn twin(&self) -> Twin {
+        let (runtime, parts) = self.prepare(None);
+        let parts = runtime.spawn(serve(parts)).await.unwrap();
+        Twin(Some((runtime, parts.0)))
+    }
+
+    fn prepare(&self, address: Option<SocketAddr>) -> (Runtime, Parts) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let parts = Parts {
+            options: DbOptions {
+                url: self
+                    .options
+                    .url
+                    .replace("application_name=observer", "application_name=killed"),
+                ..self.options.clone()
+            },
+            clock: self.clock.clone(),
+            conditions: self.conditions.clone(),
+            key: self.dir.path().join("master.key"),
+            address,
+        };
+        (runtime, parts)
+    }
+
+    /// Ends the server where it stands: no task finishes, nothing is told, connections break.
+    pub async fn kill(&self) {
+        let server = self.server.lock().unwrap().take().unwrap();
+        let Server {
+            runtime,
+            kernel,
+            fleet,
+            router,
+        } = server;
+        tokio::task::spawn_blocking(move || {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            drop((kernel, fleet, router));
+        })
+        .await
+        .unwrap();
+        if self.options.url.starts_with("postgres") {
+            // The connections of a process go with it; this one lives on.
+            let mut reader = self.observer.read().await.unwrap();
+            let sql = "SELECT CAST(COUNT(pg_terminate_backend(pid)) AS BIGINT) FROM pg_stat_activity \
+                WHERE datname = current_database() AND application_name = 'killed'";
+            sqlx::query(sql).execute(&mut *reader).await.unwrap();
+        }
+    }
+
+    pub async fn kill_and_start(&self) {
+        self.kill().await;
+        self.start().await;
+    }
+
+    /// Runs something inside of the server.
+    pub async fn inside<T, F>(&self, body: impl FnOnce(Kernel, Fleet) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let running = {
+            let server = self.server.lock().unwrap();
+            let server = server.as_ref().unwrap();
+            server
+                .runtime
+                .spawn(body(server.kernel.clone(), server.fleet.clone()))
+        };
+        running.await.unwrap()
+    }
+
+    pub fn agents_address(&self) -> SocketAddr {
+        self.address.lock().unwrap().unwrap()
+    }
+
+    /// A join token for hosts with these tags.
+    pub async fn token(&self, tags: &[(&str, &str)], team: Option<&str>) -> String {
+        let new = NewToken {
+            note: "test".into(),
+            team: team.map(str::to_owned),
+            tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            uses: 1,
+            life: Duration::from_secs(600),
+            addresses: vec![self.agents_address().to_string()],
+        };
+        self.inside(|kernel, fleet| async move {
+            let mut tx = kernel.db.write().await.unwrap();
+            let actor = Actor::system("test");
+            let (_, text) = fleet.create_token(&mut tx, &actor, new).await.unwrap();
+            tx.commit().await.unwrap();
+            text
+        })
+        .await
+    }
+
+    /// Says something as another slice would.
+    pub async fn say(&self, topic: &'static str, subject: &str, data: Value) {
+        let event = NewEvent::new(topic, subject, &data);
+        self.inside(|kernel, _| async move {
+            let mut tx = kernel.db.write().await.unwrap();
+            tx.append(&Actor::system("test"), event).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+        .await;
+    }
+
+    pub async fn sql(&self, sql: &'static str) {
+        self.inside(|kernel, _| async move {
+            let mut tx = kernel.db.write().await.unwrap();
+            sqlx::query(sql).execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+        .await;
+    }
+
+    pub async fn events(&self, prefix: &str) -> Vec<Event> {
+        let mut reader = self.observer.read().await.unwrap();
+        let all = store::after(&mut reader, 0, 100_000).await.unwrap();
+        all.into_iter()
+            .filter(|event| event.topic.starts_with(prefix))
+            .collect()
+    }
+
+    pub async fn latest(&self) -> i64 {
+        store::latest(&mut self.observer.read().await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Events that no consumer could take.
+    pub async fn parked(&self) -> i64 {
+        store::count_parked(&mut self.observer.read().await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Where a run stands in the database, whether or not the server lives.
+    pub async fn state(&self, run: &str) -> automation::RunState {
+        let mut reader = self.observer.read().await.unwrap();
+        let run = automation::store::run(&mut reader, &run.parse().unwrap()).await;
+        run.unwrap().unwrap().state
+    }
+
+    pub async fn lock_holder(&self, item: &str) -> Option<String> {
+        let mut reader = self.observer.read().await.unwrap();
+        automation::store::lock_holder(&mut reader, item).await.unwrap()
+    }
+
+    /// Waits for the `count`th event of a topic.
+    pub async fn event(&self, topic: &str, count: usize) -> Event {
+        until(&format!("{count} × {topic}"), async || {
+            let all = self.events(topic).await;
+            all.into_iter().filter(|e| e.topic == topic).nth(count - 1)
+        })
+        .await
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.lock().unwrap().take() {
+            server.runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends with its drop.
+pub struct Twin(Option<(Runtime, Kernel)>);
+
+impl Drop for Twin {
+    fn drop(&mut self) {
+        if let Some((runtime, _)) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Parts {
+    options: DbOptions,
+    clock: Clock,
+    conditions: Conditions,
+    key: std::path::PathBuf,
+    address: Option<SocketAddr>,
+}
+
+/// The address of an empty database.
+async fn new_database() -> String {
+    let server = testkit::postgres::server().await;
+    let name = format!("t{}", kernel::secret::random_hex(8));
+    let options = DbOptions::postgres(&server.url("postgres"));
+    let admin = Db::open(&options, Clock::System).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    let mut connection = admin.read().await.unwrap();
+    sqlx::query(create).execute(&mut *connection).await.unwrap();
+    drop(connection);
+    admin.close().await;
+    format!("{}?application_name=observer", server.url(&name))
+}
+
+/// The port may still be that of the server before, for a moment.
+async fn listen(address: SocketAddr) -> TcpListener {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn serve(parts: Parts) -> (Kernel, Fleet, axum::Router, SocketAddr) {
+    let db = Db::open(&parts.options, parts.clock.clone()).await.unwrap();
+    // What a kernel has besides: as in every other test.
+    let bed = testkit::Bed::sqlite(&[]).await;
+    let kernel = Kernel {
+        db,
+        clock: parts.clock,
+        secrets: kernel::secret::Secrets::open_or_create(&parts.key).unwrap(),
+        stop: CancellationToken::new(),
+        ..bed.kernel().clone()
+    };
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = listen(parts.address.unwrap_or(anywhere)).await;
+    let address = listener.local_addr().unwrap();
+    let settings = Settings {
+        lost_after_ms: 60_000,
+        ..Settings::default()
+    };
+    let fleet = Fleet::new(&kernel, settings, "http://127.0.0.1:7443", address)
+        .await
+        .unwrap();
+    let automation = Automation::new(&kernel, fleet.clone(), Arc::new(parts.conditions));
+    let notify = notify::Notify::new(&kernel, notify::Settings::default());
+    let mut working = vec![fleet::slice(&fleet), automation::slice(&automation)];
+    let mut served = vec![
+        inventory::slice(&inventory::Inventory::new(&kernel)),
+        notify::slice(&notify),
+        change::slice(&kernel),
+    ];
+    let duties: Vec<_> = working
+        .iter_mut()
+        .map(|slice| {
+            (
+                std::mem::take(&mut slice.consumers),
+                std::mem::take(&mut slice.tasks),
+            )
+        })
+        .collect();
+    served.append(&mut working);
+    let app = assemble(&kernel, &mut served, Arc::new(ByHeader), Default::default());
+    for (consumers, tasks) in duties {
+        for consumer in consumers.into_iter().map(Arc::new) {
+            let (own, name) = (kernel.clone(), consumer.name);
+            kernel::task::supervise(&kernel, name, move || {
+                kernel::event::consume::run(own.clone(), consumer.clone())
+            });
+        }
+        for task in tasks {
+            kernel::task::start(&kernel, task);
+        }
+    }
+    let listening = fleet.clone();
+    kernel::task::spawn(
+        &kernel,
+        "test.fleet",
+        async move { listening.run(listener).await },
+    );
+    (kernel, fleet, app.router, address)
+}
+
+/// The client.
+impl House {
+    pub async fn send(&self, method: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "role") {
+            request = request.header("role", "administrator");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header("content-type", "application/json");
+            Body::from(body.to_string())
+        };
+        let request = request.body(body).unwrap();
+        let running = {
+            let server = self.server.lock().unwrap();
+            let server = server.as_ref().unwrap();
+            let router = server.router.clone();
+            server.runtime.spawn(async move {
+                let response = router.oneshot(request).await.unwrap();
+                let status = response.status().as_u16();
+                let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
+                (status, String::from_utf8(bytes.to_vec()).unwrap())
+            })
+        };
+        let (status, text) = tokio::time::timeout(PATIENCE, running)
+            .await
+            .expect("no answer")
+            .unwrap();
+        Answer { status, text }
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.send("GET", path, &Value::Null, &[]).await.ok(200)
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, body, &[]).await
+    }
+
+    /// Keeps a runbook; gives its id.
+    pub async fn runbook(&self, text: &str) -> String {
+        let made = self.post("/api/v1/runbooks", &json!({ "text": text })).await;
+        made.ok(200)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks for a run; gives its id.
+    pub async fn run(&self, runbook: &str, body: Value) -> String {
+        let path = format!("/api/v1/runbooks/{runbook}/runs");
+        let run = self.post(&path, &body).await.ok(200);
+        run["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn look(&self, run: &str) -> Value {
+        self.get(&format!("/api/v1/runs/{run}")).await
+    }
+
+    /// Waits until a run is in a state.
+    pub async fn until(&self, run: &str, state: &str) -> Value {
+        let mut last = Value::Null;
+        let found = until_or(async || {
+            last = self.look(run).await;
+            (last["state"] == state).then(|| last.clone())
+        })
+        .await;
+        found.unwrap_or_else(|| panic!("{run} does not become {state}: {last:#}"))
+    }
+
+    pub async fn steer(&self, run: &str, verb: &str) -> Answer {
+        self.post(&format!("/api/v1/runs/{run}/{verb}"), &Value::Null)
+            .await
+    }
+}
+
+/// The tasks of a run as `step target state`.
+pub fn tasks(run: &Value) -> Vec<String> {
+    let all = run["tasks"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    all.map(|task| {
+        let state = text(&task["state"]);
+        format!("{} {} {state}", task["step"], text(&task["target"]))
+    })
+    .collect()
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body of an answer that has this status.
+    pub fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+}
+
+/// Asks again and again, up to a deadline.
+pub async fn until<T>(what: &str, check: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = until_or(check).await;
+    found.unwrap_or_else(|| panic!("{what} does not happen"))
+}
+
+async fn until_or<T>(mut check: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = check().await {
+            return Some(found);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// `role` (everywhere, or on things with the tag `env` of `env` or of the `team`), `also` (a second role, everywhere), `who`.
+struct ByHeader;
+
+impl Authenticate for ByHeader {
+    fn authenticate<'a>(
+        &'a self,
+        parts: &'a axum::http::request::Parts,
+    ) -> BoxFuture<'a, Result<Option<Actor>, Problem>> {
+        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+        let role = header("role").and_then(Role::parse);
+        let also = header("also").and_then(Role::parse);
+        let env = header("env").map(|env| ("env".to_owned(), env.to_owned()));
+        let team = header("team").map(str::to_owned);
+        let who = header("who").unwrap_or("ann").to_owned();
+        Box::pin(async move {
+            let scope = Scope {
+                team,
+                tags: env.into_iter().collect(),
+            };
+            let everywhere = also.map(|role| Grant {
+                role,
+                scope: Scope::default(),
+            });
+            Ok(role.map(|role| Actor {
+                kind: ActorKind::Person,
+                id: format!("per_{who}"),
+                name: who,
+                grants: [Grant { role, scope }].into_iter().chain(everywhere).collect(),
+                only: None,
+            }))
+        })
+    }
+}
