@@ -5,14 +5,17 @@
 //! it, oldest first. The window goes to the spool when the connection ends, when it grows too long, and at the end of
 //! the run. So batches always leave in the order of their numbers, which the cumulative acknowledgement needs.
 
+mod encode;
+
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
-use protocol::{Batch, Body, Facts, Gap, LogLine, LogSource, Sample, SeriesDef, ToServer, UnitChange};
+use protocol::{Batch, Body, Facts, Gap, LogLine, LogSource, Sample, UnitChange};
 
 use crate::collect::series::Series;
 use crate::observe::{Checkpoints, Mark, Observation};
 use crate::spool::{Meta, Sequence, Spool};
+use encode::{definitions, frame, weight};
 
 /// Batches in memory before they go to the spool.
 const WINDOW: usize = 32;
@@ -362,41 +365,6 @@ impl Batches {
                 facts: self.pending.facts.take(),
                 ..Pending::default()
             };
-        }
-    }
-}
-
-/// What a batch takes in memory, roughly.
-fn weight(batch: &Batch) -> usize {
-    let of_body = |body: &Body| match body {
-        Body::Metrics { samples, .. } => samples.len() * size_of::<Sample>(),
-        Body::Logs { lines, .. } => lines
-            .iter()
-            .map(|line| line.text.len() + size_of::<LogLine>())
-            .sum(),
-        Body::Facts(facts) => (facts.packages.len() + facts.peers.len() + facts.listening.len()) * 200,
-        Body::Units { .. } | Body::Gap(_) => 256,
-    };
-    batch.body.iter().map(of_body).sum()
-}
-
-fn definitions(series: &Series, ids: Vec<u32>) -> Vec<SeriesDef> {
-    let define = |id| {
-        Some(SeriesDef {
-            id,
-            labels: series.labels(id)?.as_ref().clone(),
-        })
-    };
-    ids.into_iter().filter_map(define).collect()
-}
-
-fn frame(batch: Batch) -> Option<Vec<u8>> {
-    let seq = batch.seq;
-    match protocol::encode(&ToServer::Batch(batch)) {
-        Ok(frame) => Some(frame),
-        Err(error) => {
-            tracing::error!(%error, seq, "a batch cannot be encoded and is dropped");
-            None
         }
     }
 }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod agent_kill;
 mod api;
 mod batches;
 mod commands;
 mod enrolment;
+mod join_script;
 mod kit;
 mod presence;
 mod real_agent;

@@ -68,3 +68,80 @@ async fn the_real_agent_joins_observes_and_obeys() {
         running.await.unwrap();
     }
 }
+
+/// Runs the real agent until dropped or stopped.
+struct Running {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(rig: &Rig, token: Option<String>) -> Self {
+        let stop = CancellationToken::new();
+        let options = agent::Options {
+            token,
+            ..agent::Options::new(rig.bed.dir().join("agent"))
+        };
+        let ended = stop.clone();
+        let kernel = rig.kernel();
+        let task = kernel::task::spawn(kernel, "test.agent", async move {
+            agent::run(options, ended).await.unwrap();
+        });
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_agent_keeps_what_it_sees_and_joins_again_with_a_new_token() {
+    let rig = Rig::start(testkit::Bed::sqlite(crate::kit::SCHEMA).await, |_| {}).await;
+    let agent = Running::start(&rig, Some(rig.token(1).await));
+    let first = rig.event("agent.connected", 1).await.subject;
+    let app = crate::api::app(&rig);
+    let path = format!("/api/v1/agents/{first}");
+    let (status, _) = crate::api::call(&app, "DELETE", &path, serde_json::Value::Null).await;
+    assert_eq!(status, 204);
+    // It has no token that still works: it goes on collecting, into its spool.
+    let spool = rig.bed.dir().join("agent/spool");
+    wait_until("a spool", async || std::fs::read_dir(&spool).ok()?.next()?.ok()).await;
+    agent.stop().await;
+    assert_eq!(rig.topics("agent.joined").await.len(), 1);
+    // The agent is told of its new token as it is told of its first.
+    rig.intake.taken.lock().unwrap().clear();
+    let agent = Running::start(&rig, Some(rig.token(1).await));
+    let second = rig.event("agent.connected", 2).await.subject;
+    assert_ne!(first, second);
+    let items = [rig.agent(&first).await.item, rig.agent(&second).await.item];
+    assert_eq!(items[0], items[1], "it is the same host");
+    wait_until("what was seen meanwhile, and what is seen now", async || {
+        let taken = rig.intake.taken.lock().unwrap();
+        // Spooled samples have an epoch of their own.
+        let has = |is_spooled: bool| {
+            taken.iter().any(|(host, _, bodies)| {
+                let is_it =
+                    |body: &Body| matches!(body, Body::Metrics { epoch, .. } if (*epoch != 0) == is_spooled);
+                host.agent_id == second && bodies.iter().any(is_it)
+            })
+        };
+        (has(true) && has(false)).then_some(())
+    })
+    .await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_with_a_token_that_works_comes_back_by_itself() {
+    let rig = Rig::start(testkit::Bed::sqlite(crate::kit::SCHEMA).await, |_| {}).await;
+    let agent = Running::start(&rig, Some(rig.token(2).await));
+    let first = rig.event("agent.connected", 1).await.subject;
+    let app = crate::api::app(&rig);
+    let path = format!("/api/v1/agents/{first}");
+    crate::api::call(&app, "DELETE", &path, serde_json::Value::Null).await;
+    let second = rig.event("agent.connected", 2).await.subject;
+    assert_ne!(first, second);
+    agent.stop().await;
+}
