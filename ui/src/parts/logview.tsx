@@ -22,7 +22,7 @@ export function Marked({ text, words }: { text: string; words: string[] }) {
 
 export function source(line: LogLine): string {
   const l = line.labels;
-  return l.unit ?? l.program ?? l.source ?? l.filename ?? l.path ?? '';
+  return l.unit ?? l.program ?? l.file?.replace(/^.*\//, '') ?? l.source ?? '';
 }
 
 export function LogView({ lines, words = [], host = true }: { lines: LogLine[]; words?: string[]; host?: boolean }) {
@@ -35,7 +35,7 @@ export function LogView({ lines, words = [], host = true }: { lines: LogLine[]; 
           </time>
           <p className={tone(line.severity)}>
             <span className="faint">
-              {host && line.labels.instance ? `${line.labels.instance} ` : ''}
+              {host && line.labels.host ? `${line.labels.host} ` : ''}
               {source(line) ? `${source(line)} ` : ''}
             </span>
             <Marked text={line.text} words={words} />

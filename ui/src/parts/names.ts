@@ -17,7 +17,9 @@ export function useNames(events: Event[]): Map<string, string> {
     () =>
       new Map([
         ...(teams ?? []).map((t) => [t.id, t.name] as const),
-        ...(nodes ?? []).map((n) => [n.id, n.host_name ? `${n.name} on ${n.host_name}` : n.name] as const),
+        ...(nodes ?? []).map(
+          (n) => [n.id, n.host_name && n.host_name !== n.name ? `${n.name} on ${n.host_name}` : n.name] as const,
+        ),
       ]),
     [teams, nodes],
   );

@@ -12,8 +12,16 @@ import { absolute, clock, isToday, moment } from './time';
 export function causeOf(event: Event, known: Map<number, Event>): string {
   const parent = event.cause === null || event.cause === undefined ? undefined : known.get(event.cause);
   if (!parent) return '';
+  // That a message was queued says nothing beside that it was sent.
+  if (parent.topic === 'message.queued') return causeOf(parent, known);
   const told = tell(parent);
   return `← ${told.subject} ${told.text.replace(/^: /, '')}`;
+}
+
+/** Messages that have gone out are told once. */
+function withoutQueued(events: Event[]): Event[] {
+  const out = new Set(events.filter((e) => /^message\.(sent|failed)$/.test(e.topic)).map((e) => e.cause));
+  return events.filter((e) => e.topic !== 'message.queued' || !out.has(e.seq));
 }
 
 type Extra = (event: Event) => ReactNode;
@@ -30,7 +38,7 @@ export function Timeline({ events: given, extra }: { events: Event[]; extra?: Ex
   };
   return (
     <ol className="tl">
-      {fold(events).flatMap(({ first, rest }) => {
+      {fold(withoutQueued(events)).flatMap(({ first, rest }) => {
         const shown = [<Step key={first.seq} event={first} known={known} extra={extra} />];
         if (rest.length === 0) return shown;
         const isOpen = open.has(first.seq);

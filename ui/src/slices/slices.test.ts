@@ -4,10 +4,16 @@ import type { Item } from '@/api/inventory';
 import { concerned } from '@/api/live';
 import { refusal } from '@/api/session';
 import { place, QueryError } from '@/api/telemetry';
+import type { Event } from '@/api/types';
+import { cronWords } from '@/parts/cron';
+import { diff, excerpt } from '@/parts/diff';
 import { healthOf } from '@/parts/health';
+import { fold, named, readable, tell } from '@/parts/story';
 import { parseTags } from '@/parts/tags';
 import { safe } from './access/signIn';
 import { parseMatchers, showMatchers } from './alerting/matchers';
+import { STARTERS, starterFiles } from './automation/starters';
+import { hours } from './change/windows';
 import { findings } from './fleet/attention';
 import { socket } from './fleet/hostServices';
 import { show } from './inventory/attributes';
@@ -174,5 +180,54 @@ describe('telemetry', () => {
       { line: 1, column: 9, message: 'bad' },
     ]);
     expect(faultOf(new Error('x'))).toEqual([]);
+  });
+});
+
+describe('runbooks to start from', () => {
+  it('are all there', () => {
+    expect(starterFiles()).toEqual(STARTERS.map((s) => s.id).sort());
+  });
+});
+
+describe('versions', () => {
+  it('differ line by line', () => {
+    expect(diff('a\nb\nc', 'a\nx\nc').map((l) => l.kind + l.text)).toEqual(['samea', 'outb', 'inx', 'samec']);
+    expect(diff('', 'a').filter((l) => l.kind !== 'same').length).toBeGreaterThan(0);
+  });
+  it('leave out what is far from a change', () => {
+    const lines = Array.from({ length: 30 }, (_, i) => `l${i}`);
+    const shown = excerpt(diff(lines.join('\n'), [...lines.slice(0, 15), 'new', ...lines.slice(15)].join('\n')));
+    expect(shown).toHaveLength(9);
+    expect(shown[0]).toBeNull();
+  });
+});
+
+describe('times of changes', () => {
+  it('are said in words', () => {
+    expect(hours({ days: ['mon', 'tue', 'wed'], start_minute: 1320, end_minute: 240 })).toBe(
+      'Mon to Wed, 22:00 to 04:00 the next day',
+    );
+    expect(hours({ days: ['sat', 'mon'], start_minute: 0, end_minute: 60 })).toBe('Mon, Sat, 00:00 to 01:00');
+    expect(cronWords('15 3 * * *')).toBe('daily at 03:15');
+    expect(cronWords('*/5 * * * *')).toBe('every 5 min');
+    expect(cronWords('0 0 1 1 *')).toBe('0 0 1 1 *');
+  });
+});
+
+describe('stories', () => {
+  const event = (seq: number, topic: string, data: Record<string, unknown> = {}) =>
+    ({ seq, topic, data, at: '', subject: '', actor: '', actor_name: 'h', cause: null }) as unknown as Event;
+  it('fold a crowd of one kind and leave the rest', () => {
+    const events = [1, 2, 3, 4].map((n) => event(n, 'alert.fired')).concat(event(5, 'run.started'));
+    expect(fold(events).map((f) => f.rest.length)).toEqual([3, 0]);
+    expect(fold(events.slice(1)).map((f) => f.rest.length)).toEqual([0, 0, 0, 0]);
+  });
+  it('show no raw lists, sizes or ids', () => {
+    expect(readable('["tcp 1", "tcp 2"] → nothing')).toBe('tcp 1, tcp 2 → nothing');
+    const told = tell(
+      named(event(1, 'item.changed', { name: 'a', attribute: 'team', after: 'team_1' }), new Map([['team_1', 'Data']])),
+    );
+    expect(told.text).toBe(': team is now Data');
+    expect(tell(event(1, 'item.changed', { attribute: 'memory_bytes', after: 1073741824 })).text).toContain('1.0 GiB');
   });
 });

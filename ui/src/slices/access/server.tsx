@@ -8,7 +8,7 @@ import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { CopyButton } from '@/parts/copy';
 import { bytes, format, plural, type Unit } from '@/parts/number';
-import { Empty, Shown } from '@/parts/states';
+import { Empty, Failure, Shown } from '@/parts/states';
 import { complain, say } from '@/parts/toast';
 
 const MEASURES: [string, string, Unit][] = [
@@ -26,14 +26,13 @@ export function Server() {
     <div className="cols two">
       <Snapshots />
       <Card title="What runs here" flush>
-        <Shown query={build} what="The version">
-          {(it) => (
-            <div className="line">
-              <span className="muted">Version</span>
-              <span>{it.revision.replace(/^mainstay /, 'Mainstay ')}</span>
-            </div>
-          )}
-        </Shown>
+        {build.isError && <Failure error={build.error} what="The version" retry={() => void build.refetch()} />}
+        {build.data && (
+          <div className="line">
+            <span className="muted">Version</span>
+            <span>{build.data.revision.replace(/^mainstay /, 'Mainstay ')}</span>
+          </div>
+        )}
         {MEASURES.map(([title, expr, unit]) => (
           <Measure key={title} title={title} expr={expr} unit={unit} />
         ))}

@@ -90,7 +90,7 @@ function FirstPerson({ token: given }: { token: string }) {
         <PasswordInput
           label="Password"
           name="password"
-          description="At least 12 characters; a sentence is best."
+          description="At least 10 characters; a sentence is best."
           autoComplete="new-password"
           required
           value={password}

@@ -23,15 +23,23 @@ import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
-import { EXAMPLE } from './example';
 import { starts } from './runbooks';
 import { RunRows } from './runRows';
+import { FIRST, starterText } from './starters';
 import { Versions } from './versions';
 
 export function RunbookPage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const book = useQuery({ ...runbookQuery(id), enabled: id !== 'new' });
-  if (id === 'new') return <Loaded key="new" book={null} />;
+  const [from] = useParam('from', FIRST);
+  const starter = useQuery({
+    queryKey: ['runbooks', 'starter', from],
+    queryFn: () => starterText(from),
+    enabled: id === 'new',
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (id === 'new' && starter.data !== undefined)
+    return <Loaded key={`new-${from}`} book={null} start={starter.data} />;
   if (book.data) return <Loaded key={`${book.data.id}-${book.data.version}`} book={book.data} />;
   return (
     <>
@@ -47,10 +55,10 @@ export function RunbookPage() {
   );
 }
 
-function Loaded({ book }: { book: Runbook | null }) {
+function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) {
   const queries = useQueryClient();
   const router = useRouter();
-  const before = book?.text ?? EXAMPLE;
+  const before = book?.text ?? start;
   const [text, setText] = useState(before);
   const [busy, setBusy] = useState(false);
   const [saved, setSaved] = useState(false);

@@ -12,6 +12,7 @@ import { RunDialog } from '@/parts/runDialog';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
+import { STARTERS } from './starters';
 
 export function starts(book: Runbook): string {
   return [
@@ -123,9 +124,24 @@ export function Runbooks() {
             empty={{
               when: (list) => list.length === 0,
               show: (
-                <Empty title="No runbook yet">
-                  Press Write a runbook: it begins with an example that restarts a service.
-                </Empty>
+                <>
+                  <Empty title="No runbook yet">Begin with one of these; read it, change it, save it.</Empty>
+                  {STARTERS.map((starter) => (
+                    <div className="line" key={starter.id}>
+                      <div>
+                        <b>{starter.name}</b>
+                        <div className="muted">{starter.does}</div>
+                      </div>
+                      <Guarded
+                        permission="runbooks.write"
+                        label={`Begin with ${starter.name}`}
+                        onClick={() => router.history.push(`/runbooks/new?from=${starter.id}`)}
+                      >
+                        Begin with it
+                      </Guarded>
+                    </div>
+                  ))}
+                </>
               ),
             }}
           >

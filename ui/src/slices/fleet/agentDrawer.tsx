@@ -8,7 +8,7 @@ import { itemsQuery } from '@/api/inventory';
 import { instantQuery } from '@/api/telemetry';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
-import { bytes, format, type Unit } from '@/parts/number';
+import { format, type Unit } from '@/parts/number';
 import { Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { complain, say } from '@/parts/toast';
@@ -168,7 +168,6 @@ function Settings({ agent, held }: { agent: Agent; held: AgentConfig }) {
           step={64}
           value={Math.round(draft.spool_bytes / MIB)}
           onChange={(v) => put('spool_bytes', (typeof v === 'number' ? v : 256) * MIB)}
-          description={bytes(draft.spool_bytes)}
         />
       </div>
       <div>

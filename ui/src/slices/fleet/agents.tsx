@@ -74,7 +74,12 @@ export function Agents() {
       value: () => '',
       cell: (a) =>
         a.state === 'active' && (
-          <Guarded permission="agents.write" onClick={() => end(a)} label={`Revoke the agent of ${a.name}`}>
+          <Guarded
+            permission="agents.write"
+            tone="quiet"
+            onClick={() => end(a)}
+            label={`Revoke the agent of ${a.name}`}
+          >
             Revoke…
           </Guarded>
         ),

@@ -131,6 +131,7 @@ export function Certificates({ host }: { host: ItemDetail }) {
       columns={CERTIFICATES}
       sort="end"
       empty="No certificate has been found"
+      hint="The agent looks into the files and folders that its settings name, under Admin, Agents."
     />
   );
 }

@@ -144,9 +144,11 @@ export function Hosts() {
             ? 'Hosts'
             : hosts.length === 0
               ? 'No host is watched yet'
-              : ill.length === 0
-                ? `All ${plural(hosts.length, 'host')} are well`
-                : `${ill.length} of ${plural(hosts.length, 'host')} ${ill.length === 1 ? 'needs' : 'need'} a look`
+              : hosts.length === 1
+                ? `${hosts[0]?.item.name} ${ill.length === 0 ? 'is well' : 'needs a look'}`
+                : ill.length === 0
+                  ? `All ${plural(hosts.length, 'host')} are well`
+                  : `${ill.length} of ${plural(hosts.length, 'host')} ${ill.length === 1 ? 'needs' : 'need'} a look`
         }
         lede={
           ill.length > 0

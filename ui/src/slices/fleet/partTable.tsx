@@ -17,6 +17,7 @@ export function PartTable({
   title,
   columns,
   empty,
+  hint,
   sort,
 }: {
   host: ItemDetail;
@@ -24,6 +25,8 @@ export function PartTable({
   title: string;
   columns: Column<Item>[];
   empty: string;
+  /** Why it is empty, or what would fill it. */
+  hint?: string;
   sort?: string;
 }) {
   const parts = useParts(host, kind);
@@ -31,7 +34,11 @@ export function PartTable({
   return (
     <div className="below">
       <Card title={title} flush>
-        <Shown query={parts} what={title} empty={{ when: (p) => p.items.length === 0, show: <Empty title={empty} /> }}>
+        <Shown
+          query={parts}
+          what={title}
+          empty={{ when: (p) => p.items.length === 0, show: <Empty title={empty}>{hint}</Empty> }}
+        >
           {(page) => (
             <DataTable
               rows={page.items}

@@ -56,11 +56,15 @@ export function felt(incident: IncidentDetail, hosts: Map<string, string>): Felt
     if (host) line.hosts.push(host);
     lines.set(key, line);
   };
-  for (const item of incident.items) add(item.id, item.name, `${item.kind.replaceAll('_', ' ')}, where it fires`, true);
+  const here = (kind: string) => `${kind.replaceAll('_', ' ')}, where it fires`;
+  for (const item of incident.items) add(item.id, item.name, here(item.kind), true);
+  const alerting = new Set(incident.alerts.filter((a) => a.state === 'firing').map((a) => a.item_id));
   for (const item of incident.impact)
-    if (!firing.has(item.id))
-      add(item.id, item.name, item.via || `${item.kind}, ${plural(item.distance, 'step')} away`, false);
-  return [...lines.values()];
+    if (firing.has(item.id)) continue;
+    else if (alerting.has(item.id)) add(item.id, item.name, here(item.kind), true);
+    else add(item.id, item.name, item.via || `${item.kind}, ${plural(item.distance, 'step')} away`, false);
+  for (const line of lines.values()) line.hosts.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return [...lines.values()].sort((a, b) => Number(b.fires) - Number(a.fires));
 }
 
 const some = (hosts: string[]) =>
