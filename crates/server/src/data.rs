@@ -16,11 +16,14 @@ impl DataDir {
     /// Makes the folder when needed and takes its lock.
     pub fn open(root: &Path) -> Result<Self> {
         let shown = root.display();
-        std::fs::create_dir_all(root)
+        make(root)
             .with_context(|| format!("cannot make the data folder {shown}; choose another with --data"))?;
         let root = root
             .canonicalize()
             .with_context(|| format!("cannot open the data folder {shown}"))?;
+        if !is_ours(&root).with_context(|| format!("cannot read the data folder {shown}"))? {
+            bail!("{shown} holds files that are not Mainstay's; choose an empty or a new folder with --data");
+        }
         private(&root)?;
         let path = root.join("lock");
         let lock = File::create(&path).with_context(|| {
@@ -56,7 +59,27 @@ impl DataDir {
     }
 }
 
-/// The folder holds secrets and everybody's logs.
+/// Makes the folder for its owner and group when it is missing.
+pub fn make(root: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(root)
+}
+
+/// A folder that is empty, or that a server has begun before. Any other would be closed to its users.
+fn is_ours(root: &Path) -> std::io::Result<bool> {
+    const MARKS: [&str; 3] = ["mainstay.toml", "mainstay.db", "master.key"];
+    const NOTHING: [&str; 3] = ["lock", "probe", "lost+found"];
+    let names: Vec<_> = std::fs::read_dir(root)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<std::io::Result<_>>()?;
+    let is_marked = names.iter().any(|name| MARKS.iter().any(|mark| name == mark));
+    Ok(is_marked || names.iter().all(|name| NOTHING.iter().any(|known| name == known)))
+}
+
+/// The folder holds secrets and everybody's logs: others than owner and group have no business in it.
 fn private(root: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(root)?.permissions().mode() & 0o777;

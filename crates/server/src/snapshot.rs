@@ -285,20 +285,32 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
         );
     }
     for file in &manifest.files {
-        let target = args.data.join(&file.path);
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::copy(args.snapshot.join(&file.path), &target)
-            .with_context(|| format!("cannot write {}", target.display()))?;
+        put_back(args, file)?;
     }
+    let data = args.data.display();
     out::line(format_args!(
-        "Restored {} files to {}. Start the server with: mainstay up --data {0}",
+        "Restored {} files to {data}. Start the server with: mainstay up --data {data}",
         manifest.files.len(),
-        args.data.display()
     ));
     if !manifest.has_state {
         out::line("The state was in PostgreSQL: restore it from PostgreSQL's own backup.");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Hashes of passwords and keys are among the files: nobody else may read them, not even while they are written.
+fn put_back(args: &RestoreArgs, file: &ManifestFile) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let target = args.data.join(&file.path);
+    let write = || -> std::io::Result<()> {
+        crate::data::make(target.parent().unwrap_or(&args.data))?;
+        let mut to = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&target)?;
+        std::io::copy(&mut std::fs::File::open(args.snapshot.join(&file.path))?, &mut to)?;
+        to.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", target.display()))
 }

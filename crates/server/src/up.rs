@@ -74,9 +74,11 @@ fn effective(args: &ServerArgs, data: &Path) -> Result<Settings> {
 }
 
 pub fn start_log(filter: &str) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).with_context(|| {
-        format!("`server.log` is \"{filter}\"; write for example info, or info,fleet=debug")
-    })?;
+    // What PostgreSQL notices and SQLx counts is for those who ask: `server.log = "info,sqlx=info"`.
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(format!("sqlx=warn,{filter}")).with_context(|| {
+            format!("`server.log` is \"{filter}\"; write for example info, or info,fleet=debug")
+        })?;
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -2,7 +2,6 @@
 
 use kernel::db::DbOptions;
 use kernel::{Clock, Db, Kernel, Migration};
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -37,21 +36,9 @@ impl Bed {
     }
 
     pub async fn postgres_at(schema: Schema<'_>, clock: Clock) -> Bed {
-        let server = postgres::server().await;
-        let name = format!("t{}", kernel::secret::random_hex(8));
-        let admin = Db::open(&DbOptions::postgres(&server.url("postgres")), Clock::System)
-            .await
-            .unwrap();
-        let mut connection = admin.read().await.unwrap();
-        let create = format!("CREATE DATABASE {name}");
-        sqlx::query(AssertSqlSafe(create))
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        drop(connection);
-        admin.close().await;
+        let url = postgres::database().await;
         let dir = tempfile::tempdir().unwrap();
-        Self::make(dir, &DbOptions::postgres(&server.url(&name)), schema, clock).await
+        Self::make(dir, &DbOptions::postgres(&url), schema, clock).await
     }
 
     async fn make(dir: TempDir, options: &DbOptions, schema: Schema<'_>, clock: Clock) -> Bed {
@@ -75,6 +62,21 @@ impl Bed {
     pub fn dir(&self) -> &std::path::Path {
         self.dir.path()
     }
+}
+
+/// Leaves in a database what a newer program would have left.
+pub async fn age_into_the_future(options: &DbOptions) {
+    let db = Db::open(options, Clock::System).await.unwrap();
+    let mut tx = db.write().await.unwrap();
+    sqlx::query(
+        "INSERT INTO schema_migration (slice, version, name, checksum, applied_at) \
+         VALUES ('access', 9999, 'from_the_future', '', 0)",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    db.close().await;
 }
 
 impl Drop for Bed {

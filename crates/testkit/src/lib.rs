@@ -12,4 +12,4 @@ mod bed;
 pub mod postgres;
 
 pub use agent::{FakeAgent, FakeLink};
-pub use bed::Bed;
+pub use bed::{Bed, age_into_the_future};

@@ -7,6 +7,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kernel::db::DbOptions;
+use kernel::{Clock, Db};
+use sqlx::AssertSqlSafe;
 use tokio::sync::OnceCell;
 
 /// How to reach the test cluster.
@@ -24,6 +27,24 @@ impl Server {
 }
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+/// The address of a new, empty database.
+pub async fn database() -> String {
+    let server = server().await;
+    let name = format!("t{}", kernel::secret::random_hex(8));
+    let admin = Db::open(&DbOptions::postgres(&server.url("postgres")), Clock::System)
+        .await
+        .unwrap();
+    let mut connection = admin.read().await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    sqlx::query(AssertSqlSafe(create))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    drop(connection);
+    admin.close().await;
+    server.url(&name)
+}
 
 /// The cluster of this test run, started when it is not there yet.
 pub async fn server() -> Server {

@@ -160,3 +160,22 @@ async fn a_newer_database_and_a_changed_step_are_refused() {
         assert!(error.contains("changed after"), "{error}");
     }
 }
+
+/// SQLite ends a transaction by itself when the disk fails under it. What is committed later must be there all the same.
+#[tokio::test]
+async fn a_transaction_that_the_database_ended_leaves_nothing_behind() {
+    for bed in Bed::both(&[("notes", NOTES)]).await {
+        let kernel = bed.kernel();
+        let insert = "INSERT INTO note (text) VALUES ('x')";
+        let mut ended = kernel.db.write().await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
+        drop(ended);
+        let mut dropped = kernel.db.write().await.unwrap();
+        sqlx::query(insert).execute(&mut *dropped).await.unwrap();
+        drop(dropped);
+        let mut kept = kernel.db.write().await.unwrap();
+        sqlx::query(insert).execute(&mut *kept).await.unwrap();
+        kept.commit().await.unwrap();
+        assert_eq!(count_notes(kernel).await, 1);
+    }
+}

@@ -135,7 +135,7 @@ fn disks(host: &Host, state: &State, boot: f64, t: f64, out: &mut Out<'_>) {
         let at = [("device", *device), ("fstype", "ext4"), ("mountpoint", *mount)];
         out.core("node_filesystem_size_bytes", &at, size);
         out.core("node_filesystem_avail_bytes", &at, size * (1.0 - used));
-        out.live(
+        out.core(
             "node_filesystem_free_bytes",
             &at,
             size * (1.0 - used) + size * 0.01,

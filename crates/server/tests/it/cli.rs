@@ -1,5 +1,6 @@
 //! The command line against a running server, and a snapshot that is put back.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::house::{House, PROGRAM};
@@ -72,11 +73,20 @@ async fn a_snapshot_restores_and_damage_is_found() {
             .unwrap();
         (
             output.status.code(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
         )
     };
     let target = house.scratch("restored").display().to_string();
-    assert_eq!(restore(&target, &[]).0, Some(0));
+    let (code, text) = restore(&target, &[]);
+    assert!(
+        code == Some(0) && text.contains(&format!("up --data {target}")),
+        "{text}"
+    );
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode(&target), mode(&format!("{target}/mainstay.db"))),
+        (0o750, 0o600)
+    );
     std::fs::rename(house.data(), house.scratch("before")).unwrap();
     std::fs::rename(&target, house.data()).unwrap();
     house.start().await;

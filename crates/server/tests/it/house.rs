@@ -14,8 +14,34 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mainstay");
 /// How long a test waits for something that should happen at once. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a house is built.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// PostgreSQL instead of SQLite.
+    pub database_url: Option<String>,
+    /// Without an agent beside it: agents join from elsewhere.
+    pub is_alone: bool,
+    /// What `mainstay.toml` says.
+    pub config: String,
+    /// Where the data folder is, when not in the test's own folder.
+    pub data: Option<PathBuf>,
+}
+
+impl Plan {
+    /// One plan per database.
+    pub async fn both() -> [Plan; 2] {
+        let database_url = Some(testkit::postgres::database().await);
+        let postgres = Plan {
+            database_url,
+            ..Plan::default()
+        };
+        [Plan::default(), postgres]
+    }
+}
+
 pub struct House {
     dir: TempDir,
+    plan: Plan,
     port: u16,
     server: Option<Child>,
     http: reqwest::Client,
@@ -37,6 +63,10 @@ fn free_port() -> u16 {
 impl House {
     /// A running server with the agent of this machine and a webhook channel.
     pub async fn up() -> House {
+        House::built(Plan::default()).await
+    }
+
+    pub async fn built(plan: Plan) -> House {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let pages: Arc<Mutex<Vec<Value>>> = Arc::default();
         let sink = start_sink(pages.clone()).await;
@@ -47,21 +77,48 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let mut house = House {
             dir,
+            plan,
             port: free_port(),
             server: None,
             http,
             pages,
             sink,
         };
+        std::fs::create_dir_all(house.data()).unwrap();
+        std::fs::write(house.data().join("mainstay.toml"), &house.plan.config).unwrap();
         house.start().await;
+        house.hush().await;
         let channel = json!({ "name": "sink", "config": { "type": "webhook", "url": house.sink } });
         let (status, body) = house.call("POST", "/api/v1/channels", Some(&channel)).await;
         assert!(status < 300, "{body}");
         house
     }
 
+    /// The machine's own troubles are not the test's: a disk that is nearly full, somebody else's service.
+    async fn hush(&self) {
+        let matcher = |name: &str, op: &str, value: &str| json!({ "name": name, "op": op, "value": value });
+        let mut silences = vec![vec![matcher("alertname", "!~", "ServiceDown|HostLost|DiskFull")]];
+        silences.push(vec![
+            matcher("alertname", "=", "ServiceDown"),
+            matcher("name", "!~", ".*[0-9]x[0-9]+"),
+        ]);
+        silences.push(vec![
+            matcher("alertname", "=", "DiskFull"),
+            matcher("mountpoint", "!~", ".*/[.]tmp.*"),
+        ]);
+        let tomorrow = kernel::Clock::System.now() + Duration::from_secs(24 * 3600);
+        for mut matchers in silences {
+            matchers.push(matcher("severity", "=~", "info|warning|critical"));
+            let ends_at = tomorrow.to_string();
+            let silence = json!({ "matchers": matchers, "comment": "not this test's", "ends_at": ends_at });
+            let (status, body) = self.call("POST", "/api/v1/silences", Some(&silence)).await;
+            assert!(status < 300, "{body}");
+        }
+    }
+
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        let own = || self.dir.path().join("data");
+        self.plan.data.clone().unwrap_or_else(own)
     }
 
     pub fn token_file(&self) -> PathBuf {
@@ -76,13 +133,34 @@ impl House {
         self.dir.path().join(name)
     }
 
-    /// Starts the server and waits until it serves.
-    pub async fn start(&mut self) {
-        let mut child = Command::new(PROGRAM)
-            .args(["up", "--listen", &format!("127.0.0.1:{}", self.port), "--data"])
+    /// Where agents connect.
+    pub fn agent_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 1)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch("log")).unwrap_or_default()
+    }
+
+    /// The server as it is started, without its output.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg(if self.plan.is_alone { "server" } else { "up" })
+            .args(["--listen", &format!("127.0.0.1:{}", self.port), "--data"])
             .arg(self.data())
             .arg("--admin-token-file")
-            .arg(self.token_file())
+            .arg(self.token_file());
+        if let Some(url) = &self.plan.database_url {
+            command.args(["--database-url", url]);
+        }
+        command
+    }
+
+    /// Starts the server and waits until it serves.
+    pub async fn start(&mut self) {
+        let mut child = self
+            .command()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(
@@ -98,8 +176,11 @@ impl House {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let log = std::fs::read_to_string(self.scratch("log")).unwrap_or_default();
-        assert!(line.contains("is up"), "the server does not start: {line}{log}");
+        assert!(
+            line.contains("is up"),
+            "the server does not start: {line}{}",
+            self.log()
+        );
         self.server = Some(child);
     }
 
@@ -108,6 +189,20 @@ impl House {
         let mut server = self.server.take().unwrap();
         server.kill().unwrap();
         server.wait().unwrap();
+    }
+
+    /// Ends it as an administrator would.
+    pub fn stop(&mut self) {
+        let mut server = self.server.take().unwrap();
+        let pid = server.id().to_string();
+        Command::new("kill").arg(pid).status().unwrap();
+        server.wait().unwrap();
+    }
+
+    /// True as long as the process has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        let server = self.server.as_mut();
+        server.is_some_and(|server| server.try_wait().unwrap().is_none())
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -142,8 +237,11 @@ impl House {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let log = std::fs::read_to_string(self.scratch("log")).unwrap_or_default();
-        panic!("{what} did not happen; last answer: {last}\n{log}")
+        let alerts = self.get("/api/v1/alerts").await;
+        panic!(
+            "{what} did not happen; last answer: {last}\nalerts: {alerts}\n{}",
+            self.log()
+        )
     }
 
     /// Waits until the server has told `count` pages whose title has `part`.

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod cli;
+mod disk;
 mod faults;
+mod full;
 mod house;
+mod remote;
+mod runs;
 mod stories;

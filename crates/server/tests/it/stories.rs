@@ -1,13 +1,22 @@
 //! Operational stories, from the fault to its end.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::house::{House, Service, unique};
+use serde_json::{Value, json};
+
+use crate::disk::Disk;
+use crate::house::{House, Plan, Service, unique};
+use crate::remote::{Agent, Line};
 
 /// A service stops: an incident, a page, a person starts the runbook that is offered, and the incident ends by itself with its story.
 #[tokio::test]
 async fn a_stopped_service_is_paged_mended_and_closed() {
-    let house = House::up().await;
+    for plan in Plan::both().await {
+        stopped_service(&House::built(plan).await).await;
+    }
+}
+
+async fn stopped_service(house: &House) {
     let name = unique("shop");
     let mut service = Service::start(house.scratch("").as_path(), &name);
     house.watch(&[&name]).await;
@@ -127,4 +136,92 @@ async fn a_newcomer_sees_this_machine() {
     let page = reqwest::get(house.url()).await.unwrap();
     assert_eq!(page.status().as_u16(), 200);
     assert!(page.text().await.unwrap().contains("<!doctype html>"));
+}
+
+/// A real file system fills: told with the sample that shows it, over when there is room again.
+#[tokio::test]
+async fn a_disk_that_fills_is_an_incident_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mounted(folder.path(), 64) else {
+        return;
+    };
+    let house = House::up().await;
+    let point = disk.point().display().to_string();
+    let path = format!("/api/v1/query?query=node_filesystem_avail_bytes%7Bmountpoint%3D%22{point}%22%7D");
+    let value = |body: &Value| body["data"]["result"][0]["value"][1].as_str().map(str::to_owned);
+    house.until("the disk's samples", &path, value).await;
+    let filler = disk.fill(0);
+    house.until_paged(&point, 1).await;
+    let incident = house.open_incidents(&point).await.remove(0);
+    let incident = house
+        .get(&format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(incident["alerts"][0]["name"], "DiskFull", "{incident}");
+    std::fs::remove_file(filler).unwrap();
+    house
+        .until("the end of the incident", "/api/v1/incidents", |body| {
+            let all = body["items"].as_array()?;
+            let ours = |i: &&Value| i["title"].as_str().is_some_and(|title| title.contains(&point));
+            all.iter()
+                .filter(ours)
+                .all(|i| i["state"] == "resolved")
+                .then_some(())
+        })
+        .await;
+}
+
+/// A host is cut off: one incident. It comes back: what it saw meanwhile arrives, the time without word is marked, the incident ends.
+#[tokio::test]
+async fn a_host_that_is_cut_off_comes_back_with_its_samples() {
+    let (mut line, listener) = Line::new().await;
+    let house = House::built(Plan {
+        is_alone: true,
+        config: format!(
+            "[fleet]\naddresses = [\"{}\"]\nstart_grace_ms = 0\n",
+            line.address()
+        ),
+        ..Plan::default()
+    })
+    .await;
+    line.lead_to(listener, house.agent_address());
+    let _agent = Agent::join(&house).await;
+    let count = "/api/v1/query?query=count_over_time(node_load1%5B10s%5D)";
+    let samples = |body: &Value| {
+        let value = body["data"]["result"][0]["value"][1].as_str()?;
+        value.parse::<f64>().ok()
+    };
+    house
+        .until("a sample a second", count, |body| {
+            samples(body).filter(|n| *n >= 9.0)
+        })
+        .await;
+    line.cut();
+    house.until_paged("is down", 1).await;
+    // Long enough for a hole that no staleness could hide.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    line.mend();
+    house
+        .until("the end of the incident", "/api/v1/incidents", |body| {
+            let all = body["items"].as_array()?;
+            all.iter().all(|i| i["state"] == "resolved").then_some(())
+        })
+        .await;
+    let whole = "/api/v1/query?query=count_over_time(node_load1%5B20s%5D)";
+    house
+        .until("the spooled samples", whole, |body| {
+            samples(body).filter(|n| *n >= 19.0)
+        })
+        .await;
+    let gap = house
+        .until("the return", "/api/v1/events?topic=agent.returned", |body| {
+            body["items"][0]["data"]["gap_s"].as_i64()
+        })
+        .await;
+    assert!(gap >= 8, "{gap} s without word");
+    let incidents = house.get("/api/v1/incidents").await;
+    assert_eq!(
+        incidents["items"].as_array().unwrap().len(),
+        1,
+        "a host that is cut off is one incident: {incidents}"
+    );
 }

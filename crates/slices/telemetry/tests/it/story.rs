@@ -45,6 +45,7 @@ async fn a_filling_disk_fires_with_one_sample() {
         let disk = |avail: f64| {
             [
                 ("node_filesystem_avail_bytes", labels, avail),
+                ("node_filesystem_free_bytes", labels, avail),
                 ("node_filesystem_size_bytes", labels, 100e9),
                 ("node_filesystem_readonly", labels, 0.0),
             ]
