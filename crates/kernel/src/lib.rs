@@ -12,6 +12,7 @@ pub mod event;
 pub mod http;
 pub mod id;
 pub mod metric;
+pub mod retention;
 pub mod secret;
 pub mod slice;
 pub mod task;
@@ -35,6 +36,20 @@ pub struct Kernel {
     pub metrics: metric::Metrics,
     /// Ends every supervised task.
     pub stop: tokio_util::sync::CancellationToken,
+    /// What runs now.
+    pub tasks: task::Running,
+}
+
+impl Kernel {
+    /// The graceful stop: tells every task to end, waits for them as long as `grace`, and only then closes the database, so that
+    /// what a task has to write down at its end finds it open.
+    pub async fn close(&self, grace: std::time::Duration) {
+        self.stop.cancel();
+        if tokio::time::timeout(grace, self.tasks.idle()).await.is_err() {
+            tracing::warn!(tasks = ?self.tasks.names(), "tasks did not end in time");
+        }
+        self.db.close().await;
+    }
 }
 
 /// A boxed future, as consumers and tasks return them.

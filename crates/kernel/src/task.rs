@@ -3,10 +3,11 @@
 //! A [`Task`] is a reconciler: it is woken by a signal *and* a timer, takes no input and is idempotent, so that the happy case
 //! and recovery after a crash are the same path.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::{AnyError, BoxFuture, Kernel};
@@ -22,6 +23,55 @@ impl Wake {
 
     pub async fn wait(&self) {
         self.0.notified().await;
+    }
+}
+
+/// The tasks that run now, by name.
+#[derive(Clone)]
+pub struct Running(Arc<watch::Sender<BTreeMap<&'static str, usize>>>);
+
+impl Default for Running {
+    fn default() -> Self {
+        Self(Arc::new(watch::channel(BTreeMap::new()).0))
+    }
+}
+
+impl Running {
+    /// Waits until no task runs.
+    pub async fn idle(&self) {
+        // The sender is held by `self`, so waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(BTreeMap::is_empty).await;
+    }
+
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.borrow().keys().copied().collect()
+    }
+
+    fn enter(&self, name: &'static str) -> Entered {
+        self.0.send_modify(|tasks| *tasks.entry(name).or_default() += 1);
+        Entered {
+            running: self.clone(),
+            name,
+        }
+    }
+}
+
+/// One task among those that run, until it is dropped.
+struct Entered {
+    running: Running,
+    name: &'static str,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.running.0.send_modify(|tasks| {
+            if let Some(count) = tasks.get_mut(self.name) {
+                *count -= 1;
+                if *count == 0 {
+                    tasks.remove(self.name);
+                }
+            }
+        });
     }
 }
 
@@ -57,8 +107,10 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let metrics = kernel.metrics.clone();
+    let entered = kernel.tasks.enter(name);
     let inner = tokio::spawn(future);
     tokio::spawn(async move {
+        let _entered = entered;
         metrics.gauge("mainstay_tasks", &[("task", name)]).add(1);
         if let Err(error) = inner.await
             && error.is_panic()
@@ -82,18 +134,15 @@ where
     spawn(kernel, name, async move {
         let mut pause = Duration::from_millis(100);
         while !outer.stop.is_cancelled() {
-            let slot = Arc::new(std::sync::Mutex::new(None));
+            let slot = Arc::new(Mutex::new(None));
             let result = slot.clone();
             let future = body();
             let handle = spawn(&outer, name, async move {
                 let outcome = future.await;
-                *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(outcome);
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             });
             let _ = handle.await;
-            let outcome = slot
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take();
+            let outcome = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             match outcome {
                 Some(Ok(())) => return,
                 Some(Err(error)) => tracing::error!(task = name, %error, "task failed; it starts again"),

@@ -14,7 +14,9 @@ pub struct Settings {
     pub notify: notify::Settings,
     pub fleet: fleet::Settings,
     pub telemetry: telemetry::Settings,
+    pub alerting: alerting::Settings,
     pub incidents: incidents::Settings,
+    pub events: kernel::retention::Settings,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -19,7 +19,7 @@ use crate::wire::Wired;
 use crate::{agent_cmd, out, slices, wire};
 
 /// Requests that are under way at the end may finish for this long.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until a signal comes.
 pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
@@ -52,7 +52,7 @@ pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
     if let Some(agent) = agent {
         let _ = tokio::time::timeout(GRACE, agent).await;
     }
-    kernel.db.close().await;
+    kernel.close(GRACE).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -109,6 +109,7 @@ pub async fn open_kernel(settings: &Settings, data: &DataDir) -> Result<Kernel> 
         secrets,
         metrics: Default::default(),
         stop: CancellationToken::new(),
+        tasks: Default::default(),
     })
 }
 
@@ -174,7 +175,10 @@ async fn start_agent(kernel: &Kernel, wired: &Wired, data: &DataDir) -> Result<t
 pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router) -> Result<()> {
     let stop = kernel.stop.clone();
     kernel::task::spawn(kernel, "signals", async move {
-        wait_for_signal().await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wait_for_signal() => {}
+        }
         tracing::info!("stopping");
         stop.cancel();
     });

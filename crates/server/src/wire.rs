@@ -38,6 +38,7 @@ pub struct Wired {
     #[cfg_attr(not(test), expect(dead_code, reason = "the coverage tests read it"))]
     pub endpoints: Vec<kernel::Endpoint>,
     slices: Vec<Slice>,
+    events: kernel::retention::Settings,
 }
 
 pub async fn wire(
@@ -69,7 +70,7 @@ pub async fn wire_with(
         },
     );
     let fleet = fleet::Fleet::new(kernel, settings.fleet.clone(), &public_url, agents).await?;
-    let alerting = alerting::Alerting::new(kernel);
+    let alerting = alerting::Alerting::with(kernel, settings.alerting.clone());
     let telemetry = Telemetry::open(kernel, &settings.telemetry, data).context("the data folder")?;
     fleet.set_intake(Arc::new(telemetry.clone()));
     let automation = Automation::new(kernel, fleet.clone(), Arc::new(Conditions(telemetry.clone())));
@@ -109,6 +110,7 @@ pub async fn wire_with(
         openapi: app.openapi,
         endpoints: app.endpoints,
         slices,
+        events: settings.events,
     })
 }
 
@@ -120,6 +122,8 @@ pub async fn start(kernel: &Kernel, wired: &mut Wired) -> Result<()> {
         .start()
         .await
         .map_err(anyhow::Error::from_boxed)?;
+    let history = kernel::retention::events(wired.events, vec![incidents::held_events]);
+    kernel::task::start(kernel, kernel::retention::task("events.retention", history));
     for slice in std::mem::take(&mut wired.slices) {
         for consumer in slice.consumers {
             let consumer = Arc::new(consumer);

@@ -51,6 +51,7 @@ impl Bed {
             secrets,
             metrics: kernel::metric::Metrics::default(),
             stop: CancellationToken::new(),
+            tasks: Default::default(),
         };
         Bed { kernel, dir }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Db, DbError, Kind};
 use crate::clock::Clock;
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How to reach the database.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ impl Db {
             writer,
             reader,
             clock,
+            turn: Arc::new(Semaphore::new(1)),
             latest: Arc::new(latest),
         })
     }

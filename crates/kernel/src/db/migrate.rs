@@ -6,8 +6,6 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Db, DbError, Kind};
 use crate::slice::Migration;
 
-const MIGRATE_LOCK: i64 = 0x4d41_494e_0001;
-
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error(
@@ -28,11 +26,18 @@ pub enum MigrateError {
     },
 }
 
-const KERNEL: &[Migration] = &[Migration {
-    version: 1,
-    name: "event",
-    sql: include_str!("../../migrations/0001_event.sql"),
-}];
+const KERNEL: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "event",
+        sql: include_str!("../../migrations/0001_event.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "event_actor",
+        sql: include_str!("../../migrations/0002_event_actor.sql"),
+    },
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (slice TEXT NOT NULL, version BIGINT NOT NULL, \
     name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (slice, version))";
@@ -41,7 +46,6 @@ impl Db {
     /// Brings the schema of the kernel and of `slices` up to date, all in one transaction.
     pub async fn migrate(&self, slices: &[(&'static str, &'static [Migration])]) -> Result<(), DbError> {
         let mut tx = self.write().await?;
-        super::xact_lock(self.kind, &mut tx, MIGRATE_LOCK).await?;
         sqlx::query(LEDGER).execute(&mut *tx).await?;
         let rows = sqlx::query("SELECT slice, version, checksum FROM schema_migration")
             .fetch_all(&mut *tx)

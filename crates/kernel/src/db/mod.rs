@@ -1,7 +1,7 @@
 //! One SQL text on two databases: SQLite (WAL, one writer, a pool of readers) and PostgreSQL.
 //!
 //! Flow: `db.write()` gives a [`Tx`]; a slice changes its tables and appends events in it; `commit` makes both durable
-//! and wakes the consumers. `db.read()` gives a connection for queries. Store functions take `&mut AnyConnection`, so that they serve both.
+//! and wakes the consumers. One writes at a time, on both. `db.read()` gives a connection for queries. Store functions take `&mut AnyConnection`, so that they serve both.
 //!
 //! Only TEXT, BIGINT, DOUBLE PRECISION and `{{blob}}` columns; `$1` placeholders; booleans are BIGINT 0/1; integer sums are
 //! `CAST(… AS BIGINT)`.
@@ -17,7 +17,7 @@ pub use migrate::MigrateError;
 use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 pub use tx::Tx;
 
 use crate::clock::Clock;
@@ -36,6 +36,8 @@ pub struct Db {
     writer: AnyPool,
     reader: AnyPool,
     clock: Clock,
+    /// Writers of this process wait here and not for each other's locks, so that they hold no connections meanwhile.
+    turn: Arc<Semaphore>,
     /// Sequence number of the newest event that this process committed.
     latest: Arc<watch::Sender<i64>>,
 }
@@ -68,6 +70,19 @@ impl DbError {
         }
     }
 
+    /// True when the database ended this transaction in favour of another one (a deadlock, a failed serialisation): nothing was
+    /// changed, and the same again may go well at once.
+    pub fn is_conflict(&self) -> bool {
+        const SERIALIZATION_FAILURE: &str = "40001";
+        const DEADLOCK_DETECTED: &str = "40P01";
+        let Self::Sqlx(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        error
+            .code()
+            .is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].contains(&code.as_ref()))
+    }
+
     /// True when a unique constraint refused the write.
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Sqlx(sqlx::Error::Database(error)) if error.is_unique_violation())
@@ -91,9 +106,16 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
             ]
             .iter()
             .any(|sign| text.contains(sign))
+                || db.code().is_some_and(|code| is_away(&code))
         }
         _ => false,
     }
+}
+
+/// PostgreSQL's classes 08 (connection) and 53 (resources), its shutdown and start, and a statement that waited too long.
+fn is_away(code: &str) -> bool {
+    let is_class = |class| code.len() == 5 && code.starts_with(class);
+    is_class("08") || is_class("53") || is_class("57P") || code == "57014"
 }
 
 impl Db {
@@ -110,7 +132,8 @@ impl Db {
         Ok(self.reader.acquire().await?)
     }
 
-    /// A transaction. On SQLite there is one at a time: keep it short, never await the network inside.
+    /// A transaction. There is one at a time in the whole house: keep it short, never await the network inside, never open a
+    /// second one while holding the first.
     pub async fn write(&self) -> Result<Tx, DbError> {
         Tx::begin(self).await
     }

@@ -1,15 +1,26 @@
 //! A write: state and events in one transaction.
+//!
+//! Invariant: one transaction writes at a time, on PostgreSQL over all servers: its lock is the first thing that a transaction
+//! takes and its commit the last. Event numbers therefore become visible in order (a consumer's cursor can pass none that
+//! commits late), and two transactions never wait for each other's rows.
 
+use std::fmt::Write;
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{Any, AnyConnection, Row, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::connect::ACQUIRE_TIMEOUT;
 use super::{Db, DbError};
 use crate::Timestamp;
 use crate::actor::Actor;
 use crate::event::NewEvent;
 
-const APPEND_LOCK: i64 = 0x4d41_494e_0002;
+const WRITE_LOCK: i64 = 0x4d41_494e_0002;
+
+/// Rows of one insert, largest first: few different statements, so that each stays prepared.
+const CHUNKS: [usize; 3] = [128, 16, 1];
+const COLUMNS: usize = 7;
 
 /// A transaction. Dropping it without `commit` rolls back. It derefs to the connection, for store functions.
 pub struct Tx {
@@ -18,21 +29,27 @@ pub struct Tx {
     now: Timestamp,
     cause: Option<i64>,
     last_event: Option<i64>,
-    locked: bool,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
+    /// Declared last: the next writer comes once the transaction is over.
+    turn: OwnedSemaphorePermit,
 }
 
 impl Tx {
     pub(super) async fn begin(db: &Db) -> Result<Tx, DbError> {
-        let inner = db.writer.begin().await?;
+        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, db.turn.clone().acquire_owned()).await;
+        let turn = turn
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
+            .map_err(|_| sqlx::Error::PoolClosed)?;
+        let mut inner = db.writer.begin().await?;
+        super::xact_lock(db.kind, &mut inner, WRITE_LOCK).await?;
         Ok(Tx {
             inner,
             db: db.clone(),
             now: db.clock.now(),
             cause: None,
             last_event: None,
-            locked: false,
             after_commit: Vec::new(),
+            turn,
         })
     }
 
@@ -52,28 +69,52 @@ impl Tx {
 
     /// Appends an event. It becomes visible with the commit, in the order of its number.
     pub async fn append(&mut self, actor: &Actor, event: NewEvent) -> Result<i64, DbError> {
-        if !self.locked {
-            // Invariant: on PostgreSQL numbers become visible in order, or a consumer's cursor could pass one that commits late.
-            super::xact_lock(self.db.kind, &mut self.inner, APPEND_LOCK).await?;
-            self.locked = true;
+        let numbers = self.append_all(actor, vec![event]).await?;
+        numbers
+            .last()
+            .copied()
+            .ok_or(DbError::Sqlx(sqlx::Error::RowNotFound))
+    }
+
+    /// Appends events in the order given, many with one statement, and gives their numbers.
+    pub async fn append_all(&mut self, actor: &Actor, events: Vec<NewEvent>) -> Result<Vec<i64>, DbError> {
+        let mut numbers = Vec::with_capacity(events.len());
+        let mut rest = events.as_slice();
+        while !rest.is_empty() {
+            let size = CHUNKS.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+            let (chunk, after) = rest.split_at(size);
+            self.insert(actor, chunk, &mut numbers).await?;
+            rest = after;
         }
-        let data = super::to_json("event.data", &event.data)?;
-        let cause = event.cause.or(self.cause);
-        let sql = "INSERT INTO event (at, topic, subject, actor, actor_name, cause, data) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq";
-        let row = sqlx::query(sql)
-            .bind(self.now.as_microsecond())
-            .bind(event.topic)
-            .bind(event.subject)
-            .bind(actor.key())
-            .bind(actor.name.clone())
-            .bind(cause)
-            .bind(data)
-            .fetch_one(&mut *self.inner)
-            .await?;
-        let seq: i64 = row.try_get(0)?;
-        self.last_event = Some(seq);
-        Ok(seq)
+        self.last_event = numbers.last().copied().or(self.last_event);
+        Ok(numbers)
+    }
+
+    async fn insert(
+        &mut self,
+        actor: &Actor,
+        events: &[NewEvent],
+        numbers: &mut Vec<i64>,
+    ) -> Result<(), DbError> {
+        let mut query = sqlx::query(AssertSqlSafe(insert_sql(events.len())));
+        for event in events {
+            query = query
+                .bind(self.now.as_microsecond())
+                .bind(event.topic)
+                .bind(event.subject.clone())
+                .bind(actor.key())
+                .bind(actor.name.clone())
+                .bind(event.cause.or(self.cause))
+                .bind(super::to_json("event.data", &event.data)?);
+        }
+        let rows = query.fetch_all(&mut *self.inner).await?;
+        let first = numbers.len();
+        for row in rows {
+            numbers.push(row.try_get(0)?);
+        }
+        // Numbers are given in the order of the rows; the order in which they come back is the database's affair.
+        numbers[first..].sort_unstable();
+        Ok(())
     }
 
     /// Runs `hook` once the transaction is durable.
@@ -83,6 +124,7 @@ impl Tx {
 
     pub async fn commit(self) -> Result<(), DbError> {
         self.inner.commit().await?;
+        drop(self.turn);
         if let Some(seq) = self.last_event {
             self.db.latest.send_if_modified(|latest| {
                 let is_newer = seq > *latest;
@@ -100,6 +142,21 @@ impl Tx {
     pub async fn rollback(self) -> Result<(), DbError> {
         Ok(self.inner.rollback().await?)
     }
+}
+
+fn insert_sql(rows: usize) -> String {
+    let mut sql =
+        String::from("INSERT INTO event (at, topic, subject, actor, actor_name, cause, data) VALUES ");
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=COLUMNS {
+            let comma = if column == 1 { "" } else { ", " };
+            let _ = write!(sql, "{comma}${}", row * COLUMNS + column);
+        }
+        sql.push(')');
+    }
+    sql.push_str(" RETURNING seq");
+    sql
 }
 
 impl Deref for Tx {

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod consume;
+mod list;
 pub mod store;
 
 use serde::{Deserialize, Serialize};

@@ -3,21 +3,13 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+pub use super::list::{Filter, before};
+
 use super::Event;
 use crate::clock::from_micros;
 use crate::db::{DbError, from_json};
 
-/// What to read; `None` does not narrow.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub topic_prefix: Option<String>,
-    pub subject: Option<String>,
-    pub actor: Option<String>,
-    pub from_us: Option<i64>,
-    pub to_us: Option<i64>,
-}
-
-fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
+pub(super) fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
     Ok(Event {
         seq: row.try_get(0)?,
         at: from_micros(row.try_get(1)?),
@@ -35,32 +27,6 @@ pub async fn after(connection: &mut AnyConnection, seq: i64, limit: i64) -> Resu
     let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq > $1 ORDER BY seq LIMIT $2";
     let rows = sqlx::query(sql)
         .bind(seq)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(row_to_event).collect()
-}
-
-/// Events before `seq` that match, newest first.
-pub async fn before(
-    connection: &mut AnyConnection,
-    filter: &Filter,
-    seq: i64,
-    limit: i64,
-) -> Result<Vec<Event>, DbError> {
-    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event \
-        WHERE seq < $1 AND ($2 = '' OR subject = $2) AND ($3 = '' OR actor = $3) \
-        AND ($4 = '' OR (topic >= $4 AND topic < $5)) AND at >= $6 AND at < $7 ORDER BY seq DESC LIMIT $8";
-    let prefix = filter.topic_prefix.clone().unwrap_or_default();
-    let prefix_end = format!("{prefix}\u{10ffff}");
-    let rows = sqlx::query(sql)
-        .bind(seq)
-        .bind(filter.subject.clone().unwrap_or_default())
-        .bind(filter.actor.clone().unwrap_or_default())
-        .bind(prefix)
-        .bind(prefix_end)
-        .bind(filter.from_us.unwrap_or(i64::MIN))
-        .bind(filter.to_us.unwrap_or(i64::MAX))
         .bind(limit)
         .fetch_all(connection)
         .await?;
@@ -127,6 +93,22 @@ pub async fn advance(
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Time of the newest event, in microseconds; 0 when there is none.
+pub async fn newest_at(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let row = sqlx::query("SELECT at FROM event ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+}
+
+/// The smallest number that some consumer has not passed; `None` without consumers.
+pub async fn slowest_cursor(connection: &mut AnyConnection) -> Result<Option<i64>, DbError> {
+    let row = sqlx::query("SELECT MIN(seq) FROM consumer_cursor")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Sets an event aside that a consumer could not take.

@@ -38,6 +38,7 @@ codes! {
     INVALID = 422, "invalid", "Some fields are not valid";
     TOO_MANY = 429, "too-many-requests", "Too many requests";
     INTERNAL = 500, "internal", "Something went wrong on the server";
+    BUSY = 503, "busy", "Another change was in the way";
     UNAVAILABLE = 503, "unavailable", "The server cannot do this right now";
 }
 
@@ -150,6 +151,16 @@ impl Problem {
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
+        if error.is_conflict() {
+            tracing::warn!(%error, "a transaction gave way to another");
+            return Self {
+                retry_after_s: Some(1),
+                ..Self::new(
+                    &BUSY,
+                    "two changes were made at the same time and this one gave way; nothing was changed, send it again",
+                )
+            };
+        }
         if error.is_unavailable() {
             tracing::error!(%error, "database unavailable");
             return Self::unavailable(

@@ -4,3 +4,4 @@
 
 mod event_log;
 mod http;
+mod turns;

@@ -95,8 +95,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         result = async { tokio::join!(serving, setting_up) } => result.0.and(result.1),
         () = ended_early(&kernel) => Ok(()),
     };
-    kernel.stop.cancel();
-    kernel.db.close().await;
+    kernel.close(up::GRACE).await;
     drop(wired);
     drop(data);
     folder

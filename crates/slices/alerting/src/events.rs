@@ -48,10 +48,14 @@ impl News {
     }
 }
 
-pub async fn say_alert(tx: &mut Tx, alert: &Alert, news: News) -> Result<i64, DbError> {
-    let actor = Actor::system("alerting");
-    tx.append(&actor, NewEvent::new(news.topic(), &alert.id, &alert.data()))
-        .await
+/// Says all of it in the order given, with few statements: ten thousand alerts may fire at once.
+pub async fn say_alerts(tx: &mut Tx, said: impl IntoIterator<Item = (&Alert, News)>) -> Result<(), DbError> {
+    let events = said
+        .into_iter()
+        .map(|(alert, news)| NewEvent::new(news.topic(), &alert.id, &alert.data()))
+        .collect();
+    tx.append_all(&Actor::system("alerting"), events).await?;
+    Ok(())
 }
 
 pub async fn say_silence(

@@ -23,26 +23,54 @@ use kernel::{Kernel, Migration, Slice};
 pub use model::{Alert, AlertData, AlertId, Labels, Severity, Signal};
 pub use observe::{observe, reconcile};
 pub use react::HOST_LOST;
+use serde::Deserialize;
 pub use silence::{Silence, SilenceId};
-pub use tasks::settle_all;
+pub use tasks::{bounds, settle_all};
 pub use window::{Window, WindowId};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "alert",
-    sql: include_str!("../migrations/0001_alert.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "alert",
+        sql: include_str!("../migrations/0001_alert.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "alert_resolved",
+        sql: include_str!("../migrations/0002_alert_resolved.sql"),
+    },
+];
+
+/// `[alerting]` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Days that alerts, silences and maintenance windows are shown after they have ended; 0: for ever.
+    pub history_days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { history_days: 400 }
+    }
+}
 
 /// The slice's handle. Cheap to clone.
 #[derive(Clone)]
 pub struct Alerting {
     kernel: Kernel,
+    settings: Settings,
 }
 
 impl Alerting {
     pub fn new(kernel: &Kernel) -> Self {
+        Self::with(kernel, Settings::default())
+    }
+
+    pub fn with(kernel: &Kernel, settings: Settings) -> Self {
         Self {
             kernel: kernel.clone(),
+            settings,
         }
     }
 }
@@ -52,7 +80,7 @@ pub fn slice(alerting: &Alerting) -> Slice {
         migrations: MIGRATIONS,
         routes: api::routes(alerting),
         consumers: vec![react::presence()],
-        tasks: vec![tasks::timekeeper()],
+        tasks: vec![tasks::timekeeper(), tasks::retention(&alerting.settings)],
         permissions: api::PERMISSIONS,
         ..Slice::named("alerting")
     }

@@ -118,10 +118,8 @@ pub async fn mark_again(tx: &mut Tx) -> Result<(), DbError> {
     }
     let now = tx.now().as_microsecond();
     store::alert::save(tx, &changed, now).await?;
-    for (index, what) in news {
-        if let Some(alert) = changed.get(index) {
-            events::say_alert(tx, alert, what).await?;
-        }
-    }
-    Ok(())
+    let said = news
+        .into_iter()
+        .filter_map(|(index, what)| Some((changed.get(index)?, what)));
+    events::say_alerts(tx, said).await
 }

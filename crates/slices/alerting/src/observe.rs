@@ -197,11 +197,10 @@ impl Plan {
             said.extend(word.map(|word| (*index, word)));
         }
         store::alert::save(tx, &self.rows, self.now).await?;
-        for (index, word) in said {
-            if let Some(alert) = self.rows.get(index) {
-                events::say_alert(tx, alert, word).await?;
-            }
-        }
+        let said = said
+            .into_iter()
+            .filter_map(|(index, word)| Some((self.rows.get(index)?, word)));
+        events::say_alerts(tx, said).await?;
         tx.after_commit(tasks::wake);
         Ok(())
     }

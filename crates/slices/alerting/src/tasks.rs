@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use kernel::retention::Bound;
 use kernel::{AnyError, DbError, Kernel, Task, Wake};
 use tokio::sync::watch;
 
@@ -23,6 +24,20 @@ pub fn wake() {
 
 pub fn timekeeper() -> Task {
     Task::new("alerting.timekeeper", LOOK_AGAIN, Wake::default(), keep_time)
+}
+
+/// Forgets what has ended long ago.
+pub fn retention(settings: &crate::Settings) -> Task {
+    kernel::retention::task("alerting.retention", bounds(settings.history_days))
+}
+
+/// What is kept how long.
+pub fn bounds(keep_days: u32) -> Vec<Bound> {
+    vec![
+        Bound::delete("alert", keep_days, store::alert::DELETE_OLD),
+        Bound::delete("silence", keep_days, store::silence::DELETE_OLD),
+        Bound::delete("maintenance", keep_days, store::window::DELETE_OLD),
+    ]
 }
 
 async fn keep_time(kernel: Kernel) -> Result<(), AnyError> {

@@ -10,6 +10,7 @@ pub mod events;
 pub mod model;
 mod place;
 mod react;
+mod retention;
 mod settings;
 pub mod store;
 mod suspect;
@@ -18,6 +19,7 @@ mod work;
 
 use kernel::{Kernel, Migration, Slice, Wake};
 pub use model::{Incident, IncidentId, Severity, State};
+pub use retention::{bounds, held_events};
 pub use settings::Settings;
 
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -51,7 +53,7 @@ pub fn slice(incidents: &Incidents) -> Slice {
         migrations: MIGRATIONS,
         routes: api::routes(incidents),
         consumers: vec![react::consumer(incidents)],
-        tasks: vec![tasks::timekeeper(incidents)],
+        tasks: vec![tasks::timekeeper(incidents), retention::task(&incidents.settings)],
         permissions: api::PERMISSIONS,
         ..Slice::named("incidents")
     }

@@ -27,6 +27,7 @@ use kernel::{Kernel, Migration, Slice, Wake};
 pub use model::{ChannelId, Page, PageKind, Severity};
 pub use page::page;
 use serde::Deserialize;
+pub use tasks::bounds;
 
 use crate::model::{Channel, ChannelSecrets};
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub public_url: String,
     /// Messages under way at once on one channel, 1 to 16.
     pub per_channel: usize,
+    /// Days that messages are shown after they were sent or given up; 0: for ever.
+    pub history_days: u32,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
         Self {
             public_url: "http://localhost:8080".into(),
             per_channel: 4,
+            history_days: 90,
         }
     }
 }
@@ -133,18 +137,29 @@ fn secret_context(channel: &ChannelId) -> String {
 }
 
 /// The schema, for tests of slices above.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "notify",
-    sql: include_str!("../migrations/0001_notify.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "notify",
+        sql: include_str!("../migrations/0001_notify.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "message_created",
+        sql: include_str!("../migrations/0002_message_created.sql"),
+    },
+];
 
 pub fn slice(notify: &Notify) -> Slice {
     Slice {
         migrations: MIGRATIONS,
         routes: api::routes(notify),
         permissions: api::PERMISSIONS,
-        tasks: vec![tasks::delivery(notify), tasks::housekeeping(notify)],
+        tasks: vec![
+            tasks::delivery(notify),
+            tasks::housekeeping(notify),
+            tasks::retention(notify),
+        ],
         ..Slice::named("notify")
     }
 }

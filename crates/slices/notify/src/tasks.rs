@@ -1,13 +1,13 @@
-//! What notify does by itself: send, give up what is too old, forget what is done.
+//! What notify does by itself: send, give up what is too old, forget what was done long ago.
 
 use std::time::Duration;
 
+use kernel::retention::Bound;
 use kernel::{AnyError, Kernel, Task, Wake};
 
 use crate::Notify;
 use crate::deliver::{self, tell};
 use crate::model::MessageState;
-use crate::page::add_s;
 use crate::store::{channels, messages};
 
 /// Covers retries that become due and commits of other processes.
@@ -15,8 +15,6 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long a stop waits for sends under way.
 const FINISH: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(60);
-/// Sent and dead messages are shown this long.
-const KEEP_S: i64 = 30 * 86_400;
 
 /// Sends as soon as something is queued. It does not wait for the sends: a slow channel must not delay another.
 pub fn delivery(notify: &Notify) -> Task {
@@ -52,6 +50,15 @@ async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel) -> Result<(), A
     Ok(())
 }
 
+pub fn retention(notify: &Notify) -> Task {
+    kernel::retention::task("notify.retention", bounds(notify.settings().history_days))
+}
+
+/// What is kept how long.
+pub fn bounds(keep_days: u32) -> Vec<Bound> {
+    vec![Bound::delete("message", keep_days, messages::DELETE_OLD)]
+}
+
 pub fn housekeeping(notify: &Notify) -> Task {
     let notify = notify.clone();
     Task::new("notify-housekeeping", SWEEP, Wake::default(), move |_| {
@@ -61,7 +68,7 @@ pub fn housekeeping(notify: &Notify) -> Task {
 }
 
 impl Notify {
-    /// Gives up what could not be sent in time, and forgets what was done long ago.
+    /// Gives up what could not be sent in time.
     pub async fn sweep(&self) -> Result<(), kernel::DbError> {
         let mut tx = self.kernel().db.write().await?;
         let now = tx.now();
@@ -81,7 +88,6 @@ impl Notify {
             )
             .await?;
         }
-        messages::delete_old(&mut tx, add_s(now, -KEEP_S)).await?;
         let waiting = messages::count_waiting(&mut tx).await?;
         tx.commit().await?;
         self.kernel()

@@ -128,6 +128,20 @@ pub async fn live(connection: &mut AnyConnection) -> Result<Vec<Alert>, DbError>
     rows.iter().map(row_to_alert).collect()
 }
 
+/// Those of one name that have not ended.
+pub async fn live_named(connection: &mut AnyConnection, name: &str) -> Result<Vec<Alert>, DbError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM alert a WHERE a.state IN ('pending', 'firing') AND a.name = $1 ORDER BY a.id"
+    );
+    let rows = sqlx::query(sql)
+        .bind(name.to_owned())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_alert).collect()
+}
+
 /// Alerts whose next step is due.
 pub async fn due_by(connection: &mut AnyConnection, now_us: i64, limit: i64) -> Result<Vec<Alert>, DbError> {
     let sql = concat!(
@@ -256,6 +270,10 @@ pub async fn by_id(connection: &mut AnyConnection, id: &str) -> Result<Option<Al
         .await?;
     row.as_ref().map(row_to_alert).transpose()
 }
+
+/// At most `$2` alerts that ended before `$1`.
+pub const DELETE_OLD: &str = "DELETE FROM alert WHERE id IN (SELECT id FROM alert \
+    WHERE resolved_at IS NOT NULL AND resolved_at < $1 AND state = 'resolved' ORDER BY resolved_at LIMIT $2)";
 
 /// Forgets conditions that went before they fired, once no late observation can matter any more.
 pub async fn forget_inactive(connection: &mut AnyConnection, before_us: i64) -> Result<u64, DbError> {

@@ -33,6 +33,10 @@ fn row_to_silence(row: &AnyRow) -> Result<Silence, DbError> {
     })
 }
 
+/// At most `$2` that ended before `$1`.
+pub const DELETE_OLD: &str = "DELETE FROM silence WHERE id IN (SELECT id FROM silence \
+    WHERE phase = 'expired' AND ends_at < $1 ORDER BY id LIMIT $2)";
+
 pub async fn save(connection: &mut AnyConnection, silence: &Silence) -> Result<(), DbError> {
     let sql = "INSERT INTO silence (id, matchers, comment, starts_at, ends_at, phase, created_at, created_by, \
         created_by_name, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \

@@ -36,6 +36,10 @@ fn row_to_window(row: &AnyRow) -> Result<Window, DbError> {
     })
 }
 
+/// At most `$2` that ended before `$1`.
+pub const DELETE_OLD: &str = "DELETE FROM maintenance WHERE id IN (SELECT id FROM maintenance \
+    WHERE phase = 'expired' AND ends_at < $1 ORDER BY id LIMIT $2)";
+
 pub async fn save(connection: &mut AnyConnection, window: &Window) -> Result<(), DbError> {
     let sql = "INSERT INTO maintenance (id, title, items, selector, with_dependents, starts_at, ends_at, phase, \
         created_at, created_by, created_by_name, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \

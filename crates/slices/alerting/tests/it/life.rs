@@ -185,12 +185,12 @@ async fn a_lost_agent_is_an_alert() {
         let handle = alerting::Alerting::new(kernel);
         let slice = alerting::slice(&handle);
         let consumer = &slice.consumers[0];
-        let say = async |topic: &'static str| {
+        let say = async |topic: &'static str, host: &str| {
             let mut tx = kernel.db.write().await.unwrap();
             kernel::event::store::create_cursor(&mut tx, consumer.name)
                 .await
                 .unwrap();
-            let data = serde_json::json!({ "agent_id": "agt_1", "item_id": null, "name": "web-9" });
+            let data = serde_json::json!({ "agent_id": "agt_1", "item_id": "itm_9", "name": host });
             tx.append(
                 &kernel::Actor::system("fleet"),
                 kernel::NewEvent::new(topic, "agt_1", &data),
@@ -200,9 +200,9 @@ async fn a_lost_agent_is_an_alert() {
             tx.commit().await.unwrap();
             while kernel::event::consume::drain(kernel, consumer).await.unwrap() {}
         };
-        say("agent.lost").await;
+        say("agent.lost", "web-9").await;
         advance(kernel, 20);
-        say("agent.returned").await;
+        say("agent.returned", "web-9").await;
         let events = told(kernel).await;
         assert_eq!(
             events.iter().map(|e| e.topic.as_str()).collect::<Vec<_>>(),
@@ -211,6 +211,21 @@ async fn a_lost_agent_is_an_alert() {
         assert_eq!(events[0].data["name"], "HostLost");
         assert_eq!(events[0].data["labels"]["instance"], "web-9");
         assert_eq!(events[0].cause, Some(1));
+
+        // The name that it returns under does not matter, and one that is taken out never returns.
+        for end in ["agent.returned", "agent.revoked"] {
+            advance(kernel, 20);
+            say("agent.lost", "web-9").await;
+            advance(kernel, 20);
+            say(end, "web-10").await;
+            let events = told(kernel).await;
+            let last = events.last().unwrap();
+            assert_eq!(
+                (last.topic.as_str(), &last.data["labels"]["instance"]),
+                ("alert.resolved", &"web-9".into())
+            );
+        }
+        assert_eq!(told(kernel).await.len(), 6);
     }
 }
 
@@ -241,5 +256,49 @@ async fn the_timekeeper_is_exact() {
         let data: alerting::AlertData = events[0].parse().unwrap();
         let late = events[0].at.duration_since(data.active_since).as_millis();
         assert!((150..900).contains(&late), "fired after {late} ms");
+    }
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_is_forgotten_and_what_holds_is_not() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        observe(
+            kernel,
+            &[
+                signal(kernel, "Old", "web-1", true),
+                signal(kernel, "Held", "web-1", true),
+            ],
+        )
+        .await;
+        advance(kernel, 60);
+        observe(kernel, &[signal(kernel, "Old", "web-1", false)]).await;
+        advance(kernel, 9 * 86_400);
+        observe(kernel, &[signal(kernel, "Young", "web-1", true)]).await;
+        advance(kernel, 60);
+        observe(kernel, &[signal(kernel, "Young", "web-1", false)]).await;
+        let names = async || {
+            let mut reader = kernel.db.read().await.unwrap();
+            let rows = sqlx::query("SELECT name FROM alert ORDER BY name")
+                .fetch_all(&mut *reader)
+                .await
+                .unwrap();
+            rows.iter()
+                .map(|row| sqlx::Row::get(row, 0))
+                .collect::<Vec<String>>()
+        };
+        kernel::retention::trim(kernel, &alerting::bounds(10))
+            .await
+            .unwrap();
+        assert_eq!(names().await, ["Held", "Old", "Young"]);
+        advance(kernel, 2 * 86_400);
+        let mut tx = kernel.db.write().await.unwrap();
+        let news = kernel::NewEvent::new("note.written", "x", &());
+        tx.append(&kernel::Actor::system("test"), news).await.unwrap();
+        tx.commit().await.unwrap();
+        kernel::retention::trim(kernel, &alerting::bounds(10))
+            .await
+            .unwrap();
+        assert_eq!(names().await, ["Held", "Young"]);
     }
 }

@@ -97,6 +97,18 @@ fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
     })
 }
 
+/// The events between two numbers (both included) in the stories of incidents that are not over.
+pub async fn of_open(connection: &mut AnyConnection, (first, last): (i64, i64)) -> Result<Vec<i64>, DbError> {
+    let sql = "SELECT DISTINCT l.seq FROM incident_event l JOIN incident i ON i.id = l.incident \
+        WHERE l.seq >= $1 AND l.seq <= $2 AND i.state NOT IN ('resolved', 'closed')";
+    let rows = sqlx::query(sql)
+        .bind(first)
+        .bind(last)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// The number of the first event at or after a time; `None` when there is none.
 pub async fn first_since(connection: &mut AnyConnection, at: Timestamp) -> Result<Option<i64>, DbError> {
     let row = sqlx::query("SELECT seq FROM event WHERE at >= $1 ORDER BY at, seq LIMIT 1")

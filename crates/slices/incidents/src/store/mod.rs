@@ -3,6 +3,7 @@
 pub mod incident;
 pub mod link;
 pub mod member;
+pub mod old;
 
 use sqlx::{AnyConnection, Row};
 

@@ -5,6 +5,7 @@
 mod api;
 mod grouping;
 mod parts;
+mod retention;
 mod story;
 mod suspects;
 mod volume;

@@ -230,14 +230,9 @@ pub async fn bury(connection: &mut AnyConnection, id: &str, error: &str) -> Resu
     Ok(())
 }
 
-/// Forgets what was made before `before` and is sent or dead.
-pub async fn delete_old(connection: &mut AnyConnection, before: Timestamp) -> Result<u64, DbError> {
-    let done = sqlx::query("DELETE FROM message WHERE state <> 'waiting' AND created_at < $1")
-        .bind(before.as_microsecond())
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
-}
+/// At most `$2` messages that were made before `$1` and are sent or dead.
+pub const DELETE_OLD: &str = "DELETE FROM message WHERE seq IN (SELECT seq FROM message \
+    WHERE created_at < $1 AND state <> 'waiting' ORDER BY created_at LIMIT $2)";
 
 /// How many messages wait, for the metrics.
 pub async fn count_waiting(connection: &mut AnyConnection) -> Result<i64, DbError> {

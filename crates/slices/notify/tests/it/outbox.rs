@@ -175,7 +175,16 @@ async fn after_a_day_a_message_is_dead() {
             3
         );
         house.clock.advance(SignedDuration::from_hours(24 * 31));
-        house.notify.sweep().await.unwrap();
+        let mut tx = house.kernel().db.write().await.unwrap();
+        let news = kernel::NewEvent::new("note.written", "x", &());
+        tx.append(&kernel::Actor::system("test"), news).await.unwrap();
+        tx.commit().await.unwrap();
+        for (keep_days, left) in [(0, 2), (90, 2), (30, 0)] {
+            kernel::retention::trim(house.kernel(), &notify::bounds(keep_days))
+                .await
+                .unwrap();
+            assert_eq!(house.states().await.len(), left, "kept {keep_days} days");
+        }
         assert!(house.states().await.is_empty());
     }
 }

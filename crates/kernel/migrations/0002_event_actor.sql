@@ -1,0 +1,1 @@
+CREATE INDEX event_actor ON event (actor, seq);

@@ -1,0 +1,1 @@
+CREATE INDEX message_created ON message (created_at);
