@@ -1,7 +1,7 @@
 //! What fleet hands observations to. Telemetry, a higher tier, implements it; the server sets it with `Fleet::set_intake`.
 
 use kernel::{AnyError, BoxFuture};
-use protocol::Body;
+use protocol::Batch;
 
 /// The host that a batch comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +16,15 @@ pub struct HostRef {
 
 /// Takes observations in.
 pub trait Intake: Send + Sync {
-    /// Returns once everything in `bodies` that it cares for (metrics, logs, gaps) is durable; fleet acknowledges the batch after that.
-    /// Series definitions hold for one `connection`, a number that fleet never uses twice. A batch may come again after a failure.
+    /// Returns once everything in `batch` that it cares for (metrics, logs, gaps) is durable; fleet acknowledges the batch after that.
+    /// Series definitions hold for one `connection`, a number that fleet never uses twice. A batch may come again, after a failure
+    /// or a crash, and then must change nothing: its number and time tell, with the agent, that it is the same.
     /// An error means "not now": the batch is tried again. [`Rejected`] means "never": it is counted and let go.
     fn take<'a>(
         &'a self,
         host: &'a HostRef,
         connection: u64,
-        bodies: &'a [Body],
+        batch: &'a Batch,
     ) -> BoxFuture<'a, Result<(), AnyError>>;
 
     /// The connection is gone: its series definitions can be forgotten.

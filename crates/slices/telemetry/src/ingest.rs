@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::AnyError;
-use logs::Record;
+use logs::{Origin, Record};
 use tsdb::{Batch, Labels};
 
 use crate::Telemetry;
@@ -17,6 +17,14 @@ pub enum IngestError {
     Lines(#[from] logs::Error),
     #[error("the storing thread ended: {0}")]
     Thread(#[from] tokio::task::JoinError),
+}
+
+/// Who numbered the lines that come in.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub agent: String,
+    pub seq: u64,
+    pub at_ms: i64,
 }
 
 /// A series that samples refer to.
@@ -87,13 +95,43 @@ impl Telemetry {
             return Ok(());
         }
         let store = self.logs().clone();
-        let count = records.len() as u64;
-        tokio::task::spawn_blocking(move || store.append(&records)).await??;
-        self.kernel()
-            .metrics
-            .counter("mainstay_log_lines_ingested_total", &[])
-            .add(count);
+        let outcome = tokio::task::spawn_blocking(move || store.append(&records)).await??;
+        self.count_lines(&outcome);
         Ok(())
+    }
+
+    /// Stores what an agent sent with a number, once: lines of a number that was taken before are known.
+    pub(crate) async fn ingest_lines_from(
+        &self,
+        sender: Sender,
+        records: Vec<Record>,
+    ) -> Result<(), IngestError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let store = self.logs().clone();
+        let append = move || {
+            let origin = Origin {
+                source: &sender.agent,
+                seq: sender.seq,
+                at_ms: sender.at_ms,
+            };
+            store.append_from(origin, &records)
+        };
+        let outcome = tokio::task::spawn_blocking(append).await??;
+        self.count_lines(&outcome);
+        Ok(())
+    }
+
+    fn count_lines(&self, outcome: &logs::AppendOutcome) {
+        let metrics = &self.kernel().metrics;
+        let count = |name, number: usize| metrics.counter(name, &[]).add(number as u64);
+        count("mainstay_log_lines_ingested_total", outcome.appended);
+        count("mainstay_log_lines_refused_total", outcome.refused.len());
+        count(
+            "mainstay_log_batches_repeated_total",
+            usize::from(outcome.is_repeated),
+        );
     }
 
     /// Stores this program's own metrics beside those of the hosts, so that rules and charts can read them.

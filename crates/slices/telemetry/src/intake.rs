@@ -1,15 +1,17 @@
 //! Batches from agents: dictionaries of series by connection, log lines with the host's labels, gaps as events.
+//!
+//! A batch may come again after a crash. Samples are the same by their time; lines and gaps are stored with the batch's number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use fleet::{HostRef, Intake, Rejected};
-use kernel::{Actor, AnyError, BoxFuture, NewEvent};
+use kernel::{Actor, AnyError, BoxFuture, NewEvent, Tx};
 use logs::Record;
-use protocol::{Body, Gap, LogLine, LogSource, Sample, SeriesDef};
+use protocol::{Batch, Body, Gap, LogLine, LogSource, Sample, SeriesDef};
 
 use crate::Telemetry;
-use crate::ingest::SeriesEntry;
+use crate::ingest::{Sender, SeriesEntry};
 
 /// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
 const MAX_DEFINITIONS: usize = 200_000;
@@ -76,10 +78,11 @@ impl Intake for Telemetry {
         &'a self,
         host: &'a HostRef,
         connection: u64,
-        bodies: &'a [Body],
+        batch: &'a Batch,
     ) -> BoxFuture<'a, Result<(), AnyError>> {
         Box::pin(async move {
-            for body in bodies {
+            let (mut lines, mut gaps) = (Vec::new(), Vec::new());
+            for body in &batch.body {
                 match body {
                     Body::Metrics {
                         epoch,
@@ -89,10 +92,19 @@ impl Intake for Telemetry {
                         self.take_samples(host, connection, *epoch, define, samples)
                             .await?;
                     }
-                    Body::Logs { source, lines } => self.ingest_lines(records(host, source, lines)).await?,
-                    Body::Gap(gap) => self.note_gap(host, gap).await?,
+                    Body::Logs { source, lines: said } => lines.extend(records(host, source, said)),
+                    Body::Gap(gap) => gaps.push(gap),
                     Body::Units { .. } | Body::Facts(_) => {}
                 }
+            }
+            let sender = Sender {
+                agent: host.agent_id.clone(),
+                seq: batch.seq,
+                at_ms: batch.at_ms,
+            };
+            self.ingest_lines_from(sender, lines).await?;
+            if !gaps.is_empty() {
+                self.note_gaps(host, batch, &gaps).await?;
             }
             Ok(())
         })
@@ -130,20 +142,42 @@ impl Telemetry {
     }
 
     /// What an agent had to drop is marked on the timeline: a hole in a chart has a reason.
-    async fn note_gap(&self, host: &HostRef, gap: &Gap) -> Result<(), AnyError> {
+    async fn note_gaps(&self, host: &HostRef, batch: &Batch, gaps: &[&Gap]) -> Result<(), AnyError> {
         let mut tx = self.kernel().db.write().await?;
-        let data = serde_json::json!({
-            "host": host.name, "from_ms": gap.from_ms, "to_ms": gap.to_ms, "batches": gap.batches,
-            "samples": gap.samples, "lines": gap.lines, "reason": gap.reason,
-        });
-        tx.append(
-            &Actor::system("telemetry"),
-            NewEvent::new("telemetry.gap", &host.item_id, &data),
-        )
-        .await?;
+        if !is_first(&mut tx, host, batch).await? {
+            return Ok(());
+        }
+        for gap in gaps {
+            let data = serde_json::json!({
+                "host": host.name, "from_ms": gap.from_ms, "to_ms": gap.to_ms, "batches": gap.batches,
+                "samples": gap.samples, "lines": gap.lines, "reason": gap.reason,
+            });
+            let event = NewEvent::new("telemetry.gap", &host.item_id, &data);
+            tx.append(&Actor::system("telemetry"), event).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Marks of agents that have not told of a gap for so long that nothing of then can come again.
+pub(crate) fn gap_marks() -> kernel::retention::Bound {
+    let sql = "DELETE FROM gap_mark WHERE agent IN (SELECT agent FROM gap_mark WHERE at_ms < $1 / 1000 ORDER BY agent LIMIT $2)";
+    kernel::retention::Bound::delete("gap_mark", 400, sql)
+}
+
+/// Notes that the gaps of this batch are told; false when they had been.
+async fn is_first(tx: &mut Tx, host: &HostRef, batch: &Batch) -> Result<bool, AnyError> {
+    let sql = "INSERT INTO gap_mark (agent, seq, at_ms) VALUES ($1, $2, $3) \
+        ON CONFLICT (agent) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms \
+        WHERE gap_mark.seq < excluded.seq OR gap_mark.at_ms < excluded.at_ms";
+    let done = sqlx::query(sql)
+        .bind(&host.agent_id)
+        .bind(i64::try_from(batch.seq).unwrap_or(i64::MAX))
+        .bind(batch.at_ms)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 fn records(host: &HostRef, source: &LogSource, lines: &[LogLine]) -> Vec<Record> {

@@ -27,11 +27,18 @@ use query::{At, Queries, TIMEOUT};
 use rules::RuleEngine;
 pub use rules::{FileError, check as check_rules};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "rules",
-    sql: include_str!("../migrations/0001_rules.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "rules",
+        sql: include_str!("../migrations/0001_rules.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "gap",
+        sql: include_str!("../migrations/0002_gap.sql"),
+    },
+];
 
 /// `[telemetry]` of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,6 +88,8 @@ pub enum OpenError {
 }
 
 const DAY_MS: i64 = 86_400_000;
+/// How late samples may come.
+const LATEST_MS: i64 = 7 * DAY_MS;
 
 impl Telemetry {
     /// Opens the stores under `data`.
@@ -88,6 +97,8 @@ impl Telemetry {
         let metric_options = tsdb::Options {
             retention_ms: i64::from(settings.metric_retention_days.max(1)) * DAY_MS,
             max_series: settings.max_series,
+            // A host that was cut off for days sends what it has spooled.
+            out_of_order_ms: (i64::from(settings.metric_retention_days.max(1)) * DAY_MS).min(LATEST_MS),
             ..tsdb::Options::default()
         };
         let tsdb = Arc::new(Tsdb::open(data.join("metrics"), metric_options)?);
@@ -175,6 +186,10 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
     let mut tasks = rules::tasks::tasks(telemetry.rules());
     tasks.push(upkeep(telemetry));
     tasks.push(own_metrics(telemetry));
+    tasks.push(kernel::retention::task(
+        "telemetry.retention",
+        vec![intake::gap_marks()],
+    ));
     register_gauges(telemetry);
     Slice {
         migrations: MIGRATIONS,

@@ -105,3 +105,6 @@ pub(crate) fn store_labels(labels: &promql::Labels) -> tsdb::Labels {
             .map(|label| (label.name.as_ref(), label.value.as_ref())),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ async fn once(
 ) -> Result<(), AnyError> {
     if !*is_in {
         if let Some(intake) = fleet.intake() {
-            intake.take(host, session.connection, &batch.body).await?;
+            intake.take(host, session.connection, batch).await?;
         }
         *is_in = true;
     }

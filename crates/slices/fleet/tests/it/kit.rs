@@ -9,7 +9,7 @@ use fleet::{Fleet, HostRef, Intake, NewToken, Settings};
 use kernel::event::Event;
 use kernel::event::store::after;
 use kernel::{Actor, AnyError, BoxFuture, Kernel, Migration};
-use protocol::Body;
+use protocol::{Batch, Body};
 use testkit::Bed;
 use testkit::agent::{FakeAgent, FakeLink, PATIENCE, identity};
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ impl Intake for Recorder {
         &'a self,
         host: &'a HostRef,
         connection: u64,
-        bodies: &'a [Body],
+        batch: &'a Batch,
     ) -> BoxFuture<'a, Result<(), AnyError>> {
         Box::pin(async move {
             if self.is_full.load(Ordering::SeqCst) {
@@ -46,7 +46,7 @@ impl Intake for Recorder {
             self.taken
                 .lock()
                 .unwrap()
-                .push((host.clone(), connection, bodies.to_vec()));
+                .push((host.clone(), connection, batch.body.clone()));
             Ok(())
         })
     }

@@ -37,13 +37,15 @@ macro_rules! both {
 }
 
 both!("Evaluate at one instant", query, query_post, "/api/v1/query", instant,
-    [("query" = Option<String>, Query), ("time" = Option<String>, Query), ("timeout" = Option<String>, Query)]);
+    [("query" = Option<String>, Query), ("time" = Option<String>, Query), ("timeout" = Option<String>, Query), ("limit" = Option<String>, Query)]);
 both!("Evaluate over a range", query_range, query_range_post, "/api/v1/query_range", range,
-    [("query" = Option<String>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query), ("step" = Option<String>, Query)]);
+    [("query" = Option<String>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query), ("step" = Option<String>, Query), ("timeout" = Option<String>, Query), ("limit" = Option<String>, Query)]);
 both!("Find series", series, series_post, "/api/v1/series", find_series,
-    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)]);
+    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query), ("limit" = Option<String>, Query)]);
 both!("Label names", labels, labels_post, "/api/v1/labels", label_names,
-    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)]);
+    [("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query), ("limit" = Option<String>, Query)]);
+both!("Exemplars of a query", query_exemplars, query_exemplars_post, "/api/v1/query_exemplars", exemplars,
+    [("query" = Option<String>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)]);
 both!("A query, laid out", format_query, format_query_post, "/api/v1/format_query", formatted,
     [("query" = Option<String>, Query)]);
 
@@ -63,7 +65,7 @@ async fn instant(telemetry: &Telemetry, params: &Params) -> Result<Response, Ref
         .queries()
         .run(params.require("query")?, at, timeout(params)?, lookback)
         .await?;
-    Ok(render::outcome(&outcome))
+    Ok(render::outcome(outcome, params.limit()?))
 }
 
 async fn range(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
@@ -96,7 +98,7 @@ async fn range(telemetry: &Telemetry, params: &Params) -> Result<Response, Refus
         .queries()
         .run(params.require("query")?, at, timeout(params)?, lookback)
         .await?;
-    Ok(render::outcome(&outcome))
+    Ok(render::outcome(outcome, params.limit()?))
 }
 
 struct Scope {
@@ -110,24 +112,31 @@ impl Scope {
     /// Without `match[]`, everything when the address allows it.
     fn read(params: &Params) -> Result<Self, Refusal> {
         let selectors = params.selectors()?;
+        let (start_ms, end_ms) = (
+            params.time_ms("start")?.unwrap_or(i64::MIN),
+            params.time_ms("end")?.unwrap_or(i64::MAX),
+        );
+        if end_ms < start_ms {
+            return Err(Refusal::bad_data("end must not be before start"));
+        }
         Ok(Self {
             selectors: if selectors.is_empty() {
                 vec![Vec::new()]
             } else {
                 selectors
             },
-            start_ms: params.time_ms("start")?.unwrap_or(i64::MIN),
-            end_ms: params.time_ms("end")?.unwrap_or(i64::MAX),
+            start_ms,
+            end_ms,
             limit: params.limit()?,
         })
     }
 
-    /// Runs `read` for each selector off the reactor and unites the answers.
+    /// Runs `read` for each selector off the reactor and unites the answers. True when there were more than the limit.
     async fn unite<T: Ord + Send + 'static>(
         self,
         telemetry: &Telemetry,
         read: impl Fn(&tsdb::Tsdb, &[tsdb::Matcher], i64, i64) -> tsdb::Result<Vec<T>> + Send + 'static,
-    ) -> Result<Vec<T>, Refusal> {
+    ) -> Result<(Vec<T>, bool), Refusal> {
         let tsdb = telemetry.tsdb().clone();
         let limit = self.limit;
         let work = move |_| -> tsdb::Result<BTreeSet<T>> {
@@ -139,7 +148,8 @@ impl Scope {
         };
         let found = telemetry.queries().blocking(TIMEOUT, work).await?;
         let found = found.map_err(|error| Refusal::execution(error.to_string()))?;
-        Ok(found.into_iter().take(limit).collect())
+        let is_truncated = found.len() > limit;
+        Ok((found.into_iter().take(limit).collect(), is_truncated))
     }
 }
 
@@ -149,7 +159,7 @@ async fn find_series(telemetry: &Telemetry, params: &Params) -> Result<Response,
             "give at least one match[] parameter, for instance match[]=up",
         ));
     }
-    let found = Scope::read(params)?
+    let (found, is_truncated) = Scope::read(params)?
         .unite(telemetry, |tsdb, m, start, end| tsdb.series(m, start, end))
         .await?;
     let mut data = String::from("[");
@@ -158,19 +168,20 @@ async fn find_series(telemetry: &Telemetry, params: &Params) -> Result<Response,
         render::labels(&mut data, &crate::source::query_labels(labels));
     }
     data.push(']');
-    Ok(render::success(&data))
+    Ok(render::listed(&data, is_truncated))
 }
 
 async fn label_names(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
-    let found = Scope::read(params)?
+    let (found, is_truncated) = Scope::read(params)?
         .unite(telemetry, |tsdb, m, start, end| tsdb.labels(m, start, end))
         .await?;
-    Ok(render::strings(found.iter().map(String::as_str)))
+    Ok(render::strings(found.iter().map(String::as_str), is_truncated))
 }
 
 /// Values of one label
 #[utoipa::path(get, path = "/api/v1/label/{name}/values", tag = "prometheus",
-    params(("name" = String, Path), ("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query)),
+    params(("name" = String, Path), ("match[]" = Option<Vec<String>>, Query), ("start" = Option<String>, Query), ("end" = Option<String>, Query),
+        ("limit" = Option<String>, Query)),
     responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
 pub(super) async fn label_values(
     State(telemetry): State<Telemetry>,
@@ -178,10 +189,29 @@ pub(super) async fn label_values(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let scope = Scope::read(&Params::read(query.as_deref(), None))?;
+    let name = unescape(&name).unwrap_or(name);
     let read =
         move |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.label_values(&name, m, start, end);
-    let found = scope.unite(&telemetry, read).await?;
-    Ok(render::strings(found.iter().map(String::as_str)))
+    let (found, is_truncated) = scope.unite(&telemetry, read).await?;
+    Ok(render::strings(found.iter().map(String::as_str), is_truncated))
+}
+
+/// A label name that was made to fit into an address: `U__`, then `__` for an underscore and `_1F600_` for a code point.
+fn unescape(text: &str) -> Option<String> {
+    let mut rest = text.strip_prefix("U__")?;
+    let mut name = String::new();
+    while let Some((plain, after)) = rest.split_once('_') {
+        name.push_str(plain);
+        let (code, after) = after.split_once('_')?;
+        if code.is_empty() {
+            name.push('_');
+        } else {
+            name.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        }
+        rest = after;
+    }
+    name.push_str(rest);
+    Some(name)
 }
 
 /// Type and help of metrics
@@ -194,8 +224,8 @@ pub(super) async fn metadata(
 ) -> Result<Response, Refusal> {
     let params = Params::read(query.as_deref(), None);
     let limit = params.limit()?;
-    let names = match params.get("metric") {
-        Some(name) => vec![name.to_owned()],
+    let (names, _) = match params.get("metric") {
+        Some(name) => (vec![name.to_owned()], false),
         None => {
             let scope = Scope::read(&Params::default())?;
             scope
@@ -232,10 +262,31 @@ pub(super) async fn buildinfo() -> Response {
     ))
 }
 
+/// Exemplars are not stored: there are none to find. Clients ask for them beside each query.
+async fn exemplars(_: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+    promql::parse(params.require("query")?).map_err(|error| Refusal::bad_data(error.to_string()))?;
+    Ok(render::success("[]"))
+}
+
 async fn formatted(_: &Telemetry, params: &Params) -> Result<Response, Refusal> {
     let text = params.require("query")?;
     let expr = promql::parse(text).map_err(|error| Refusal::bad_data(error.to_string()))?;
     let mut data = String::new();
     render::string(&mut data, &expr.to_string());
     Ok(render::success(&data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_label_names_are_read() {
+        assert_eq!(unescape("U__service_2e_name").as_deref(), Some("service.name"));
+        assert_eq!(unescape("U__a__b").as_deref(), Some("a_b"));
+        assert_eq!(unescape("U___1F600_").as_deref(), Some("\u{1F600}"));
+        for plain in ["instance", "U__a_zz_", "U__a_2e"] {
+            assert_eq!(unescape(plain), None, "{plain}");
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub(crate) const PERMISSIONS: &[Endpoint] = endpoints![
     "GET" "/label/{name}/values",
     "GET" "/metadata",
     "GET" "/status/buildinfo",
+    "GET" "/query_exemplars",
+    "POST" "/query_exemplars",
     "POST" "/format_query",
     "GET" "/format_query",
 ];
@@ -54,6 +56,7 @@ pub(crate) fn routes(telemetry: &Telemetry) -> OpenApiRouter {
         .routes(routes!(handlers::label_values))
         .routes(routes!(handlers::metadata))
         .routes(routes!(handlers::buildinfo))
+        .routes(routes!(handlers::query_exemplars, handlers::query_exemplars_post))
         .routes(routes!(handlers::format_query, handlers::format_query_post));
     // The same handlers again under a base address of their own; described once.
     let (plain, _) = documented.clone().split_for_parts();

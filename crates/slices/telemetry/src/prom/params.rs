@@ -74,6 +74,14 @@ fn parse_time_ms(name: &str, text: &str) -> Result<i64, Refusal> {
             return Ok(millis as i64);
         }
     }
+    // What Go's clients send for "everything".
+    match text {
+        "-292273086-05-16T16:47:06Z" => return Ok(i64::MIN),
+        "292277025-08-18T07:12:54.999999999Z" | "+292277025-08-18T07:12:54.999999999Z" => {
+            return Ok(i64::MAX);
+        }
+        _ => {}
+    }
     text.parse::<Timestamp>()
         .map(Timestamp::as_millisecond)
         .map_err(|_| {
@@ -88,7 +96,7 @@ fn parse_duration_ms(name: &str, text: &str) -> Result<i64, Refusal> {
     if let Ok(seconds) = text.parse::<f64>() {
         let millis = seconds * 1000.0;
         if millis.is_finite() && millis.abs() < 9e15 {
-            return Ok(millis as i64);
+            return Ok(millis.round() as i64);
         }
     }
     promql::parse_duration(text).map_err(|_| {

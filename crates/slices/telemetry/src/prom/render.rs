@@ -67,27 +67,59 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// What a client is told when there was more than its `limit`.
+const TRUNCATED: &str = "results truncated due to limit";
+
 /// `{"status":"success","data":…}` around `data`, which is JSON.
 pub(super) fn success(data: &str) -> Response {
-    let body = format!("{{\"status\":\"success\",\"data\":{data}}}");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    answer(data, &[], &[])
 }
 
-pub(super) fn strings<'a>(items: impl Iterator<Item = &'a str>) -> Response {
+/// [`success`], which says when it is not everything.
+pub(super) fn listed(data: &str, is_truncated: bool) -> Response {
+    let warnings = if is_truncated {
+        vec![TRUNCATED.to_owned()]
+    } else {
+        Vec::new()
+    };
+    answer(data, &warnings, &[])
+}
+
+pub(super) fn strings<'a>(items: impl Iterator<Item = &'a str>, is_truncated: bool) -> Response {
     let mut data = String::from("[");
     for (index, item) in items.enumerate() {
         comma(&mut data, index);
         string(&mut data, item);
     }
     data.push(']');
-    success(&data)
+    listed(&data, is_truncated)
 }
 
-pub(super) fn outcome(outcome: &Outcome) -> Response {
-    let mut body = String::with_capacity(256);
-    body.push_str("{\"status\":\"success\",\"data\":");
-    value(&mut body, &outcome.value);
-    for (name, list) in [("warnings", &outcome.warnings), ("infos", &outcome.infos)] {
+/// An outcome with at most `limit` series.
+pub(super) fn outcome(mut outcome: Outcome, limit: usize) -> Response {
+    let is_truncated = match &mut outcome.value {
+        Value::Vector(samples) => cut(samples, limit),
+        Value::Matrix(series) => cut(series, limit),
+        Value::Scalar { .. } | Value::String { .. } => false,
+    };
+    if is_truncated {
+        outcome.warnings.push(TRUNCATED.to_owned());
+    }
+    let mut data = String::with_capacity(256);
+    value(&mut data, &outcome.value);
+    answer(&data, &outcome.warnings, &outcome.infos)
+}
+
+fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
+    let is_longer = items.len() > limit;
+    items.truncate(limit);
+    is_longer
+}
+
+fn answer(data: &str, warnings: &[String], infos: &[String]) -> Response {
+    let mut body = String::with_capacity(data.len() + 64);
+    let _ = write!(body, "{{\"status\":\"success\",\"data\":{data}");
+    for (name, list) in [("warnings", warnings), ("infos", infos)] {
         if !list.is_empty() {
             let _ = write!(body, ",\"{name}\":[");
             for (index, text) in list.iter().enumerate() {

@@ -1,0 +1,5 @@
+CREATE TABLE gap_mark (
+    agent TEXT NOT NULL PRIMARY KEY,
+    seq BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL
+);
