@@ -3,7 +3,7 @@
 use kernel::{DbError, NewEvent, Tx};
 use notify::{Page, PageKind, Severity};
 
-use crate::document::{Act, Step};
+use crate::document::{Act, Document, Step};
 use crate::engine::{end_task, engine, page, say_task};
 use crate::model::{Run, RunData, RunState, RunTarget, RunTask, TaskState};
 use crate::template::{self, Scope};
@@ -14,11 +14,11 @@ pub(crate) async fn begin(
     automation: &Automation,
     tx: &mut Tx,
     run: &mut Run,
-    step: &Step,
+    (document, step): (&Document, &Step),
     (item, attempt): (&str, u32),
 ) -> Result<(), DbError> {
     let target = run.targets.iter().find(|t| t.item_id == item).cloned();
-    let scope = plan::scope(run, target.as_ref());
+    let scope = plan::scope(run, document, target.as_ref());
     let mut task = RunTask {
         step: run.step,
         item_id: item.to_owned(),

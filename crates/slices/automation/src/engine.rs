@@ -129,7 +129,7 @@ async fn step_on(
                 return Ok(false);
             };
             for (item, attempt) in list {
-                begin(automation, tx, run, step, (&item, attempt)).await?;
+                begin(automation, tx, run, (document, step), (&item, attempt)).await?;
             }
             Ok(run.state == RunState::Running)
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::FieldError;
 use regex_automata::meta::Regex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a runbook asks for.
@@ -33,6 +33,25 @@ pub enum InputKind {
     Choice {
         options: Vec<String>,
     },
+}
+
+/// A value with its type, as templates and requests know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Scalar {
+    Boolean(bool),
+    Integer(i64),
+    Text(String),
+}
+
+impl std::fmt::Display for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
 }
 
 const MAX_TEXT: usize = 4096;
@@ -64,6 +83,26 @@ impl InputSpec {
                 .then(|| format!("is none of {}", options.join(", "))),
         }
     }
+}
+
+/// Checked inputs with their types. An input that was left out is the empty text, which no condition takes for true.
+pub(crate) fn typed(specs: &[InputSpec], inputs: &BTreeMap<String, String>) -> BTreeMap<String, Scalar> {
+    let scalar = |name: &String, value: &String| {
+        let kind = specs
+            .iter()
+            .find(|spec| spec.name == *name)
+            .map(|spec| &spec.kind);
+        let typed = match kind {
+            Some(InputKind::Integer { .. }) => value.parse().ok().map(Scalar::Integer),
+            Some(InputKind::Boolean) => value.parse().ok().map(Scalar::Boolean),
+            _ => None,
+        };
+        typed.unwrap_or_else(|| Scalar::Text(value.clone()))
+    };
+    inputs
+        .iter()
+        .map(|(name, value)| (name.clone(), scalar(name, value)))
+        .collect()
 }
 
 /// The inputs of a run: what was given, the defaults for the rest. All faults at once.

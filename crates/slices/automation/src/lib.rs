@@ -9,6 +9,7 @@ mod engine;
 mod input;
 mod model;
 mod overdue;
+mod place;
 mod plan;
 mod reach;
 mod react;
@@ -31,6 +32,7 @@ use utoipa::ToSchema;
 
 pub use document::{Document, DocumentError, parse as parse_document};
 pub use engine::order;
+pub use input::Scalar;
 pub use model::{Run, RunData, RunId, RunState, RunTarget, RunTask, Runbook, RunbookId, TaskState};
 pub use plan::{Plan, PlanError, PlannedStep, Wish, plan};
 pub use start::{Start, StartError, Trigger, start};

@@ -10,9 +10,10 @@ use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
 use crate::decide;
-use crate::document::{Act, Document, DocumentError};
+use crate::document::{Act, Document, DocumentError, Step};
 use crate::input;
 use crate::model::{Run, RunTarget, Runbook};
+use crate::place::Place;
 use crate::template::{self, AlertView, RunView, Scope, TargetView};
 
 /// What somebody asks for.
@@ -81,7 +82,7 @@ pub async fn plan(
     let document = crate::document::parse(&runbook.text).map_err(PlanError::Document)?;
     let inputs = input::complete(&document.inputs, &wish.inputs).map_err(PlanError::Inputs)?;
     let scope = Scope {
-        inputs: inputs.clone(),
+        inputs: input::typed(&document.inputs, &inputs),
         alert: wish.alert.clone(),
         ..Scope::default()
     };
@@ -101,7 +102,7 @@ pub async fn plan(
                 target: target.map(view),
                 ..scope.clone()
             };
-            let what = describe(&step.act, &scope).map_err(PlanError::Template)?;
+            let what = describe_step(step, &scope).map_err(PlanError::Template)?;
             let name = target.map(|t| t.name.clone()).unwrap_or_default();
             everything.push_str(&format!("{name}\t{}\t{what}\n", step.name));
             if on.len() < SHOWN {
@@ -127,9 +128,9 @@ pub async fn plan(
 }
 
 /// What the templates of a run's steps can name.
-pub(crate) fn scope(run: &Run, target: Option<&RunTarget>) -> Scope {
+pub(crate) fn scope(run: &Run, document: &Document, target: Option<&RunTarget>) -> Scope {
     Scope {
-        inputs: run.inputs.clone(),
+        inputs: input::typed(&document.inputs, &run.inputs),
         target: target.map(view),
         alert: run.alert.clone(),
         run: RunView {
@@ -156,7 +157,7 @@ async fn targets(
     let (found, asked) = match (&wish.targets, &document.targets, &wish.alert_host) {
         (Some(text), ..) => (select(connection, text).await?, text.clone()),
         (None, Some(text), _) => {
-            let text = template::render(text, scope).map_err(PlanError::Template)?;
+            let text = template::render_in(text, scope, Place::Selector).map_err(PlanError::Template)?;
             (select(connection, &text).await?, text)
         }
         // By its exact name: a label must not become a pattern that matches more.
@@ -254,7 +255,17 @@ fn host_of(item: &Item, known: &HashMap<ItemId, Item>) -> Option<String> {
     None
 }
 
-/// A step in words, with its templates filled.
+/// What a step would do here, or that its condition does not hold.
+pub(crate) fn describe_step(step: &Step, scope: &Scope) -> Result<String, String> {
+    match &step.when {
+        Some(condition) if !template::holds(condition, scope)? => {
+            Ok(format!("nothing, since not: {condition}"))
+        }
+        _ => describe(&step.act, scope),
+    }
+}
+
+/// An act in words, with its templates filled.
 pub(crate) fn describe(act: &Act, scope: &Scope) -> Result<String, String> {
     let fill = |text: &str| template::render(text, scope);
     Ok(match act {
@@ -284,7 +295,9 @@ pub(crate) fn describe(act: &Act, scope: &Scope) -> Result<String, String> {
             fill(name)?
         ),
         Act::Http { method, url, .. } => format!("{} {}", format!("{method:?}").to_uppercase(), fill(url)?),
-        Act::Wait { query, .. } => format!("wait until {}", fill(query)?),
+        Act::Wait { query, .. } => {
+            format!("wait until {}", template::render_in(query, scope, Place::Query)?)
+        }
         Act::Approval { text } => format!("ask: {}", fill(text)?),
         Act::Notify { title, .. } => format!("tell people: {}", fill(title)?),
     })

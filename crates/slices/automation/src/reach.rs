@@ -68,7 +68,7 @@ fn environment(scope: &Scope) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = scope
         .inputs
         .iter()
-        .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value.clone()))
+        .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value.to_string()))
         .collect();
     if let Some(target) = &scope.target {
         env.insert("TARGET_NAME".into(), target.name.clone());

@@ -151,7 +151,8 @@ fn summary(document: &Document, run: &Run) -> String {
                 lines.push("…".to_owned());
                 return lines.join("\n");
             }
-            let what = plan::describe(&step.act, &plan::scope(run, target)).unwrap_or_else(|error| error);
+            let what =
+                plan::describe_step(step, &plan::scope(run, document, target)).unwrap_or_else(|error| error);
             lines.push(match target {
                 Some(target) => format!("{}: {what}", target.name),
                 None => what,

@@ -1,9 +1,14 @@
 //! Templates of runbooks: minijinja, strict, with fuel, over `inputs`, `target`, `alert` and `run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use minijinja::value::ValueKind;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
+
+use crate::input::Scalar;
+use crate::place::{self, Piece, Place};
 
 /// Instructions that one template may take.
 const FUEL: u64 = 20_000;
@@ -11,7 +16,7 @@ const FUEL: u64 = 20_000;
 /// What a template can name.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Scope {
-    pub inputs: BTreeMap<String, String>,
+    pub inputs: BTreeMap<String, Scalar>,
     pub target: Option<TargetView>,
     pub alert: Option<AlertView>,
     pub run: RunView,
@@ -42,22 +47,36 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_formatter(|out, _, value| out.write_str(&written(value)).map_err(Into::into));
     environment
 }
 
-/// Does it parse?
-pub(crate) fn check(text: &str) -> Result<(), String> {
-    environment()
-        .template_from_str(text)
-        .map(|_| ())
-        .map_err(|error| format!("in the template: {error}"))
+/// A value as programs write it: `true`, not `True`.
+fn written(value: &minijinja::Value) -> String {
+    match value.kind() {
+        ValueKind::Bool => value.is_true().to_string(),
+        _ => value.to_string(),
+    }
 }
 
-pub(crate) fn check_condition(text: &str) -> Result<(), String> {
-    environment()
+/// What a template names, such as `inputs.service`; an error when it does not parse.
+pub(crate) fn check(text: &str) -> Result<BTreeSet<String>, String> {
+    if text.contains(MARK) {
+        return Err("in the template: it has a character that is not for texts (U+E000)".into());
+    }
+    let environment = environment();
+    let template = environment
+        .template_from_str(text)
+        .map_err(|error| format!("in the template: {error}"))?;
+    Ok(template.undeclared_variables(true).into_iter().collect())
+}
+
+pub(crate) fn check_condition(text: &str) -> Result<BTreeSet<String>, String> {
+    let environment = environment();
+    let condition = environment
         .compile_expression(text)
-        .map(|_| ())
-        .map_err(|error| format!("in the condition: {error}"))
+        .map_err(|error| format!("in the condition: {error}"))?;
+    Ok(condition.undeclared_variables(true).into_iter().collect())
 }
 
 /// Fills a template. What is not defined is an error, not an empty text: an empty argument can do harm.
@@ -69,6 +88,36 @@ pub(crate) fn render(text: &str, scope: &Scope) -> Result<String, String> {
     environment()
         .render_str(text, values)
         .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))
+}
+
+/// Stands for a value until the text around it is known.
+const MARK: char = '\u{e000}';
+const MARK_TEXT: &str = "\u{e000}";
+
+/// Fills a template of another language: each value is one literal there, and can be nothing else.
+pub(crate) fn render_in(text: &str, scope: &Scope, place: Place) -> Result<String, String> {
+    let values: Arc<Mutex<Vec<String>>> = Arc::default();
+    let taken = values.clone();
+    let mut environment = environment();
+    environment.set_formatter(move |out, _, value| {
+        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.push(written(value));
+        out.write_str(MARK_TEXT).map_err(minijinja::Error::from)
+    });
+    let filled = environment
+        .render_str(text, minijinja::Value::from(minijinja::value::Serde(scope)))
+        .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))?;
+    let mut values = std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner)).into_iter();
+    let mut pieces = Vec::new();
+    for (index, part) in filled.split(MARK).enumerate() {
+        if index > 0 {
+            pieces.extend(values.next().map(Piece::Value));
+        }
+        if !part.is_empty() {
+            pieces.push(Piece::Text(part.to_owned()));
+        }
+    }
+    place::join(&pieces, place).map_err(|error| format!("the template \"{text}\" does not fill: {error}"))
 }
 
 pub(crate) fn holds(text: &str, scope: &Scope) -> Result<bool, String> {
@@ -90,9 +139,23 @@ mod tests {
     #[test]
     fn templates_are_strict() {
         let scope = Scope {
-            inputs: BTreeMap::from([("a".into(), "x y".into())]),
+            inputs: BTreeMap::from([
+                ("a".into(), Scalar::Text("x y".into())),
+                ("off".into(), Scalar::Boolean(false)),
+                ("n".into(), Scalar::Integer(3)),
+            ]),
             ..Scope::default()
         };
+        assert!(!holds("inputs.off", &scope).unwrap() && holds("not inputs.off", &scope).unwrap());
+        assert!(!holds("inputs.n > 5", &scope).unwrap() && holds("inputs.n == 3", &scope).unwrap());
+        assert_eq!(
+            render("{{ inputs.off }} {{ inputs.n }}", &scope).unwrap(),
+            "false 3"
+        );
+        assert_eq!(
+            render_in("name={{ inputs.a }} kind=host", &scope, Place::Selector).unwrap(),
+            "name=\"x y\" kind=host"
+        );
         assert_eq!(render("<{{ inputs.a }}>", &scope).unwrap(), "<x y>");
         assert!(render("{{ inputs.b }}", &scope).is_err());
         assert!(render("{{ target.name }}", &scope).is_err());

@@ -10,6 +10,8 @@ use kernel::{AnyError, Kernel, Timestamp};
 use crate::document::{Act, Document, Step};
 use crate::engine::{end_task, say_task};
 use crate::model::{Run, RunState, RunTask, TaskState};
+use crate::place::Place;
+use crate::template::Scope;
 use crate::{Automation, plan, store, template};
 
 /// A condition is asked for at most this long.
@@ -78,7 +80,7 @@ async fn waiting(kernel: &Kernel, automation: &Automation) -> Result<Vec<Waiting
         {
             let target = run.targets.iter().find(|t| t.item_id == task.item_id);
             all.push(Waiting {
-                query: template::render(query, &plan::scope(&run, target)),
+                query: readable(query, &plan::scope(&run, &document, target)),
                 run: run.clone(),
                 document: document.clone(),
                 task,
@@ -86,6 +88,13 @@ async fn waiting(kernel: &Kernel, automation: &Automation) -> Result<Vec<Waiting
         }
     }
     Ok(all)
+}
+
+/// The query of a wait, or what is wrong with it.
+fn readable(query: &str, scope: &Scope) -> Result<String, String> {
+    let query = template::render_in(query, scope, Place::Query)?;
+    promql::parse(&query).map_err(|error| format!("the condition \"{query}\" does not read: {error}"))?;
+    Ok(query)
 }
 
 impl Waiting {
@@ -145,8 +154,9 @@ fn outcome(waiting: &Waiting, answer: Answer, now: Timestamp) -> Option<(TaskSta
                 timeout.as_secs_f64()
             )),
         )),
-        (Err(error), true) => Some((TaskState::Failed, Some(error))),
-        (_, false) => None,
+        // What does not read now will not read later either.
+        (Err(error), is_late) if is_late || waiting.query.is_err() => Some((TaskState::Failed, Some(error))),
+        _ => None,
     }
 }
 

@@ -156,6 +156,9 @@ pub(crate) fn may_decide(
     if is_approval && change.risk == Risk::High && change.requested_by == actor_key {
         return Err("a change of high risk is approved by somebody else than who asked for it".into());
     }
+    if is_approval && change.risk == Risk::High && !actor_key.starts_with("person:") {
+        return Err("a change of high risk is approved by a person, not by a service account".into());
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::rights::{check_scope, find, sees};
 use super::runbooks::find as find_runbook;
 use super::view::{RunView, view};
+use crate::input::Scalar;
 use crate::model::{RunState, RunTarget};
 use crate::plan::{self, PlanError, PlannedStep, Wish};
 use crate::start::{self, Start, StartError};
@@ -31,8 +32,9 @@ pub(super) fn routes(automation: &Automation) -> OpenApiRouter {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct StartBody {
+    /// Texts, whole numbers, true or false.
     #[serde(default)]
-    inputs: BTreeMap<String, String>,
+    inputs: BTreeMap<String, Scalar>,
     /// Selector that stands in for the runbook's own.
     #[schema(max_length = 2000)]
     targets: Option<String>,
@@ -51,8 +53,12 @@ struct StartBody {
 
 impl StartBody {
     fn wish(&self) -> Result<Wish, Problem> {
-        let texts = self
+        let inputs: BTreeMap<String, String> = self
             .inputs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect();
+        let texts = inputs
             .values()
             .chain(&self.targets)
             .chain(&self.incident_id)
@@ -61,7 +67,7 @@ impl StartBody {
             return Err(Problem::invalid_field("body", "must be without NUL"));
         }
         Ok(Wish {
-            inputs: self.inputs.clone(),
+            inputs,
             targets: self.targets.clone(),
             ..Wish::default()
         })

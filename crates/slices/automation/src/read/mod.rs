@@ -1,5 +1,6 @@
 //! From YAML to a [`Document`].
 
+mod sense;
 mod step;
 mod trigger;
 
@@ -49,6 +50,11 @@ pub fn parse(text: &str) -> Result<Document, Vec<DocumentError>> {
     let mut errors = Vec::new();
     let root = yaml::parse(text).map_err(|error| vec![error.into()])?;
     let document = document(&root, &mut errors).map_err(|error| vec![error.into()])?;
+    errors.extend(
+        sense::faults(&root, &document)
+            .into_iter()
+            .map(DocumentError::from),
+    );
     if errors.is_empty() {
         Ok(document)
     } else {
@@ -226,6 +232,7 @@ name: Restart a service
 risk: low
 inputs:
   service: { pattern: "[a-z0-9@._-]+", description: Name of the service }
+  host: {}
   wait_seconds: { type: integer, min: 1, max: 600, default: "30" }
 targets: "kind=host name={{ inputs.host }}"
 triggers:
@@ -283,6 +290,31 @@ steps:
                 "name: x\ntriggers: [{schedule: every day}]\nsteps: [{name: a, command: [ls]}]\n",
                 2,
                 "schedule",
+            ),
+            (
+                "name: x\ntargets: \"kind=\"\nsteps: [{name: a, command: [ls]}]\n",
+                2,
+                "column 6",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    command: [\"{{ inputs.zz }}\"]\n",
+                4,
+                "`zz` is not declared",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    when: input.on\n    command: [ls]\n",
+                4,
+                "there is no `input`",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    wait: {query: \"rate((\"}\n",
+                4,
+                "does not read",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    http: {url: notaurl}\n",
+                4,
+                "http://",
             ),
             (
                 "name: x\nsteps:\n  - name: a\n    service: {name: b, action: bounce}\n",

@@ -134,7 +134,13 @@ async fn killed_at_any_moment_a_run_goes_on() {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             // Longer and longer, so that a slow machine gets on as well.
             tokio::time::sleep(Duration::from_micros((random >> 33) % 100_000 + kills * 5000)).await;
-            eprintln!("kill {kills} {:?} latest {} begun {:?} {:?}", house.state(&run).await, house.latest().await, robots[0].begun(), robots[1].begun());
+            eprintln!(
+                "kill {kills} {:?} latest {} begun {:?} {:?}",
+                house.state(&run).await,
+                house.latest().await,
+                robots[0].begun(),
+                robots[1].begun()
+            );
             if house.state(&run).await != RunState::AwaitingPerson {
                 house.kill_and_start().await;
                 kills += 1;

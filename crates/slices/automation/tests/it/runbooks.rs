@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::House;
+use crate::kit::{Fate, House};
 
 const RESTART: &str = r#"name: Restart
 inputs:
@@ -151,4 +151,44 @@ async fn the_examples_that_come_with_the_house_read() {
         }
     }
     assert!(read > 0, "no examples in {folder}");
+}
+
+const TYPED: &str = r#"name: Typed
+inputs:
+  host: {}
+  on: { type: boolean, default: "false" }
+  n: { type: integer, default: "3" }
+targets: "kind=host name={{ inputs.host }}"
+steps:
+  - name: If on
+    when: inputs.on
+    command: [echo, on]
+  - name: If many
+    when: inputs.n > 5
+    command: [echo, "{{ inputs.n }}", "{{ inputs.on }}"]
+"#;
+
+#[tokio::test]
+async fn inputs_have_types_and_name_one_thing_each() {
+    for house in House::both().await {
+        let _one = house.robot_with(1, &[], None, |_, _| Fate::Hold).await;
+        let _two = house.robot_with(2, &[], None, |_, _| Fate::Hold).await;
+        let path = format!("/api/v1/runbooks/{}/plan", house.runbook(TYPED).await);
+        let plan = async |inputs: Value| house.post(&path, &json!({ "inputs": inputs })).await;
+        let what = |plan: &Value, step: usize| plan["steps"][step]["on"][0]["what"].clone();
+        let off = plan(json!({ "host": "web-1" })).await.ok(200);
+        assert_eq!(what(&off, 0), "nothing, since not: inputs.on");
+        assert_eq!(what(&off, 1), "nothing, since not: inputs.n > 5");
+        let on = plan(json!({ "host": "web-1", "on": true, "n": 9 })).await.ok(200);
+        assert_eq!(
+            (what(&on, 0), what(&on, 1)),
+            (json!("run echo on"), json!("run echo 9 true"))
+        );
+        for host in ["*", "web-1,web-2", "web-1 tag:a=b"] {
+            let refused = plan(json!({ "host": host })).await.ok(422);
+            let message = refused["errors"][0]["message"].as_str().unwrap();
+            let is_said = message.contains("more than itself") || message.contains("matches");
+            assert!(is_said, "{host}: {refused}");
+        }
+    }
 }
