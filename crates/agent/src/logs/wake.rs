@@ -12,8 +12,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
 /// Without word from the kernel: between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// After the first word; what is written meanwhile is read together.
-const REST: Duration = Duration::from_millis(50);
+/// After the first word; what is written meanwhile is read together. Lines wait longer than this for their batch.
+const REST: Duration = Duration::from_millis(200);
 
 /// A watch of the kernel.
 pub(crate) type WatchId = i32;

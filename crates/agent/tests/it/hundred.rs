@@ -9,11 +9,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use protocol::{Body, CommandState};
+use agent::Options;
+use protocol::{Batch, Body, CommandState};
 use tokio::net::TcpListener;
 
 use crate::kill::{Agent, script};
-use crate::server::{Record, Server, eventually};
+use crate::server::{Record, Running, Server, eventually};
 
 const KILLS: usize = 20;
 
@@ -26,9 +27,10 @@ struct Lane {
 impl Lane {
     async fn new() -> Self {
         let lane = Self {
-            dir: tempfile::tempdir().unwrap(),
+            dir: in_memory(),
             server: Server::start().await,
         };
+        lane.server.record.config.lock().unwrap().sample_interval_ms = 200;
         std::fs::create_dir_all(lane.path("root/var/log")).unwrap();
         lane
     }
@@ -48,24 +50,20 @@ impl Lane {
         agent
     }
 
-    async fn more_batches(&self, count: usize) {
+    /// So many batches more that are as wanted.
+    async fn more(&self, count: usize, wanted: impl Fn(&Batch) -> bool) {
         let record = &self.server.record;
-        let before = record.batches().len();
+        let (mut seen, mut found) = (record.look(0, |_| {}), 0);
         eventually("batches", || {
-            (record.batches().len() >= before + count).then_some(())
+            seen = record.look(seen, |batch| found += usize::from(wanted(batch)));
+            (found >= count).then_some(())
         })
         .await;
     }
 
     /// Everything that was left by the last kill has arrived: what comes is live again.
     async fn settle(&self) {
-        let before = self.server.record.batches().len();
-        eventually("live batches", || {
-            let batches = self.server.record.batches();
-            let live = batches[before..].iter().filter(|batch| !batch.spooled);
-            (live.count() > 2).then_some(())
-        })
-        .await;
+        self.more(3, |batch| !batch.spooled).await;
     }
 
     /// A command that leaves a mark when it begins.
@@ -109,23 +107,27 @@ impl Lane {
     }
 }
 
+/// What a killed process has written outlives it wherever it is; waiting for a busy disk would only cost time.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// How many numbers never arrived, and how many the gaps tell of.
-fn account(record: &Record) -> (u64, u64) {
+fn account(records: &[&Record]) -> (u64, u64) {
     let mut seqs: BTreeMap<u64, i64> = BTreeMap::new();
     let mut told: BTreeMap<u64, u64> = BTreeMap::new();
-    for batch in record.batches() {
+    let mut note = |batch: &Batch| {
         // One that comes again (its acknowledgement was on the way) is the same one.
-        assert_eq!(
-            *seqs.entry(batch.seq).or_insert(batch.at_ms),
-            batch.at_ms,
-            "number {} was given twice",
-            batch.seq
-        );
+        let first = *seqs.entry(batch.seq).or_insert(batch.at_ms);
+        assert_eq!(first, batch.at_ms, "number {} was given twice", batch.seq);
         let gaps = batch.body.iter().filter_map(|body| match body {
             Body::Gap(gap) => Some(gap.batches),
             _ => None,
         });
         told.insert(batch.seq, gaps.sum());
+    };
+    for record in records {
+        record.look(0, &mut note);
     }
     let missing = seqs.keys().last().unwrap() - seqs.len() as u64;
     (missing, told.values().sum())
@@ -153,29 +155,25 @@ async fn while_it_collects() {
         write(3);
         let agent = lane.start().await;
         write(2);
-        lane.more_batches(round % 5).await;
+        lane.more(round % 5, |_| true).await;
         agent.kill();
     }
     let written = write(1);
     let _agent = lane.start().await;
-    let mut lines: BTreeSet<String> = BTreeSet::new();
+    let (mut seen, mut lines) = (0, BTreeSet::<String>::new());
     eventually("every line", || {
-        for body in lane
-            .server
-            .record
-            .batches()
-            .into_iter()
-            .flat_map(|batch| batch.body)
-        {
-            if let Body::Logs { lines: these, .. } = body {
-                lines.extend(these.into_iter().map(|line| line.text));
+        seen = lane.server.record.look(seen, |batch| {
+            for body in &batch.body {
+                if let Body::Logs { lines: these, .. } = body {
+                    lines.extend(these.iter().map(|line| line.text.clone()));
+                }
             }
-        }
+        });
         (lines.len() == written).then_some(())
     })
     .await;
     lane.settle().await;
-    let (missing, told) = account(&lane.server.record);
+    let (missing, told) = account(&[&lane.server.record]);
     // A batch whose acknowledgement was not yet noted may be told as lost and have arrived.
     assert!(told >= missing, "{missing} batches are missing, {told} told of");
 }
@@ -183,11 +181,16 @@ async fn while_it_collects() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_it_spools() {
     let lane = Lane::new().await;
-    agent::join(&lane.server.token(), &lane.path("state"))
-        .await
-        .unwrap();
+    // A run that ends well: it has the server's settings, and nothing is on the way.
+    let agent = Running::start(Options {
+        token: Some(lane.server.token()),
+        ..Options::new(lane.path("state"))
+    });
+    let settings = lane.path("state/config.json");
+    eventually("the settings", || settings.exists().then_some(())).await;
+    agent.stop().await.unwrap();
     let Lane { dir, server } = lane;
-    let token = server.token();
+    let (token, before) = (server.token(), server.record.clone());
     let (address, authority) = server.stop().await;
     let spooled = || {
         let files = std::fs::read_dir(dir.path().join("state/spool"))
@@ -199,8 +202,8 @@ async fn while_it_spools() {
     for round in 0..KILLS {
         let agent = Agent::on_small_host(dir.path(), &token);
         for _ in 0..=round % 3 {
-            let before = spooled();
-            eventually("the spool to grow", || (spooled() > before).then_some(())).await;
+            let size = spooled();
+            eventually("the spool to grow", || (spooled() > size).then_some(())).await;
         }
         agent.kill();
     }
@@ -209,20 +212,17 @@ async fn while_it_spools() {
     let lane = Lane { dir, server };
     let _agent = lane.start().await;
     lane.settle().await;
-    let (missing, told) = account(&lane.server.record);
+    let (missing, told) = account(&[&before, &lane.server.record]);
     // Nothing was on the wire, so the count is exact: numbers that were taken and whose batch did not reach the file.
     assert_eq!(told, missing);
     assert!(
         missing <= KILLS as u64,
         "a kill costs at most the batch in hand; {missing} are missing"
     );
-    let spooled = lane
-        .server
+    let mut spooled = 0;
+    lane.server
         .record
-        .batches()
-        .iter()
-        .filter(|batch| batch.spooled)
-        .count();
+        .look(0, |batch| spooled += usize::from(batch.spooled));
     assert!(spooled >= KILLS, "{spooled}");
 }
 
@@ -315,6 +315,6 @@ async fn between_the_end_and_its_acknowledgement() {
         assert_eq!(lane.begins(&id), 1);
     }
     lane.settle().await;
-    let (missing, told) = account(&lane.server.record);
+    let (missing, told) = account(&[&lane.server.record]);
     assert!(told >= missing, "{missing} batches are missing, {told} told of");
 }

@@ -198,6 +198,17 @@ impl Server {
 }
 
 impl Record {
+    /// Shows the batches from a message on, without a copy of them; gives the number of messages.
+    pub fn look(&self, from: usize, mut show: impl FnMut(&Batch)) -> usize {
+        let messages = self.messages.lock().unwrap();
+        for message in &messages[from..] {
+            if let ToServer::Batch(batch) = message {
+                show(batch);
+            }
+        }
+        messages.len()
+    }
+
     pub fn batches(&self) -> Vec<Batch> {
         let batch = |message: &ToServer| {
             if let ToServer::Batch(batch) = message {
