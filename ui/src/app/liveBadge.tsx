@@ -12,7 +12,7 @@ export function LiveBadge() {
     paused: <StatusBadge status="maintenance">Paused</StatusBadge>,
     stale: (
       <StatusBadge status="warning">
-        {feed.state === 'stale' ? `Stale since ${clock(feed.since)}` : 'Stale'}
+        {feed.state === 'stale' ? `Reconnecting, stale since ${clock(feed.since)}` : 'Reconnecting'}
       </StatusBadge>
     ),
   }[feed.state];

@@ -2,7 +2,7 @@
 import { NumberInput, Select, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { isWaiting, type Plan, planRun, type Run, type RunbookInput, runbookQuery, startRun } from '@/api/automation';
 import { FormDialog } from './dialog';
 import { plural } from './number';
@@ -16,14 +16,21 @@ export interface RunDialogProps {
   incident?: string;
   /** A selector that takes the place of the runbook's own. */
   targets?: string;
+  /** Inputs as far as they are known, by name. */
+  start?: Record<string, string>;
   close: () => void;
   started?: (run: Run) => void;
 }
 
-export function RunDialog({ runbook, name, incident, targets, close, started }: RunDialogProps) {
+export function RunDialog({ runbook, name, incident, targets, start, close, started }: RunDialogProps) {
   const book = useQuery(runbookQuery(runbook));
   const queries = useQueryClient();
-  const [inputs, setInputs] = useState<Record<string, string>>({});
+  const [typed, setInputs] = useState<Record<string, string>>({});
+  const inputs = useMemo(() => {
+    const asked = new Set((book.data?.inputs ?? []).map((field) => field.name));
+    const known = Object.entries(start ?? {}).filter(([field]) => asked.has(field));
+    return { ...Object.fromEntries(known), ...typed };
+  }, [book.data, start, typed]);
   const [selector, setSelector] = useState(targets ?? '');
   const [wish] = useDebouncedValue({ inputs, targets: selector.trim() || undefined, incident_id: incident }, 250);
   const plan = useQuery({
@@ -56,7 +63,7 @@ export function RunDialog({ runbook, name, incident, targets, close, started }: 
               key={field.name}
               field={field}
               value={inputs[field.name] ?? field.default ?? ''}
-              set={(v) => setInputs({ ...inputs, [field.name]: v })}
+              set={(v) => setInputs({ ...typed, [field.name]: v })}
               error={fault(`inputs.${field.name}`)}
             />
           ))}

@@ -6,6 +6,7 @@ import { isOver, type Run, type RunTask, runQuery } from '@/api/automation';
 import { useCommandOutput, useRunStream } from '@/api/runStream';
 import { Since } from './ago';
 import { Card } from './card';
+import { RunAnswer } from './runAnswer';
 import { Shown } from './states';
 import { ofRun, StatusBadge } from './status';
 
@@ -42,6 +43,18 @@ export function RunLive({ id, full }: { id: string; full?: boolean }) {
         >
           <Steps run={it} full={full} />
           {it.note && <div className="line muted">{it.note}</div>}
+          {!full && it.state === 'awaiting_person' && (
+            <div className="line" style={{ flexWrap: 'wrap', alignItems: 'center' }}>
+              <span className="muted break">
+                {Object.entries(it.inputs)
+                  .map(([k, v]) => `${k} ${v}`)
+                  .join(', ')}
+              </span>
+              <span className="row">
+                <RunAnswer run={it} />
+              </span>
+            </div>
+          )}
         </Card>
       )}
     </Shown>

@@ -1,12 +1,13 @@
 /** One run: steps by targets, live output, and the verbs while it goes. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { approveRun, cancelRun, isOver, isWaiting, type Run, rejectRun, runQuery } from '@/api/automation';
+import { cancelRun, isOver, isWaiting, type Run, runQuery } from '@/api/automation';
 import { eventsQuery } from '@/api/events';
 import { Guarded } from '@/parts/action';
 import { Moment, Since } from '@/parts/ago';
 import { Card, Chips, Headline } from '@/parts/card';
 import { plural } from '@/parts/number';
+import { RunAnswer } from '@/parts/runAnswer';
 import { RunLive, runWord } from '@/parts/runLive';
 import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { ofRun, StatusBadge } from '@/parts/status';
@@ -99,20 +100,7 @@ function Loaded({ run }: { run: Run }) {
         }
         actions={
           <>
-            {run.state === 'awaiting_person' && (
-              <>
-                <Guarded permission="runs.start" onClick={() => void act(rejectRun(run.id), 'Rejected')}>
-                  Reject
-                </Guarded>
-                <Guarded
-                  permission="runs.start"
-                  tone="primary"
-                  onClick={() => void act(approveRun(run.id), 'It goes on')}
-                >
-                  Let it go on
-                </Guarded>
-              </>
-            )}
+            {run.state === 'awaiting_person' && <RunAnswer run={run} />}
             {!isOver(run.state) && run.state !== 'awaiting_person' && (
               <Guarded
                 permission="runs.start"

@@ -10,9 +10,21 @@ import { RunDialog } from '@/parts/runDialog';
 import { RunLive } from '@/parts/runLive';
 import { Empty } from '@/parts/states';
 
+/** What the first alert says about itself, for inputs of the same meaning. */
+export function guess(incident: IncidentDetail): Record<string, string> {
+  const labels = incident.alerts[0]?.labels ?? {};
+  const said = { ...labels, host: labels.instance, service: labels.name, mount: labels.mountpoint };
+  return Object.fromEntries(Object.entries(said).filter((pair): pair is [string, string] => Boolean(pair[1])));
+}
+
 export function Remedies({ incident, held }: { incident: IncidentDetail; held: boolean }) {
   const [chosen, choose] = useState<IncidentRunbook | null>(null);
-  const runs = useQuery(runsQuery({ incident_id: incident.id, limit: 5 })).data?.items ?? [];
+  const own = useQuery(runsQuery({ incident_id: incident.id, limit: 5 })).data?.items ?? [];
+  const latest = useQuery(runsQuery({ limit: 50 })).data?.items ?? [];
+  // What an alert has asked for belongs to the incident that the alert is a part of.
+  const alerts = new Set(incident.alerts.map((a) => a.id));
+  const asked = latest.filter((r) => r.alert_id !== null && alerts.has(r.alert_id)).slice(0, 5);
+  const runs = [...asked.filter((r) => !own.some((o) => o.id === r.id)), ...own];
   return (
     <>
       <section id="remedies">
@@ -49,7 +61,15 @@ export function Remedies({ incident, held }: { incident: IncidentDetail; held: b
       {runs.map((run) => (
         <RunLive key={run.id} id={run.id} />
       ))}
-      {chosen && <RunDialog runbook={chosen.id} name={chosen.name} incident={incident.id} close={() => choose(null)} />}
+      {chosen && (
+        <RunDialog
+          runbook={chosen.id}
+          name={chosen.name}
+          incident={incident.id}
+          start={guess(incident)}
+          close={() => choose(null)}
+        />
+      )}
     </>
   );
 }
