@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATA ?= data
 LISTEN ?= 127.0.0.1:8600
 
-.PHONY: help run ui release deps test check fmt e2e bench dist openapi fuzz clean
+.PHONY: help run ui release deps test check fmt e2e shots bench dist openapi fuzz clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,9 @@ fmt: ## Format the Rust code
 e2e: ui ## Browser tests on the debug binary
 	cargo build --locked -p server
 	scripts/e2e
+
+shots: release ## Make the pictures of the README from the demonstration
+	cd ui && MAINSTAY_PROGRAM=../target/release/mainstay npm run --silent pictures
 
 bench: release ## Run every benchmark against its peer
 	@for run in bench/*/run; do echo "== $$run"; "$$run" $(BENCH_FLAGS); done
