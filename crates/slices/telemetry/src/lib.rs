@@ -9,6 +9,7 @@ mod live_api;
 mod logs_api;
 mod prom;
 mod query;
+mod reach;
 mod rules;
 mod source;
 
@@ -139,7 +140,13 @@ impl Telemetry {
     pub async fn instant(&self, text: &str, at_ms: i64) -> Result<promql::Value, QueryError> {
         Ok(self
             .queries()
-            .run(text, At::Instant(at_ms), TIMEOUT, 300_000)
+            .run(
+                text,
+                At::Instant(at_ms),
+                TIMEOUT,
+                300_000,
+                &reach::Reach::everywhere(),
+            )
             .await?
             .value)
     }

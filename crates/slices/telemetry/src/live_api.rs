@@ -1,6 +1,8 @@
 //! Newest samples, once and as they come: what live charts are drawn from.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -15,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Telemetry;
+use crate::reach::Reach;
 use crate::source::store_matchers;
 
 const READ: Allow = Allow::Permission("metrics.read", roles::READ);
@@ -61,12 +64,16 @@ struct LastSample {
     v: Option<f64>,
 }
 
-fn selectors(text: &str) -> Result<Vec<Vec<tsdb::Matcher>>, Problem> {
+fn selectors(text: &str, reach: &Reach) -> Result<Vec<Vec<tsdb::Matcher>>, Problem> {
+    let only = reach.stored()?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let wanted: Vec<_> = lines
         .map(|line| {
             let matchers = promql::parse_selector(line).map_err(|e| Problem::invalid_field("selector", e))?;
-            store_matchers(&matchers).map_err(|e| Problem::invalid_field("selector", e))
+            let mut matchers =
+                store_matchers(&matchers).map_err(|e| Problem::invalid_field("selector", e))?;
+            matchers.extend(only.clone());
+            Ok(matchers)
         })
         .collect::<Result<_, Problem>>()?;
     if wanted.is_empty() || wanted.len() > 50 {
@@ -78,12 +85,20 @@ fn selectors(text: &str) -> Result<Vec<Vec<tsdb::Matcher>>, Problem> {
     Ok(wanted)
 }
 
-fn read(telemetry: &Telemetry, wanted: &[Vec<tsdb::Matcher>], newer_than: i64) -> Vec<LastSample> {
+/// Samples that are newer than the last one of their series.
+fn read(
+    telemetry: &Telemetry,
+    wanted: &[Vec<tsdb::Matcher>],
+    told: &mut HashMap<u64, i64>,
+) -> Vec<LastSample> {
     wanted
         .iter()
         .flat_map(|matchers| telemetry.tsdb().last(matchers))
-        .filter(|(_, sample)| sample.t_ms > newer_than)
         .take(MAX_SERIES)
+        .filter(|(labels, sample)| {
+            let before = told.insert(key(labels), sample.t_ms);
+            before.is_none_or(|before| before < sample.t_ms)
+        })
         .map(|(labels, sample)| LastSample {
             labels: labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
             t: sample.t_ms,
@@ -92,15 +107,24 @@ fn read(telemetry: &Telemetry, wanted: &[Vec<tsdb::Matcher>], newer_than: i64) -
         .collect()
 }
 
+fn key(labels: &tsdb::Labels) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for pair in labels.iter() {
+        pair.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// Newest samples of the selected series
 #[utoipa::path(get, path = "/api/v1/metrics/last", tag = "metrics", params(Selection),
     responses((status = 200, body = Vec<LastSample>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn last_samples(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Query(selection): Query<Selection>,
 ) -> Result<Json<Vec<LastSample>>, Problem> {
-    let wanted = selectors(&selection.selector)?;
-    Ok(Json(read(&telemetry, &wanted, i64::MIN)))
+    let wanted = selectors(&selection.selector, &reach)?;
+    Ok(Json(read(&telemetry, &wanted, &mut HashMap::new())))
 }
 
 /// New samples of the selected series, each second, as server-sent events with a list of samples
@@ -109,13 +133,14 @@ async fn last_samples(
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn stream_samples(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Query(selection): Query<Selection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let wanted = selectors(&selection.selector)?;
+    let wanted = selectors(&selection.selector, &reach)?;
     let feed = Feed {
         telemetry,
         wanted,
-        newer_than: i64::MIN,
+        told: HashMap::new(),
         is_first: true,
     };
     let stream = stream::unfold(feed, |mut feed| async move {
@@ -132,7 +157,7 @@ async fn stream_samples(
 struct Feed {
     telemetry: Telemetry,
     wanted: Vec<Vec<tsdb::Matcher>>,
-    newer_than: i64,
+    told: HashMap<u64, i64>,
     is_first: bool,
 }
 
@@ -146,9 +171,8 @@ impl Feed {
                     () = tokio::time::sleep(EVERY) => {}
                 }
             }
-            let samples = read(&self.telemetry, &self.wanted, self.newer_than);
-            if let Some(newest) = samples.iter().map(|sample| sample.t).max() {
-                self.newer_than = newest;
+            let samples = read(&self.telemetry, &self.wanted, &mut self.told);
+            if !samples.is_empty() {
                 return Some(samples);
             }
         }

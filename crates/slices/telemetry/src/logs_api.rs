@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 
 use crate::Telemetry;
 use crate::query::QueryError;
+use crate::reach::Reach;
 
 const READ: Allow = Allow::Permission("logs.read", roles::READ);
 
@@ -142,16 +143,19 @@ fn to_line(found: Found) -> LogLine {
 }
 
 impl LogQuery {
-    fn selection(&self) -> Result<Selection, Problem> {
+    fn selection(&self, reach: &Reach) -> Result<Selection, Problem> {
         let text = self.q.as_deref().unwrap_or_default();
         if text.len() > 4096 {
             return Err(Problem::invalid_field("q", "at most 4096 bytes"));
         }
         let parsed = TextQuery::parse(text).map_err(|error| Problem::invalid_field("q", error))?;
-        Ok(Selection::text(parsed))
+        Ok(Selection {
+            matchers: reach.lines()?,
+            ..Selection::text(parsed)
+        })
     }
 
-    fn to_query(&self, now_ms: i64) -> Result<logs::Query, Problem> {
+    fn to_query(&self, now_ms: i64, reach: &Reach) -> Result<logs::Query, Problem> {
         let to_ms = self.to.map_or(now_ms + 1000, Timestamp::as_millisecond);
         let from_ms = self.from.map_or(to_ms - 3_600_000, Timestamp::as_millisecond);
         if from_ms > to_ms {
@@ -159,7 +163,7 @@ impl LogQuery {
         }
         let cursor = self.cursor.as_deref().map(str::parse::<Position>).transpose();
         Ok(logs::Query {
-            selection: self.selection()?,
+            selection: self.selection(reach)?,
             limit: self.limit.unwrap_or(200).clamp(1, 5000),
             direction: if self.oldest_first == Some(true) {
                 Direction::OldestFirst
@@ -185,9 +189,10 @@ fn busy(error: QueryError) -> Problem {
     responses((status = 200, body = LogPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn query_logs(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Query(query): Query<LogQuery>,
 ) -> Result<Json<LogPage>, Problem> {
-    let query = query.to_query(telemetry.now_ms())?;
+    let query = query.to_query(telemetry.now_ms(), &reach)?;
     let store = telemetry.logs().clone();
     let page = telemetry
         .queries()
@@ -215,9 +220,10 @@ fn log_problem(error: logs::Error) -> Problem {
     responses((status = 200, body = LogHistogram), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn log_histogram(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Query(asked): Query<LogQuery>,
 ) -> Result<Json<LogHistogram>, Problem> {
-    let query = asked.to_query(telemetry.now_ms())?;
+    let query = asked.to_query(telemetry.now_ms(), &reach)?;
     let span = query.to_ms - query.from_ms;
     let step_ms = asked
         .step_s
@@ -253,19 +259,30 @@ async fn log_histogram(
 /// Label names of log lines
 #[utoipa::path(get, path = "/api/v1/logs/labels", tag = "logs",
     responses((status = 200, body = Vec<String>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn log_labels(State(telemetry): State<Telemetry>) -> Json<Vec<String>> {
-    let found = telemetry.logs().labels(&Selection::default(), i64::MIN, i64::MAX);
-    Json(found.into_iter().collect())
+async fn log_labels(State(telemetry): State<Telemetry>, reach: Reach) -> Result<Json<Vec<String>>, Problem> {
+    let found = telemetry.logs().labels(&visible(&reach)?, i64::MIN, i64::MAX);
+    Ok(Json(found.into_iter().collect()))
 }
 
 /// Values of one label of log lines
 #[utoipa::path(get, path = "/api/v1/logs/labels/{name}/values", tag = "logs", params(("name" = String, Path)),
     responses((status = 200, body = Vec<String>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn log_label_values(State(telemetry): State<Telemetry>, Path(name): Path<String>) -> Json<Vec<String>> {
+async fn log_label_values(
+    State(telemetry): State<Telemetry>,
+    reach: Reach,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<String>>, Problem> {
     let found = telemetry
         .logs()
-        .label_values(&name, &Selection::default(), i64::MIN, i64::MAX);
-    Json(found.into_iter().take(5000).collect())
+        .label_values(&name, &visible(&reach)?, i64::MIN, i64::MAX);
+    Ok(Json(found.into_iter().take(5000).collect()))
+}
+
+fn visible(reach: &Reach) -> Result<Selection, Problem> {
+    Ok(Selection {
+        matchers: reach.lines()?,
+        ..Selection::default()
+    })
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -281,10 +298,14 @@ struct TailQuery {
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn tail_logs(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Query(query): Query<TailQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let parsed = TextQuery::parse(query.q.as_deref().unwrap_or_default());
-    let selection = Selection::text(parsed.map_err(|error| Problem::invalid_field("q", error))?);
+    let selection = Selection {
+        matchers: reach.lines()?,
+        ..Selection::text(parsed.map_err(|error| Problem::invalid_field("q", error))?)
+    };
     let (sender, receiver) = tokio::sync::mpsc::channel::<Found>(TAIL_QUEUE);
     let (_, dropped) =
         telemetry

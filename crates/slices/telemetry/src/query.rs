@@ -7,6 +7,7 @@ use promql::{EvalError, Expr, Outcome};
 use tokio::sync::Semaphore;
 use tsdb::Tsdb;
 
+use crate::reach::{Reach, Reached};
 use crate::source::StoreSource;
 
 /// Queries that run at once; more wait their turn.
@@ -64,11 +65,20 @@ impl Queries {
         at: At,
         timeout: Duration,
         lookback_ms: i64,
+        reach: &Reach,
     ) -> Result<Outcome, QueryError> {
         let expr = promql::parse(text)?;
+        let only = reach.series().map_err(EvalError::BadRequest)?;
         let tsdb = self.tsdb.clone();
         self.blocking(timeout, move |deadline| {
-            evaluate(&tsdb, &expr, at, deadline, lookback_ms)
+            let source = Reached {
+                source: StoreSource {
+                    tsdb: &tsdb,
+                    instance: None,
+                },
+                only,
+            };
+            evaluate(&source, &expr, at, deadline, lookback_ms)
         })
         .await?
     }
@@ -99,7 +109,7 @@ impl Queries {
 }
 
 fn evaluate(
-    tsdb: &Tsdb,
+    source: &Reached<'_>,
     expr: &Expr,
     at: At,
     deadline: Instant,
@@ -111,13 +121,12 @@ fn evaluate(
         cancelled: Some(&is_over),
         ..promql::Options::default()
     };
-    let source = StoreSource { tsdb, instance: None };
     Ok(match at {
-        At::Instant(t_ms) => promql::instant(&source, expr, t_ms, &options)?,
+        At::Instant(t_ms) => promql::instant(source, expr, t_ms, &options)?,
         At::Range {
             start_ms,
             end_ms,
             step_ms,
-        } => promql::range(&source, expr, start_ms, end_ms, step_ms, &options)?,
+        } => promql::range(source, expr, start_ms, end_ms, step_ms, &options)?,
     })
 }

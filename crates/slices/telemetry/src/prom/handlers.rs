@@ -11,6 +11,7 @@ use super::params::Params;
 use super::render::{self, Refusal};
 use crate::Telemetry;
 use crate::query::{At, TIMEOUT};
+use crate::reach::Reach;
 
 const DEFAULT_LOOKBACK_MS: i64 = 300_000;
 
@@ -19,8 +20,8 @@ macro_rules! both {
         #[doc = $doc]
         #[utoipa::path(get, path = $path, tag = "prometheus", params($($param)*),
             responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
-        pub(super) async fn $get(state: State<Telemetry>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-            $inner(&state, &Params::read(query.as_deref(), None)).await
+        pub(super) async fn $get(state: State<Telemetry>, reach: Reach, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+            $inner(&state, &reach, &Params::read(query.as_deref(), None)).await
         }
         #[doc = $doc]
         #[utoipa::path(post, path = $path, tag = "prometheus", params($($param)*),
@@ -28,10 +29,11 @@ macro_rules! both {
             responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
         pub(super) async fn $post(
             state: State<Telemetry>,
+            reach: Reach,
             RawQuery(query): RawQuery,
             body: Bytes,
         ) -> Result<Response, Refusal> {
-            $inner(&state, &Params::read(query.as_deref(), Some(&body))).await
+            $inner(&state, &reach, &Params::read(query.as_deref(), Some(&body))).await
         }
     };
 }
@@ -56,19 +58,19 @@ fn timeout(params: &Params) -> Result<Duration, Refusal> {
     Ok(asked.map_or(TIMEOUT, |ms| Duration::from_millis(ms).min(TIMEOUT)))
 }
 
-async fn instant(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+async fn instant(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
     let at = At::Instant(params.time_ms("time")?.unwrap_or_else(|| telemetry.now_ms()));
     let lookback = params
         .duration_ms("lookback_delta")?
         .unwrap_or(DEFAULT_LOOKBACK_MS);
     let outcome = telemetry
         .queries()
-        .run(params.require("query")?, at, timeout(params)?, lookback)
+        .run(params.require("query")?, at, timeout(params)?, lookback, reach)
         .await?;
     Ok(render::outcome(outcome, params.limit()?))
 }
 
-async fn range(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+async fn range(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
     let need = |name: &str| params.require(name).map(|_| ());
     need("start")
         .and_then(|()| need("end"))
@@ -96,7 +98,7 @@ async fn range(telemetry: &Telemetry, params: &Params) -> Result<Response, Refus
         .unwrap_or(DEFAULT_LOOKBACK_MS);
     let outcome = telemetry
         .queries()
-        .run(params.require("query")?, at, timeout(params)?, lookback)
+        .run(params.require("query")?, at, timeout(params)?, lookback, reach)
         .await?;
     Ok(render::outcome(outcome, params.limit()?))
 }
@@ -110,7 +112,7 @@ struct Scope {
 
 impl Scope {
     /// Without `match[]`, everything when the address allows it.
-    fn read(params: &Params) -> Result<Self, Refusal> {
+    fn read(params: &Params, reach: &Reach) -> Result<Self, Refusal> {
         let selectors = params.selectors()?;
         let (start_ms, end_ms) = (
             params.time_ms("start")?.unwrap_or(i64::MIN),
@@ -119,12 +121,19 @@ impl Scope {
         if end_ms < start_ms {
             return Err(Refusal::bad_data("end must not be before start"));
         }
+        let mut selectors = if selectors.is_empty() {
+            vec![Vec::new()]
+        } else {
+            selectors
+        };
+        let only = reach
+            .stored()
+            .map_err(|problem| Refusal::execution(problem.to_string()))?;
+        for selector in &mut selectors {
+            selector.extend(only.clone());
+        }
         Ok(Self {
-            selectors: if selectors.is_empty() {
-                vec![Vec::new()]
-            } else {
-                selectors
-            },
+            selectors,
             start_ms,
             end_ms,
             limit: params.limit()?,
@@ -153,13 +162,13 @@ impl Scope {
     }
 }
 
-async fn find_series(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+async fn find_series(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
     if params.selectors()?.is_empty() {
         return Err(Refusal::bad_data(
             "give at least one match[] parameter, for instance match[]=up",
         ));
     }
-    let (found, is_truncated) = Scope::read(params)?
+    let (found, is_truncated) = Scope::read(params, reach)?
         .unite(telemetry, |tsdb, m, start, end| tsdb.series(m, start, end))
         .await?;
     let mut data = String::from("[");
@@ -171,8 +180,8 @@ async fn find_series(telemetry: &Telemetry, params: &Params) -> Result<Response,
     Ok(render::listed(&data, is_truncated))
 }
 
-async fn label_names(telemetry: &Telemetry, params: &Params) -> Result<Response, Refusal> {
-    let (found, is_truncated) = Scope::read(params)?
+async fn label_names(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
+    let (found, is_truncated) = Scope::read(params, reach)?
         .unite(telemetry, |tsdb, m, start, end| tsdb.labels(m, start, end))
         .await?;
     Ok(render::strings(found.iter().map(String::as_str), is_truncated))
@@ -185,10 +194,11 @@ async fn label_names(telemetry: &Telemetry, params: &Params) -> Result<Response,
     responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
 pub(super) async fn label_values(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let scope = Scope::read(&Params::read(query.as_deref(), None))?;
+    let scope = Scope::read(&Params::read(query.as_deref(), None), &reach)?;
     let name = unescape(&name).unwrap_or(name);
     let read =
         move |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.label_values(&name, m, start, end);
@@ -220,6 +230,7 @@ fn unescape(text: &str) -> Option<String> {
     responses((status = 200, body = Object), (status = "4XX", body = Object)))]
 pub(super) async fn metadata(
     State(telemetry): State<Telemetry>,
+    reach: Reach,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let params = Params::read(query.as_deref(), None);
@@ -227,7 +238,7 @@ pub(super) async fn metadata(
     let (names, _) = match params.get("metric") {
         Some(name) => (vec![name.to_owned()], false),
         None => {
-            let scope = Scope::read(&Params::default())?;
+            let scope = Scope::read(&Params::default(), &reach)?;
             scope
                 .unite(&telemetry, |tsdb, m, start, end| {
                     tsdb.label_values(promql::METRIC_NAME, m, start, end)
@@ -263,12 +274,12 @@ pub(super) async fn buildinfo() -> Response {
 }
 
 /// Exemplars are not stored: there are none to find. Clients ask for them beside each query.
-async fn exemplars(_: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+async fn exemplars(_: &Telemetry, _: &Reach, params: &Params) -> Result<Response, Refusal> {
     promql::parse(params.require("query")?).map_err(|error| Refusal::bad_data(error.to_string()))?;
     Ok(render::success("[]"))
 }
 
-async fn formatted(_: &Telemetry, params: &Params) -> Result<Response, Refusal> {
+async fn formatted(_: &Telemetry, _: &Reach, params: &Params) -> Result<Response, Refusal> {
     let text = params.require("query")?;
     let expr = promql::parse(text).map_err(|error| Refusal::bad_data(error.to_string()))?;
     let mut data = String::new();

@@ -8,9 +8,10 @@ use axum::response::Response;
 
 use super::render::{comma, string, success};
 use crate::Telemetry;
+use crate::reach::Reach;
 use crate::rules::model::{Kind, Rule};
 
-pub(super) async fn rules(State(telemetry): State<Telemetry>) -> Response {
+pub(super) async fn rules(State(telemetry): State<Telemetry>, reach: Reach) -> Response {
     let set = telemetry.rules().rules();
     let mut out = String::from("{\"groups\":[");
     for (index, group) in set.groups.iter().enumerate() {
@@ -24,7 +25,7 @@ pub(super) async fn rules(State(telemetry): State<Telemetry>) -> Response {
         );
         for (index, rule) in group.rules.iter().enumerate() {
             comma(&mut out, index);
-            one_rule(&mut out, &telemetry, rule);
+            one_rule(&mut out, &telemetry, &reach, rule);
         }
         out.push_str("]}");
     }
@@ -32,7 +33,7 @@ pub(super) async fn rules(State(telemetry): State<Telemetry>) -> Response {
     success(&out)
 }
 
-fn one_rule(out: &mut String, telemetry: &Telemetry, rule: &Rule) {
+fn one_rule(out: &mut String, telemetry: &Telemetry, reach: &Reach, rule: &Rule) {
     let health = telemetry.rules().health(&rule.key).unwrap_or_default();
     out.push_str("{\"name\":");
     string(out, &rule.name);
@@ -52,7 +53,8 @@ fn one_rule(out: &mut String, telemetry: &Telemetry, rule: &Rule) {
     match &rule.kind {
         Kind::Record => out.push_str(",\"type\":\"recording\"}"),
         Kind::Alert { for_ms, .. } => {
-            let held = telemetry.rules().held_by(&rule.key);
+            let mut held = telemetry.rules().held_by(&rule.key);
+            held.retain(|signal| is_seen(reach, signal));
             let state = if held.is_empty() { "inactive" } else { "firing" };
             let _ = write!(
                 out,
@@ -68,9 +70,12 @@ fn one_rule(out: &mut String, telemetry: &Telemetry, rule: &Rule) {
     }
 }
 
-pub(super) async fn alerts(State(telemetry): State<Telemetry>) -> Response {
+pub(super) async fn alerts(State(telemetry): State<Telemetry>, reach: Reach) -> Response {
     let set = telemetry.rules().rules();
-    let held = set.rules().flat_map(|rule| telemetry.rules().held_by(&rule.key));
+    let held = set
+        .rules()
+        .flat_map(|rule| telemetry.rules().held_by(&rule.key))
+        .filter(|signal| is_seen(&reach, signal));
     let mut out = String::from("{\"alerts\":[");
     for (index, signal) in held.enumerate() {
         comma(&mut out, index);
@@ -78,6 +83,10 @@ pub(super) async fn alerts(State(telemetry): State<Telemetry>) -> Response {
     }
     out.push_str("]}");
     success(&out)
+}
+
+fn is_seen(reach: &Reach, signal: &Signal) -> bool {
+    reach.sees(signal.labels.get("instance").map(String::as_str))
 }
 
 fn one_alert(out: &mut String, signal: &Signal) {

@@ -5,5 +5,6 @@
 mod api;
 mod grafana;
 mod repeat;
+mod scope;
 mod story;
 mod support;

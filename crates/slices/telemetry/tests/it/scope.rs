@@ -1,0 +1,77 @@
+//! A role that holds for some hosts shows the samples, lines and alerts of these alone.
+
+use inventory::Observation;
+use kernel::Actor;
+use logs::{Labels, Record};
+use serde_json::json;
+
+use crate::support::{House, Shown};
+
+async fn host(house: &House, name: &str, env: &str) {
+    let mut tx = house.bed.kernel().db.write().await.unwrap();
+    let seen = Observation {
+        kind: "host".into(),
+        key: name.into(),
+        name: name.into(),
+        source: "test".into(),
+        tags: [("env".to_owned(), env.to_owned())].into(),
+        ..Observation::default()
+    };
+    inventory::observe(&mut tx, &Actor::system("test"), &seen)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scope_shows_only_its_hosts() {
+    for house in House::both().await {
+        let now = house.now_ms();
+        // `dev.1` is no pattern: it must not show `dev21`.
+        for (name, env) in [("dev.1", "dev"), ("dev21", "prod")] {
+            host(&house, name, env).await;
+            let full: &[Shown<'_>] = &[
+                ("mainstay_service_up", &[("name", name)], 0.0),
+                ("load", &[(name, "x")], 1.0),
+            ];
+            house.send(name, now - 1000, full).await;
+            let line = Record {
+                at_ms: now - 1000,
+                labels: Labels::new([("host", name), ("program", name)]),
+                severity: Some(6),
+                text: "a line".into(),
+            };
+            house.telemetry.logs().append(&[line]).unwrap();
+        }
+        for uri in [
+            "/api/v1/query?query=load",
+            "/api/v1/query?query=count_values(\"v\",load)by(instance)",
+            "/api/v1/series?match[]=load",
+            "/api/v1/labels",
+            "/api/v1/label/instance/values",
+            "/api/v1/label/instance/values?match[]=load",
+            "/prometheus/api/v1/alerts",
+            "/prometheus/api/v1/rules",
+            "/api/v1/metrics/last?selector=load",
+            "/api/v1/logs/query",
+            "/api/v1/logs/labels/program/values",
+        ] {
+            let uri = uri.replace('"', "%22");
+            let dev = house.get_in("dev", &uri).await.to_string();
+            assert!(dev.contains("dev.1") && !dev.contains("dev21"), "{uri}: {dev}");
+            let (_, all) = house.get(&uri).await;
+            let all = all.to_string();
+            assert!(all.contains("dev.1") && all.contains("dev21"), "{uri}: {all}");
+        }
+        let none = house.get_in("test", "/api/v1/query?query=load").await;
+        assert_eq!(none["data"]["result"], json!([]));
+        let counted = house.get_in("dev", "/api/v1/logs/histogram").await;
+        let total: u64 = counted["buckets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|bucket| bucket["total"].as_u64())
+            .sum();
+        assert_eq!(total, 1);
+    }
+}
