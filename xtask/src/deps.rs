@@ -57,7 +57,8 @@ pub fn run(root: &Path) -> Result<()> {
     let listed = crate::output_of(&mut command)?;
     let metadata: Metadata =
         serde_json::from_slice(&listed).context("cargo metadata is not what was expected")?;
-    let breaches = check(&metadata, &tiers);
+    let mut breaches = check(&metadata, &tiers);
+    breaches.extend(crate::licences::breaches(root)?);
     for breach in &breaches {
         crate::say(breach);
     }

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask tidy | deps | new-slice NAME | openapi [--check]`.
 
 mod deps;
+mod licences;
 mod new_slice;
 mod openapi;
 mod tidy;
@@ -13,7 +14,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   tidy                              check files: size, opening lines, markers, paths, readmes
-  deps                              check who imports whom against ARCHITECTURE.md
+  deps                              check who imports whom against ARCHITECTURE.md, and licences against deny.toml
   new-slice NAME                    make crates/slices/NAME
   openapi [--check] [--binary PATH] write ui/openapi.json from the server, or check that it is current
 ";

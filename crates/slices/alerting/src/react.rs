@@ -56,7 +56,7 @@ async fn take(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
 }
 
 fn host_lost(host: &str, source: String, event: &Event) -> Signal {
-    let summary = format!("{host} is silent: its agent has not spoken for 10 seconds");
+    let summary = format!("{host} is silent: its agent does not answer");
     let description = "The host is down, cut off from the network, or its agent has stopped. \
         Alerts about things on it are gathered in the same incident.";
     Signal {

@@ -143,7 +143,8 @@ async fn end_freeze(
     if !store::end_freeze(&mut tx, &parsed, now).await? {
         return Err(Problem::not_found("freeze that is on or ahead", &id));
     }
-    tx.append(&actor, NewEvent::new("freeze.ended", &parsed, &()))
+    let data = serde_json::json!({ "ended_at": now.to_string() });
+    tx.append(&actor, NewEvent::new("freeze.ended", &parsed, &data))
         .await?;
     tx.commit().await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
@@ -217,8 +218,11 @@ async fn delete_change_window(
     if !store::delete_window(&mut tx, &parsed).await? {
         return Err(Problem::not_found("change window", &id));
     }
-    tx.append(&actor, NewEvent::new("window.removed", &parsed, &()))
-        .await?;
+    tx.append(
+        &actor,
+        NewEvent::new("window.removed", &parsed, &serde_json::json!({})),
+    )
+    .await?;
     tx.commit().await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }

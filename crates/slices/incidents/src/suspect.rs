@@ -104,7 +104,7 @@ pub async fn find(
             .filter_map(|item| near.get(&item).map(|near| (near.steps, item)))
             .min();
         let Some((_, item)) = closest else { continue };
-        if is_own(event, incident) {
+        if is_own(event, incident) || is_first_sight(event) {
             continue;
         }
         let Some(around) = near.get(&item) else { continue };
@@ -121,6 +121,11 @@ pub async fn find(
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.seq.cmp(&a.seq)));
     ranked.truncate(SHOWN);
     Ok(ranked)
+}
+
+/// What was learnt when a thing was first looked at has not changed then: a boot, say, may be months old.
+fn is_first_sight(event: &Event) -> bool {
+    event.topic == "item.changed" && event.data["before"].is_null()
 }
 
 /// The items of an incident, what is on them, what carries them and what they need.
