@@ -212,7 +212,9 @@ async fn decide_on(
             )));
         }
     }
-    decide::may_decide(&change, &actor.key(), is_approval, tx.now()).map_err(Problem::conflict)?;
+    let made_by = maker(&mut tx, &change.requested_by).await?;
+    decide::may_decide(&change, &actor.key(), made_by.as_deref(), is_approval, tx.now())
+        .map_err(Problem::conflict)?;
     let (state, topic) = if is_approval {
         (ChangeState::Approved, "change.approved")
     } else {
@@ -235,4 +237,18 @@ async fn decide_on(
         .await?;
     tx.commit().await?;
     Ok(Json(change))
+}
+
+/// Who made the service account behind this key; `None` for a person.
+async fn maker(tx: &mut kernel::Tx, key: &str) -> Result<Option<String>, Problem> {
+    let Some(account) = key.strip_prefix("service:") else {
+        return Ok(None);
+    };
+    let filter = kernel::event::store::Filter {
+        topic_prefix: Some("service_account.created".into()),
+        subject: Some(account.to_owned()),
+        ..Default::default()
+    };
+    let made = kernel::event::store::before(tx, &filter, i64::MAX, 1).await?;
+    Ok(made.into_iter().next().map(|event| event.actor))
 }

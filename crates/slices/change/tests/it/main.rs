@@ -179,3 +179,28 @@ async fn what_still_waits_can_be_withdrawn_and_not_succeed() {
         );
     }
 }
+
+/// Nobody is their own second person through an account that they made, and no program is anybody's.
+#[tokio::test]
+async fn a_service_account_is_no_second_person() {
+    for bed in Bed::both(&[("change", change::MIGRATIONS)]).await {
+        let service = |id: &str| Actor {
+            kind: ActorKind::Service,
+            ..person(id)
+        };
+        let mut tx = bed.kernel().db.write().await.unwrap();
+        let made = kernel::NewEvent::new("service_account.created", "svc_1", &serde_json::json!({}));
+        tx.append(&person("ann"), made).await.unwrap();
+        let Decision::NeedsApproval { id, .. } =
+            change::request(&mut tx, &service("svc_1"), &proposal(Risk::High))
+                .await
+                .unwrap()
+        else {
+            panic!("no approval asked for")
+        };
+        tx.commit().await.unwrap();
+        assert_eq!(decide(&bed, &id, person("ann"), "approve", 1).await, 409);
+        assert_eq!(decide(&bed, &id, service("svc_2"), "approve", 1).await, 409);
+        assert_eq!(decide(&bed, &id, person("bob"), "approve", 1).await, 200);
+    }
+}
