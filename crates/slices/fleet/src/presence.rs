@@ -23,6 +23,9 @@ const TICK: Duration = Duration::from_millis(500);
 const PING_AFTER: Duration = Duration::from_millis(1500);
 const PING_EVERY: Duration = Duration::from_secs(5);
 
+/// How often is looked for what another server has taken for an agent that is connected here.
+const UNSENT: Duration = Duration::from_secs(1);
+
 pub fn tasks(fleet: &Fleet) -> Vec<Task> {
     let watch = fleet.clone();
     let ticks = std::sync::Arc::new(Mutex::new((Instant::now(), Instant::now())));
@@ -30,6 +33,7 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
     let overdue = fleet.clone();
     let renew = fleet.clone();
     let clean = fleet.clone();
+    let unsent = fleet.clone();
     vec![
         Task::new("fleet.presence", TICK, Wake::default(), move |_| {
             let (fleet, ticks) = (watch.clone(), ticks.clone());
@@ -53,6 +57,10 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
                 async move { Ok(command::give_up(&fleet).await?) }
             },
         ),
+        Task::new("fleet.unsent", UNSENT, Wake::default(), move |_| {
+            let fleet = unsent.clone();
+            async move { Ok(command::wake_unsent(&fleet).await?) }
+        }),
         Task::new(
             "fleet.clean",
             Duration::from_secs(3600),

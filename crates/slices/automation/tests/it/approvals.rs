@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use kernel::Clock;
 use serde_json::{Value, json};
 
-use crate::kit::{House, tasks};
+use crate::client::tasks;
+use crate::kit::House;
 use crate::robot::Fate;
 
 const ASKS: &str = "name: Asks\nrisk: low\ntargets: kind=host\nsteps:\n  - name: A\n    command: [first]\n  \

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod approvals;
+mod client;
 mod durability;
 mod kit;
 mod real_agent;

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::kit::{House, tasks, until};
+use crate::client::tasks;
+use crate::kit::{House, until};
 
 /// The agent of this machine, until the drop of the guard.
 async fn agent(house: &House) -> tokio_util::sync::DropGuard {

@@ -6,7 +6,7 @@ use crate::kit::House;
 
 const TEXT: &str = "name: Act\nrisk: low\ntargets: kind=host\nsteps:\n  - name: A\n    command: [act]\n";
 
-fn run_of(answer: crate::kit::Answer) -> String {
+fn run_of(answer: crate::client::Answer) -> String {
     answer.ok(200)["id"].as_str().unwrap().to_owned()
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::{House, tasks};
+use crate::client::tasks;
+use crate::kit::House;
 use crate::robot::Fate;
 
 const EVERYTHING: &str = r#"name: Everything

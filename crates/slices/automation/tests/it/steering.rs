@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::kit::{House, tasks, until};
+use crate::client::tasks;
+use crate::kit::{House, until};
 use crate::robot::Fate;
 
 fn text(name: &str, targets: &str, command: &str) -> String {

@@ -10,4 +10,4 @@ mod progress;
 pub use dispatch::{Order, Target};
 pub(crate) use dispatch::{cancel, dispatch};
 pub(crate) use output::{Outputs, delete_old_output};
-pub(crate) use progress::{give_up, reconcile, report, to_send};
+pub(crate) use progress::{give_up, reconcile, report, to_send, wake_unsent};

@@ -115,6 +115,15 @@ pub async fn to_send(fleet: &Fleet, agent: &AgentId) -> Result<Vec<ToAgent>, DbE
     Ok(messages)
 }
 
+/// Wakes the sessions of agents for whom something waits: with several servers, the one that took it is not always theirs.
+pub async fn wake_unsent(fleet: &Fleet) -> Result<(), DbError> {
+    let mut reader = fleet.kernel().db.read().await?;
+    for agent in store::unsent(&mut reader).await? {
+        fleet.hub().wake(&agent);
+    }
+    Ok(())
+}
+
 async fn mark_sent(fleet: &Fleet, command: &Command) -> Result<bool, DbError> {
     let mut tx = fleet.kernel().db.write().await?;
     let now = tx.now();

@@ -90,6 +90,19 @@ pub async fn open_of_agent(conn: &mut AnyConnection, agent: &AgentId) -> Result<
     rows.iter().map(row_to_command).collect()
 }
 
+/// Agents with commands that were never sent, or are to be ended.
+pub async fn unsent(conn: &mut AnyConnection) -> Result<Vec<AgentId>, DbError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT agent FROM command WHERE state IN ('queued', 'accepted', 'running') \
+         AND (cancel_requested = 1 OR (state = 'queued' AND sent_at IS NULL)) LIMIT 10000",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| row.try_get::<String, _>(0)?.parse().map_err(id_error))
+        .collect()
+}
+
 /// Commands that have not ended and whose time is over.
 pub async fn overdue(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Command>, DbError> {
     let rows = sqlx::query(columns!(
