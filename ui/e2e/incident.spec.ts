@@ -11,7 +11,13 @@ test('an incident is declared, acknowledged, commented and resolved', async ({ p
 
   await expect(page).toHaveURL(/\/incidents\/inc_/);
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(title);
+  // On a phone the verb is within reach of a thumb, and large enough for one.
+  await page.setViewportSize({ width: 390, height: 844 });
+  const thumb = await page.getByRole('button', { name: 'Acknowledge' }).boundingBox();
+  expect(thumb?.height).toBeGreaterThanOrEqual(44);
+  expect((thumb?.y ?? 0) + (thumb?.height ?? 0)).toBeGreaterThan(780);
   await page.getByRole('button', { name: 'Acknowledge' }).click();
+  await page.setViewportSize({ width: 1440, height: 900 });
   await expect(page.getByText('acknowledged by you')).toBeVisible();
   const story = page.getByRole('region', { name: 'Story' });
   await expect(story).toContainText(/acknowledged/);

@@ -34,15 +34,15 @@ export function useHosts(): { hosts: HostHealth[] | undefined; error: unknown; r
   const agents = useQuery(agentsQuery);
   const alerts = useQuery(alertsQuery({ state: 'firing', limit: 500 }));
   const hosts = useMemo(() => {
-    if (!items.data) return undefined;
+    // Until the agents are read, nothing is said of any host: no host is ill because an answer is late.
+    if (!items.data || (!agents.data && !agents.isError)) return undefined;
     const byItem = new Map((agents.data?.items ?? []).flatMap((a) => (a.item_id ? [[a.item_id, a] as const] : [])));
     return items.data.items.map((item): HostHealth => {
       const own = (alerts.data?.items ?? []).filter((a) => a.item_id === item.id || a.labels.instance === item.name);
       const agent = byItem.get(item.id) ?? null;
-      // Until the agents are read, a host without one is not yet a host without one.
       const health = agents.data ? healthOf(item, agent, own) : { status: 'unknown' as Status, word: '' };
       return { item, agent, alerts: own, ...health };
     });
-  }, [items.data, agents.data, alerts.data]);
+  }, [items.data, agents.data, agents.isError, alerts.data]);
   return { hosts, error: items.error, retry: () => void items.refetch() };
 }

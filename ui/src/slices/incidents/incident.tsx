@@ -101,14 +101,16 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
                 Reopen
               </Guarded>
             ) : incident.state === 'triggered' ? (
-              <Guarded
-                permission="incidents.write"
-                tone="primary"
-                keys="e"
-                onClick={() => void verbs.acknowledge(incident)}
-              >
-                Acknowledge
-              </Guarded>
+              <span className="hide-s">
+                <Guarded
+                  permission="incidents.write"
+                  tone="primary"
+                  keys="e"
+                  onClick={() => void verbs.acknowledge(incident)}
+                >
+                  Acknowledge
+                </Guarded>
+              </span>
             ) : (
               <Guarded permission="incidents.write" tone="primary" onClick={() => ask('resolve')}>
                 Resolve
@@ -117,6 +119,13 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
           </>
         }
       />
+      {incident.state === 'triggered' && (
+        <div className="only-s thumb">
+          <Guarded permission="incidents.write" tone="primary" onClick={() => void verbs.acknowledge(incident)}>
+            Acknowledge
+          </Guarded>
+        </div>
+      )}
       <div className="cols side needs">
         <div className="stack">
           <div className="first">
