@@ -2,6 +2,7 @@
 
 use change::{Decision, Proposal, Source, Target};
 use kernel::{Actor, DbError, NewEvent, Tx};
+use notify::{Page, PageKind, Severity};
 
 use crate::document::Document;
 use crate::engine;
@@ -186,6 +187,19 @@ async fn insert(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result<(), DbError
 async fn say_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
     let event = NewEvent::new("run.waiting", &run.id, &RunData::from(run)).caused_by(run.event_seq);
     tx.append(&Actor::system("automation"), event).await?;
+    // Who asked may not be who answers, and an alert that asks has nobody in front of it.
+    let page = Page {
+        dedup_key: format!("run:{}:{}", run.id, run.state.as_str()),
+        title: format!("{} waits for an answer", run.runbook_name),
+        ..engine::page(
+            run,
+            PageKind::RunWaiting,
+            Severity::Warning,
+            "waiting",
+            run.note.as_deref().unwrap_or_default(),
+        )
+    };
+    notify::page(tx, &Actor::system("automation"), &page).await?;
     Ok(())
 }
 
