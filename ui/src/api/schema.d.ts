@@ -1221,6 +1221,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query_exemplars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exemplars of a query */
+        get: operations["query_exemplars"];
+        put?: never;
+        /** Exemplars of a query */
+        post: operations["query_exemplars_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query_range": {
         parameters: {
             query?: never;
@@ -3916,6 +3934,8 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A value with its type, as templates and requests know it. */
+        Scalar: boolean | number | string;
         ScheduleView: {
             cron: string;
             /** Format: date-time */
@@ -4072,8 +4092,9 @@ export interface components {
             dry_run?: boolean;
             /** @description The incident that it is for. */
             incident_id?: string | null;
+            /** @description Texts, whole numbers, true or false. */
             inputs?: {
-                [key: string]: string;
+                [key: string]: components["schemas"]["Scalar"];
             };
             /** @description Hash of the plan that was read; another plan is refused. */
             plan_hash?: string | null;
@@ -6319,6 +6340,7 @@ export interface operations {
                 "match[]"?: string[];
                 start?: string;
                 end?: string;
+                limit?: string;
             };
             header?: never;
             path: {
@@ -6360,6 +6382,7 @@ export interface operations {
                 "match[]"?: string[];
                 start?: string;
                 end?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -6399,6 +6422,7 @@ export interface operations {
                 "match[]"?: string[];
                 start?: string;
                 end?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -7254,6 +7278,7 @@ export interface operations {
                 query?: string;
                 time?: string;
                 timeout?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -7293,6 +7318,89 @@ export interface operations {
                 query?: string;
                 time?: string;
                 timeout?: string;
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    query_exemplars: {
+        parameters: {
+            query?: {
+                query?: string;
+                start?: string;
+                end?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    query_exemplars_post: {
+        parameters: {
+            query?: {
+                query?: string;
+                start?: string;
+                end?: string;
             };
             header?: never;
             path?: never;
@@ -7337,6 +7445,8 @@ export interface operations {
                 start?: string;
                 end?: string;
                 step?: string;
+                timeout?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -7377,6 +7487,8 @@ export interface operations {
                 start?: string;
                 end?: string;
                 step?: string;
+                timeout?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -8139,6 +8251,7 @@ export interface operations {
                 "match[]"?: string[];
                 start?: string;
                 end?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
@@ -8178,6 +8291,7 @@ export interface operations {
                 "match[]"?: string[];
                 start?: string;
                 end?: string;
+                limit?: string;
             };
             header?: never;
             path?: never;
