@@ -45,8 +45,9 @@ let source: EventSource | null = null;
 let lastSeq: number | null = null;
 let retry: number | undefined;
 let client: QueryClient | null = null;
-let dirty = new Set<string>();
-let flush: number | undefined;
+/** Keys that are being read again, and whether once more is needed: an event came meanwhile. */
+const reading = new Map<string, { again: boolean }>();
+const GATHER_MS = 120;
 
 function become(next: Feed) {
   if (next.state === feed.state) return;
@@ -59,14 +60,27 @@ function take(message: MessageEvent<string>) {
   become({ state: 'live' });
   lastSeq = event.seq;
   for (const listener of listeners) listener(event);
-  for (const key of concerned(event.topic)) dirty.add(key);
-  if (flush !== undefined) return;
-  flush = window.setTimeout(() => {
-    const keys = dirty;
-    dirty = new Set();
-    flush = undefined;
-    for (const key of keys) void client?.invalidateQueries({ queryKey: [key] });
-  }, 120);
+  for (const key of concerned(event.topic)) {
+    const going = reading.get(key);
+    if (going) going.again = true;
+    else void readAgain(key);
+  }
+}
+
+/**
+ * Reads again what an event concerns. A read that goes on is waited for, never cut short: in a flood of events a slow answer would
+ * otherwise never arrive. What came meanwhile is read after it, so nothing is missed.
+ */
+async function readAgain(key: string) {
+  const state = { again: true };
+  reading.set(key, state);
+  while (state.again) {
+    await new Promise((wake) => window.setTimeout(wake, GATHER_MS));
+    const old = (client?.isFetching({ queryKey: [key] }) ?? 0) > 0;
+    state.again = old;
+    await client?.invalidateQueries({ queryKey: [key] }, { cancelRefetch: false });
+  }
+  reading.delete(key);
 }
 
 function open() {
