@@ -24,6 +24,18 @@ impl MatchOp {
     }
 }
 
+/// A regular expression that matches this text and nothing else.
+pub fn quote_regex(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// One condition on a label. A missing label is compared as the empty string.
 #[derive(Clone, Debug)]
 pub struct Matcher {

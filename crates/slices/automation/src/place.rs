@@ -123,7 +123,7 @@ fn literal(value: &str, at: At) -> Result<String, String> {
     match at {
         At::Quoted(quote, is_regex) => {
             let value = if is_regex {
-                escape_regex(value)
+                promql::quote_regex(value)
             } else {
                 value.to_owned()
             };
@@ -144,17 +144,6 @@ fn literal(value: &str, at: At) -> Result<String, String> {
             "\"{value}\" is neither a number nor a name; in a query put the template in quotes"
         )),
     }
-}
-
-fn escape_regex(value: &str) -> String {
-    let mut out = String::new();
-    for c in value.chars() {
-        if "\\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use fleet::{HostRef, Intake, Rejected};
-use kernel::{Actor, AnyError, BoxFuture, NewEvent, Tx};
+use kernel::{Actor, AnyError, BoxFuture, NewEvent};
 use logs::Record;
 use protocol::{Batch, Body, Gap, LogLine, LogSource, Sample, SeriesDef};
 
-use crate::Telemetry;
 use crate::ingest::{Sender, SeriesEntry};
+use crate::{Telemetry, store};
 
 /// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
 const MAX_DEFINITIONS: usize = 200_000;
@@ -144,7 +144,7 @@ impl Telemetry {
     /// What an agent had to drop is marked on the timeline: a hole in a chart has a reason.
     async fn note_gaps(&self, host: &HostRef, batch: &Batch, gaps: &[&Gap]) -> Result<(), AnyError> {
         let mut tx = self.kernel().db.write().await?;
-        if !is_first(&mut tx, host, batch).await? {
+        if !store::mark_gap(&mut tx, &host.agent_id, batch.seq, batch.at_ms).await? {
             return Ok(());
         }
         for gap in gaps {
@@ -158,26 +158,6 @@ impl Telemetry {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// Marks of agents that have not told of a gap for so long that nothing of then can come again.
-pub(crate) fn gap_marks() -> kernel::retention::Bound {
-    let sql = "DELETE FROM gap_mark WHERE agent IN (SELECT agent FROM gap_mark WHERE at_ms < $1 / 1000 ORDER BY agent LIMIT $2)";
-    kernel::retention::Bound::delete("gap_mark", 400, sql)
-}
-
-/// Notes that the gaps of this batch are told; false when they had been.
-async fn is_first(tx: &mut Tx, host: &HostRef, batch: &Batch) -> Result<bool, AnyError> {
-    let sql = "INSERT INTO gap_mark (agent, seq, at_ms) VALUES ($1, $2, $3) \
-        ON CONFLICT (agent) DO UPDATE SET seq = excluded.seq, at_ms = excluded.at_ms \
-        WHERE gap_mark.seq < excluded.seq OR gap_mark.at_ms < excluded.at_ms";
-    let done = sqlx::query(sql)
-        .bind(&host.agent_id)
-        .bind(i64::try_from(batch.seq).unwrap_or(i64::MAX))
-        .bind(batch.at_ms)
-        .execute(&mut **tx)
-        .await?;
-    Ok(done.rows_affected() > 0)
 }
 
 fn records(host: &HostRef, source: &LogSource, lines: &[LogLine]) -> Vec<Record> {

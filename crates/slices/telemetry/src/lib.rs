@@ -12,6 +12,7 @@ mod query;
 mod reach;
 mod rules;
 mod source;
+mod store;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -195,7 +196,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
     tasks.push(own_metrics(telemetry));
     tasks.push(kernel::retention::task(
         "telemetry.retention",
-        vec![intake::gap_marks()],
+        vec![store::gap_marks()],
     ));
     register_gauges(telemetry);
     Slice {

@@ -48,7 +48,12 @@ impl Reach {
 
     /// A regular expression that only the visible hosts match; `None` when everything is visible.
     fn pattern(&self) -> Option<String> {
-        let names: Vec<String> = self.0.as_ref()?.iter().map(|name| escape(name)).collect();
+        let names: Vec<String> = self
+            .0
+            .as_ref()?
+            .iter()
+            .map(|name| promql::quote_regex(name))
+            .collect();
         Some(if names.is_empty() {
             NOBODY.to_owned()
         } else {
@@ -74,17 +79,6 @@ impl Reach {
         let matcher = self.pattern().map(matcher).transpose();
         Ok(matcher.map_err(Problem::internal)?.into_iter().collect())
     }
-}
-
-fn escape(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if "\\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// The store as somebody may see it.
