@@ -19,6 +19,7 @@ struct Registry {
     gauges: BTreeMap<Key, Arc<AtomicI64>>,
     histograms: BTreeMap<Key, Arc<Buckets>>,
     readers: Vec<Reader>,
+    help: BTreeMap<&'static str, &'static str>,
 }
 
 type Reader = Box<dyn Fn(&mut Vec<Reading>) + Send + Sync>;
@@ -94,6 +95,11 @@ impl Metrics {
         self.lock().readers.push(Box::new(reader));
     }
 
+    /// What metrics mean, in a line each: `(name, text)`.
+    pub fn describe(&self, texts: &[(&'static str, &'static str)]) {
+        self.lock().help.extend(texts.iter().copied());
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,15 +128,15 @@ impl Metrics {
         let mut out = String::new();
         let mut last = "";
         for ((name, labels), value) in &registry.counters {
-            head(&mut out, &mut last, name, "counter");
+            head(&mut out, &registry.help, &mut last, name, "counter");
             let _ = writeln!(out, "{name}{labels} {}", value.load(Ordering::Relaxed));
         }
         for ((name, labels), value) in &registry.gauges {
-            head(&mut out, &mut last, name, "gauge");
+            head(&mut out, &registry.help, &mut last, name, "gauge");
             let _ = writeln!(out, "{name}{labels} {}", value.load(Ordering::Relaxed));
         }
         for ((name, labels), buckets) in &registry.histograms {
-            head(&mut out, &mut last, name, "histogram");
+            head(&mut out, &registry.help, &mut last, name, "histogram");
             render_histogram(&mut out, name, labels, buckets);
         }
         let mut readings = Vec::new();
@@ -144,7 +150,7 @@ impl Metrics {
             } else {
                 "gauge"
             };
-            head(&mut out, &mut last, reading.name, kind);
+            head(&mut out, &registry.help, &mut last, reading.name, kind);
             let labels = label_text(reading.labels.iter().map(|(n, v)| (*n, v.as_str())));
             let _ = writeln!(out, "{}{labels} {}", reading.name, reading.value);
         }
@@ -152,9 +158,18 @@ impl Metrics {
     }
 }
 
-fn head(out: &mut String, last: &mut &'static str, name: &'static str, kind: &str) {
+fn head(
+    out: &mut String,
+    help: &BTreeMap<&'static str, &'static str>,
+    last: &mut &'static str,
+    name: &'static str,
+    kind: &str,
+) {
     if *last != name {
         *last = name;
+        if let Some(text) = help.get(name) {
+            let _ = writeln!(out, "# HELP {name} {text}");
+        }
         let _ = writeln!(out, "# TYPE {name} {kind}");
     }
 }
@@ -207,8 +222,10 @@ mod tests {
                 value: 1.5,
             })
         });
+        metrics.describe(&[("b", "What b is.")]);
         let text = metrics.render();
         for line in [
+            "# HELP b What b is.",
             "# TYPE a_total counter",
             "a_total{path=\"/x\\\"y\"} 2",
             "b -3",

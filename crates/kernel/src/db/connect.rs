@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, Connection};
 use tokio::sync::{Semaphore, watch};
 
 use super::{Db, DbError, Kind};
 use crate::clock::Clock;
 
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the first connection may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach the database.
 #[derive(Clone, Debug)]
@@ -37,12 +39,22 @@ impl DbOptions {
         }
     }
 
-    fn kind(&self) -> Kind {
-        if self.url.starts_with("postgres") {
-            Kind::Postgres
-        } else {
-            Kind::Sqlite
+    fn kind(&self) -> Result<Kind, DbError> {
+        match self.url.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Kind::Postgres),
+            Some(("sqlite", _)) => Ok(Kind::Sqlite),
+            scheme => Err(DbError::Url {
+                // The rest may hold a password.
+                scheme: scheme.map_or("", |(scheme, _)| scheme).to_owned(),
+            }),
         }
+    }
+
+    /// Where it is, without secrets.
+    fn place(&self) -> String {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let rest = rest.split('?').next().unwrap_or_default();
+        rest.rsplit('@').next().unwrap_or_default().to_owned()
     }
 }
 
@@ -50,23 +62,28 @@ impl Db {
     /// Opens (SQLite: creates) the database. Migrations are a step of their own.
     pub async fn open(options: &DbOptions, clock: Clock) -> Result<Db, DbError> {
         sqlx::any::install_default_drivers();
-        let kind = options.kind();
+        let kind = options.kind()?;
+        let refused = |error| refusal(options, kind, &error);
         let (latest, _) = watch::channel(0);
         let (writer, reader) = match kind {
             Kind::Sqlite => {
-                let writer = pool(&format!("{}?mode=rwc", options.url), 1, SQLITE_WRITER).await;
-                let writer = writer.map_err(|source| open_error(options, source))?;
+                let url = format!("{}?mode=rwc", options.url);
+                // Held until the pools are open: SQLite tidies up after the last connection, which takes a while.
+                let _first = probe(&url, SQLITE_WRITER).await.map_err(refused)?;
+                let writer = pool(&url, 1, SQLITE_WRITER).await.map_err(refused)?;
                 let reader = pool(
                     &format!("{}?mode=ro", options.url),
                     options.readers,
                     SQLITE_READER,
                 )
                 .await;
-                (writer, reader.map_err(|source| open_error(options, source))?)
+                (writer, reader.map_err(refused)?)
             }
             Kind::Postgres => {
+                let first = probe(&options.url, POSTGRES).await.map_err(refused)?;
+                let _ = first.close().await;
                 let pool = pool(&options.url, options.readers.max(4), POSTGRES).await;
-                let pool = pool.map_err(|source| open_error(options, source))?;
+                let pool = pool.map_err(refused)?;
                 (pool.clone(), pool)
             }
         };
@@ -119,14 +136,131 @@ async fn pool(url: &str, size: u32, setup: &'static [&'static str]) -> Result<sq
         .await
 }
 
-fn open_error(options: &DbOptions, source: sqlx::Error) -> DbError {
-    let hint = match options.kind() {
+/// One connection before there is a pool: a pool tries again and again until its time is over, and then says only that.
+async fn probe(url: &str, setup: &'static [&'static str]) -> Result<AnyConnection, sqlx::Error> {
+    let options: AnyConnectOptions = url.parse()?;
+    let attempt = async {
+        let mut connection = AnyConnection::connect_with(&options).await?;
+        for statement in setup.iter().chain(&["SELECT 1 FROM schema_migration LIMIT 1"]) {
+            let done = sqlx::query(*statement).execute(&mut connection).await;
+            if let Err(error) = done
+                && !is_missing_table(&error)
+            {
+                return Err(error);
+            }
+        }
+        Ok(connection)
+    };
+    let outcome = tokio::time::timeout(PROBE_TIMEOUT, attempt).await;
+    outcome.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// A new database has no tables yet.
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error)
+        if error.code().as_deref() == Some("42P01") || error.message().contains("no such table"))
+}
+
+fn refusal(options: &DbOptions, kind: Kind, error: &sqlx::Error) -> DbError {
+    let (place, reason) = (options.place(), reason(error));
+    if is_damage(error) {
+        return DbError::Damaged { place, reason };
+    }
+    let hint = match kind {
         Kind::Sqlite => "check that the data folder exists, has free space and may be written by this user",
         Kind::Postgres => {
             "check that the server runs, that the user may sign in and that the database exists"
         }
     };
-    // The part before `@` may hold a password.
-    let place = options.url.rsplit('@').next().unwrap_or_default().to_owned();
-    DbError::Open { place, hint, source }
+    DbError::Open { place, reason, hint }
+}
+
+/// The error in as few words as a person needs.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(error) => match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
+            _ => error.to_string(),
+        },
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::PoolTimedOut => format!("no answer within {} s", PROBE_TIMEOUT.as_secs()),
+        other => other.to_string(),
+    }
+}
+
+/// SQLite's codes 11 (malformed) and 26 (no database).
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    ["malformed", "file is not a database"]
+        .iter()
+        .any(|sign| error.message().contains(sign))
+}
+
+impl DbError {
+    /// Says it when the error comes from a damaged file at `options`.
+    pub fn at(self, options: &DbOptions) -> Self {
+        let source = match &self {
+            Self::Sqlx(source) | Self::Migrate(super::MigrateError::Step { source, .. }) => source,
+            _ => return self,
+        };
+        if is_damage(source) {
+            let (place, reason) = (options.place(), reason(source));
+            return Self::Damaged { place, reason };
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(options: &DbOptions) -> String {
+        match Db::open(options, Clock::System).await {
+            Ok(_) => panic!("{} opens", options.url),
+            Err(error) => {
+                assert!(
+                    std::error::Error::source(&error).is_none(),
+                    "it is said once: {error:?}"
+                );
+                error.to_string()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_said_once_and_at_once() {
+        let error = refused(&DbOptions::postgres("postgres://ann:secret@127.0.0.1:1/ops")).await;
+        assert_eq!(
+            error,
+            "the database at 127.0.0.1:1/ops cannot be opened: connection refused; check that the server runs, \
+             that the user may sign in and that the database exists"
+        );
+        let error = refused(&DbOptions::postgres("mysql://ann:secret@127.0.0.1/ops")).await;
+        assert!(
+            error.contains("\"mysql\"") && error.contains("postgres://"),
+            "{error}"
+        );
+        assert!(!error.contains("secret"), "{error}");
+        let error = refused(&DbOptions::postgres("nonsense")).await;
+        assert!(error.contains("postgres://"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_called_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mainstay.db");
+        std::fs::write(
+            &file,
+            "this is no database, and it is long enough to be read as one".repeat(100),
+        )
+        .unwrap();
+        let error = refused(&DbOptions::sqlite(&file)).await;
+        assert!(
+            error.contains("mainstay.db is damaged") && error.contains("mainstay restore"),
+            "{error}"
+        );
+    }
 }

@@ -7,12 +7,14 @@
 //! `CAST(… AS BIGINT)`.
 
 mod connect;
+mod measure;
 mod migrate;
 mod tx;
 
 use std::sync::Arc;
 
 pub use connect::DbOptions;
+pub use measure::PoolUse;
 pub use migrate::MigrateError;
 use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
@@ -44,12 +46,21 @@ pub struct Db {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    #[error("the database at {place} cannot be opened: {source}; {hint}")]
+    #[error(
+        "the database URL begins with \"{scheme}\"; write postgres://user@host/name, or leave it away for SQLite in the data folder"
+    )]
+    Url { scheme: String },
+    #[error("the database at {place} cannot be opened: {reason}; {hint}")]
     Open {
         place: String,
+        reason: String,
         hint: &'static str,
-        source: sqlx::Error,
     },
+    #[error(
+        "the database {place} is damaged ({reason}); put a snapshot back into another folder with \
+         `mainstay restore DATA/snapshots/NAME --data FOLDER` and start the server on that"
+    )]
+    Damaged { place: String, reason: String },
     #[error("database: {0}")]
     Sqlx(#[from] sqlx::Error),
     #[error(transparent)]
@@ -65,8 +76,9 @@ impl DbError {
     /// True for conditions that may pass (full or read-only disk, lost connection): the caller should try again.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Sqlx(error) | Self::Open { source: error, .. } => is_unavailable(error),
-            Self::Migrate(_) | Self::Json { .. } => false,
+            Self::Sqlx(error) => is_unavailable(error),
+            Self::Open { .. } => true,
+            Self::Url { .. } | Self::Damaged { .. } | Self::Migrate(_) | Self::Json { .. } => false,
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod consume;
 mod list;
+pub mod measure;
 pub mod store;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Putting the slices' routes together: one router, one OpenAPI document, one guard.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::OpenApi;
+use utoipa::Number;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
+use utoipa::openapi::{self, OpenApi, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::guard::{Authenticate, Guard, guard};
 use super::problem::METHOD_NOT_ALLOWED;
+use super::streams::Streams;
 use crate::slice::{Allow, Endpoint, Slice};
 use crate::{Kernel, Problem};
 
@@ -58,7 +62,8 @@ pub fn assemble(
         api = api.merge(std::mem::take(&mut slice.routes));
         endpoints.extend_from_slice(slice.permissions);
     }
-    let (router, openapi) = api.split_for_parts();
+    let (router, mut openapi) = api.split_for_parts();
+    describe(&mut openapi);
     let description: Arc<str> = openapi.to_json().unwrap_or_default().into();
     let table: HashMap<_, _> = endpoints
         .iter()
@@ -68,6 +73,7 @@ pub fn assemble(
         kernel: kernel.clone(),
         authenticate,
         table: Arc::new(table),
+        streams: Streams::new(&kernel.metrics),
     };
     let router = router
         .route("/metrics", axum::routing::get(metrics).with_state(kernel.clone()))
@@ -93,6 +99,74 @@ pub fn assemble(
         router,
         openapi,
         endpoints,
+    }
+}
+
+/// Says what holds for every address: the bounds of `limit`, that the body of a POST may be left away when it has no required
+/// fields, and that a stream is a sequence of events and not a text.
+fn describe(document: &mut OpenApi) {
+    let schemas = document.components.as_ref().map(|components| &components.schemas);
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                bound_limit(parameter);
+            }
+            for response in operation.responses.responses.values_mut() {
+                describe_stream(response);
+            }
+        }
+        if let Some(RefOr::T(body)) = item.post.as_mut().and_then(|post| post.request_body.as_mut())
+            && body
+                .content
+                .values()
+                .all(|content| may_be_empty(content, schemas))
+        {
+            body.required = Some(Required::False);
+        }
+    }
+}
+
+fn may_be_empty(
+    content: &RefOr<openapi::Content>,
+    schemas: Option<&BTreeMap<String, RefOr<Schema>>>,
+) -> bool {
+    let RefOr::T(content) = content else { return false };
+    let schema = match &content.schema {
+        Some(RefOr::Ref(place)) => {
+            let name = place.ref_location.rsplit('/').next().unwrap_or_default();
+            schemas.and_then(|schemas| schemas.get(name))
+        }
+        other => other.as_ref(),
+    };
+    matches!(schema, Some(RefOr::T(Schema::Object(object))) if !object.properties.is_empty() && object.required.is_empty())
+}
+
+fn bound_limit(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(parameter) = parameter
+        && parameter.name == "limit"
+        && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+        // That of Prometheus' addresses is a text without bounds.
+        && schema.schema_type == SchemaType::Type(Type::Integer)
+    {
+        schema.minimum = Some(Number::UInt(1));
+        schema.maximum.get_or_insert(Number::UInt(500));
+    }
+}
+
+/// A schema would be that of one value; OpenAPI 3.1 has none for a sequence of events.
+fn describe_stream(response: &mut RefOr<openapi::Response>) {
+    if let RefOr::T(response) = response
+        && let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream")
+    {
+        content.schema = None;
+        response.description = "Server-sent events whose `data` is JSON".into();
     }
 }
 

@@ -1,23 +1,27 @@
 //! axum's extractors, with refusals as problems.
 
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Problem;
 use crate::actor::Actor;
+use crate::http::names::names_of;
 use crate::http::problem::{BAD_REQUEST, TOO_LARGE, UNSUPPORTED_MEDIA};
 
-/// A JSON body, both ways.
+/// A JSON body, both ways. To a POST no body at all stands for `{}`: where every field may be left away, so may the body.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let request = with_body(request, state).await?;
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonDataError(error)) => {
@@ -33,6 +37,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// Puts `{}` in the place of an empty body.
+async fn with_body<S: Send + Sync>(request: Request, state: &S) -> Result<Request, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let hint = axum::body::HttpBody::size_hint(&body);
+    if parts.method != Method::POST || hint.lower() > 0 {
+        return Ok(Request::from_parts(parts, body));
+    }
+    let mut whole = Request::new(body);
+    // The limit of the route is among the extensions.
+    *whole.extensions_mut() = parts.extensions.clone();
+    let bytes = Bytes::from_request(whole, state).await.map_err(|error| {
+        let code = if error.status().as_u16() == 413 {
+            &TOO_LARGE
+        } else {
+            &BAD_REQUEST
+        };
+        Problem::new(code, error.body_text())
+    })?;
+    if !bytes.is_empty() {
+        return Ok(Request::from_parts(parts, Body::from(bytes)));
+    }
+    let json = header::HeaderValue::from_static("application/json");
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    Ok(Request::from_parts(parts, Body::from("{}")))
+}
+
 /// The part of axum's message that names the field.
 fn reason(text: &str) -> String {
     text.split_once(": ").map_or(text, |(_, rest)| rest).to_owned()
@@ -44,14 +74,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The query string.
-pub struct Query<T>(pub T);
+/// The query string. A parameter that `T` does not read, and a `limit` that is not 1 to `MOST`, are refused.
+pub struct Query<T, const MOST: u32 = 500>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned, const MOST: u32, S: Send + Sync> FromRequestParts<S> for Query<T, MOST> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        refuse_nul(parts.uri.query().unwrap_or_default())?;
+        let text = parts.uri.query().unwrap_or_default();
+        refuse_nul(text)?;
+        check_names(text, names_of::<T>(), MOST)?;
         let result: Result<axum::extract::Query<T>, QueryRejection> =
             axum::extract::Query::from_request_parts(parts, state).await;
         match result {
@@ -59,6 +91,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Err(error) => Err(Problem::bad_request(error.body_text())),
         }
     }
+}
+
+fn check_names(query: &str, known: Option<&[&str]>, most: u32) -> Result<(), Problem> {
+    let Some(known) = known else { return Ok(()) };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !known.contains(&name.as_ref()) {
+            return Err(Problem::bad_request(format_args!(
+                "this address takes no parameter \"{name}\"; it takes {}",
+                known.join(", ")
+            )));
+        }
+        let is_in_range = || {
+            value
+                .parse::<u32>()
+                .is_ok_and(|limit| (1..=most).contains(&limit))
+        };
+        if name == "limit" && !is_in_range() {
+            return Err(Problem::bad_request(format_args!(
+                "`limit` is \"{value}\"; it must be a whole number from 1 to {most}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Parts of the path.

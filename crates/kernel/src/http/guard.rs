@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::streams::Streams;
 use crate::actor::Actor;
 use crate::slice::{Allow, Endpoint};
 use crate::{BoxFuture, Kernel, Problem};
@@ -33,6 +34,7 @@ pub(super) struct Guard {
     pub kernel: Kernel,
     pub authenticate: Arc<dyn Authenticate>,
     pub table: Arc<HashMap<(String, String), Endpoint>>,
+    pub streams: Streams,
 }
 
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -47,7 +49,11 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(id.clone());
     let mut response = match admit(&guard, &mut parts, &method, &path).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            let who = parts.extensions.get::<Actor>().map(Actor::key);
+            let response = next.run(Request::from_parts(parts, body)).await;
+            guard.streams.hold(who.as_deref().unwrap_or_default(), response)
+        }
         Err(problem) => problem.into_response(),
     };
     let seconds = started.elapsed().as_secs_f64();

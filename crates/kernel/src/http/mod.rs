@@ -3,8 +3,10 @@
 pub mod app;
 mod extract;
 mod guard;
+mod names;
 pub mod page;
 pub mod problem;
+mod streams;
 
 pub use app::{App, assemble};
 pub use extract::{Json, Path, Query};
