@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::client::Client;
 use crate::decide::{TOUCH_EVERY_S, is_live};
 use crate::model::{Session, Token};
+use crate::problems::CSRF;
 use crate::{Access, store};
 
 /// Tokens begin so, which lets secret scanners find them where they do not belong.
@@ -62,7 +63,8 @@ impl Access {
         let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         let given = client.csrf.as_deref().unwrap_or_default();
         if !is_safe && !bool::from(given.as_bytes().ct_eq(session.csrf.as_bytes())) {
-            return Err(Problem::forbidden(
+            return Err(Problem::new(
+                &CSRF,
                 "a change from a browser session needs the header `x-csrf-token` with the `csrf_token` of GET /api/v1/session",
             ));
         }

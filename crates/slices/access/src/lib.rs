@@ -14,6 +14,7 @@ mod decide;
 pub mod events;
 pub mod model;
 mod password;
+mod problems;
 mod setup;
 mod sign_in;
 pub mod store;
@@ -122,6 +123,7 @@ pub fn slice(access: &Access) -> Slice {
         migrations: MIGRATIONS,
         routes: api::routes(access),
         permissions: api::PERMISSIONS,
+        problems: problems::ALL,
         tasks: vec![tasks::housekeeping(access, Wake::default())],
         ..Slice::named("access")
     }

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse};
 use kernel::http::Json;
-use kernel::http::problem::FORBIDDEN;
 use kernel::secret::sha256_hex;
 use kernel::{NewEvent, Problem, Role, Scope};
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use crate::check::Check;
 use crate::client::Client;
 use crate::events::PersonData;
 use crate::model::{Person, PersonId};
+use crate::problems::SETUP_TOKEN;
 use crate::setup::add_grant;
 use crate::sign_in::{open_session, person_actor};
 use crate::{Access, store};
@@ -59,7 +59,7 @@ pub async fn complete_setup(
 ) -> Result<impl IntoResponse, Problem> {
     let refused = || {
         Problem::new(
-            &FORBIDDEN,
+            &SETUP_TOKEN,
             "the setup token is not good, was used, or there is an administrator already; a restart of the server prints a new link when one is needed",
         )
     };
