@@ -35,6 +35,7 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
     let clean = fleet.clone();
     let unsent = fleet.clone();
     vec![
+        measure_program(fleet),
         Task::new("fleet.presence", TICK, Wake::default(), move |_| {
             let (fleet, ticks) = (watch.clone(), ticks.clone());
             async move { tick(&fleet, &ticks).await }
@@ -54,7 +55,7 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
             Wake::default(),
             move |_| {
                 let fleet = overdue.clone();
-                async move { Ok(command::give_up(&fleet).await?) }
+                async move { Ok(watch_commands(&fleet).await?) }
             },
         ),
         Task::new("fleet.unsent", UNSENT, Wake::default(), move |_| {
@@ -80,6 +81,37 @@ pub fn tasks(fleet: &Fleet) -> Vec<Task> {
             },
         ),
     ]
+}
+
+/// Reading and hashing the program takes a moment: it is done before the first host asks. A debug build, which nobody installs
+/// from, takes long and waits until it is asked.
+fn measure_program(fleet: &Fleet) -> Task {
+    let fleet = fleet.clone();
+    Task::new(
+        "fleet.program",
+        Duration::from_secs(24 * 3600),
+        Wake::default(),
+        move |_| {
+            let fleet = fleet.clone();
+            async move {
+                if !cfg!(debug_assertions) {
+                    fleet.0.program.facts().await?;
+                }
+                Ok(())
+            }
+        },
+    )
+}
+
+async fn watch_commands(fleet: &Fleet) -> Result<(), DbError> {
+    command::give_up(fleet).await?;
+    let open = store::count_open_commands(&mut *fleet.kernel().db.read().await?).await?;
+    fleet
+        .kernel()
+        .metrics
+        .gauge("mainstay_commands_open", &[])
+        .set(open);
+    Ok(())
 }
 
 /// A person may rename a host while its agent is connected: the next series carry the new name.

@@ -55,6 +55,8 @@ pub(crate) const PERMISSIONS: &[Endpoint] = &[
 const SEARCH_TIME: Duration = Duration::from_secs(10);
 /// Lines that wait for a slow reader of the tail.
 const TAIL_QUEUE: usize = 2_000;
+/// Lines that one search answers with.
+const MOST_LINES: u32 = 5000;
 
 pub(crate) fn routes(telemetry: &Telemetry) -> OpenApiRouter {
     OpenApiRouter::new()
@@ -78,6 +80,7 @@ struct LogQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// 1 to 5000, 200 when absent.
+    #[param(maximum = 5000)]
     limit: Option<usize>,
     /// Oldest first instead of newest first.
     oldest_first: Option<bool>,
@@ -164,7 +167,7 @@ impl LogQuery {
         let cursor = self.cursor.as_deref().map(str::parse::<Position>).transpose();
         Ok(logs::Query {
             selection: self.selection(reach)?,
-            limit: self.limit.unwrap_or(200).clamp(1, 5000),
+            limit: self.limit.unwrap_or(200),
             direction: if self.oldest_first == Some(true) {
                 Direction::OldestFirst
             } else {
@@ -190,7 +193,7 @@ fn busy(error: QueryError) -> Problem {
 async fn query_logs(
     State(telemetry): State<Telemetry>,
     reach: Reach,
-    Query(query): Query<LogQuery>,
+    Query(query): Query<LogQuery, MOST_LINES>,
 ) -> Result<Json<LogPage>, Problem> {
     let query = query.to_query(telemetry.now_ms(), &reach)?;
     let store = telemetry.logs().clone();
@@ -221,7 +224,7 @@ fn log_problem(error: logs::Error) -> Problem {
 async fn log_histogram(
     State(telemetry): State<Telemetry>,
     reach: Reach,
-    Query(asked): Query<LogQuery>,
+    Query(asked): Query<LogQuery, MOST_LINES>,
 ) -> Result<Json<LogHistogram>, Problem> {
     let query = asked.to_query(telemetry.now_ms(), &reach)?;
     let span = query.to_ms - query.from_ms;

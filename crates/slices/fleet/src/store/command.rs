@@ -114,6 +114,11 @@ pub async fn overdue(conn: &mut AnyConnection, now: Timestamp) -> Result<Vec<Com
     rows.iter().map(row_to_command).collect()
 }
 
+pub async fn count_open_commands(conn: &mut AnyConnection) -> Result<i64, DbError> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM command WHERE state IN ('queued', 'accepted', 'running')";
+    Ok(sqlx::query(sql).fetch_one(conn).await?.try_get(0)?)
+}
+
 pub async fn insert_command(conn: &mut AnyConnection, command: &Command) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO command (id, agent, item, reference, action, timeout_ms, output_cap_bytes, idempotent, state, \

@@ -11,7 +11,8 @@ pub(crate) use agent::{
 pub use agent::{agent, agent_of_item, agents};
 pub use command::{command, commands_of_order};
 pub(crate) use command::{
-    hold_command, insert_command, mark_sent, open_of_agent, overdue, save_command, unsent,
+    count_open_commands, hold_command, insert_command, mark_sent, open_of_agent, overdue, save_command,
+    unsent,
 };
 pub use output::{OutputChunk, output};
 pub(crate) use output::{delete_output_before, end_of_stream, insert_output};

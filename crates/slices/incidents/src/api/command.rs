@@ -38,7 +38,9 @@ pub struct Reason {
 #[serde(deny_unknown_fields)]
 #[schema(as = IncidentAssignment)]
 pub struct Assignment {
-    /// Id of the person who is to lead; `null`: nobody.
+    /// Id of the person who is to lead; `null`: nobody. It must be there: nobody is taken off by an empty request.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
     pub person: Option<String>,
 }
 

@@ -28,6 +28,8 @@ pub struct IncidentQuery {
     item: Option<String>,
     /// Id of the person who leads.
     lead: Option<String>,
+    /// The one with this number, also when it is a part of another.
+    number: Option<i64>,
     /// 1 to 500, 100 when absent.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -65,6 +67,7 @@ pub async fn list_incidents(
         severity: choice("severity", query.severity, severities)?,
         item: query.item.unwrap_or_default(),
         lead: query.lead.unwrap_or_default(),
+        number: query.number.map(|number| number.max(0)),
     };
     let cursor = Cursor::decode(query.cursor.as_deref())?;
     let mut before = cursor.map_or(Ok(String::new()), |c| c.part(0).map(str::to_owned))?;

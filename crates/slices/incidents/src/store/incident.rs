@@ -136,6 +136,8 @@ pub struct Filter {
     pub item: String,
     /// Id of the lead.
     pub lead: String,
+    /// Finds incidents that were merged, too.
+    pub number: Option<i64>,
 }
 
 /// The list with one condition on the state, so that each can use the index on it.
@@ -144,11 +146,12 @@ macro_rules! listed {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM incident i WHERE ($1 = '' OR i.id < $1) AND i.merged_into IS NULL AND ",
+            " FROM incident i WHERE ($1 = '' OR i.id < $1) \
+             AND ((i.merged_into IS NULL AND CAST($5 AS BIGINT) = -1) OR i.number = $5) AND ",
             $state,
             " AND ($2 = '' OR i.severity = $2) \
              AND ($3 = '' OR i.item = $3 OR EXISTS (SELECT 1 FROM incident_alert a WHERE a.incident = i.id AND a.item = $3)) \
-             AND ($4 = '' OR i.lead = $4) ORDER BY i.id DESC LIMIT $5"
+             AND ($4 = '' OR i.lead = $4) ORDER BY i.id DESC LIMIT $6"
         )
     };
 }
@@ -174,6 +177,7 @@ pub async fn list(
         .bind(filter.severity.clone())
         .bind(filter.item.clone())
         .bind(filter.lead.clone())
+        .bind(filter.number.unwrap_or(-1))
         .bind(limit)
         .fetch_all(connection)
         .await?;
