@@ -84,10 +84,12 @@ async fn nobody_gets_in_without_a_credential() {
     }
 }
 
-#[test]
-fn every_problem_has_its_page() {
+#[tokio::test]
+async fn every_problem_has_its_page() {
+    let bed = testkit::Bed::sqlite(crate::slices::SCHEMA).await;
+    let wired = wired(&bed).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api/errors");
-    for code in kernel::http::problem::COMMON {
+    for code in kernel::http::problem::COMMON.iter().chain(wired.problems()) {
         let page = std::fs::read_to_string(root.join(format!("{}.md", code.slug))).unwrap_or_default();
         assert!(
             page.contains(&code.status.to_string()),

@@ -8,11 +8,13 @@ mod coverage;
 mod ctl;
 mod data;
 mod demo;
+mod edge;
 mod out;
 mod settings;
 mod slices;
 mod snapshot;
 mod up;
+mod vitals;
 mod wire;
 
 use std::process::ExitCode;

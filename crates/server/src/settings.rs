@@ -30,6 +30,8 @@ pub struct Server {
     pub public_url: Option<String>,
     /// `error`, `warn`, `info`, `debug`, or a filter such as `info,fleet=debug`.
     pub log: String,
+    /// HTTP connections at a time; more are answered 503.
+    pub max_connections: u32,
 }
 
 impl Default for Server {
@@ -39,6 +41,7 @@ impl Default for Server {
             agent_listen: None,
             public_url: None,
             log: "info".into(),
+            max_connections: 4096,
         }
     }
 }

@@ -30,5 +30,6 @@ pub fn all(kernel: &Kernel, handles: &Handles) -> Vec<Slice> {
         telemetry::slice(&handles.telemetry),
         incidents::slice(&handles.incidents),
         crate::snapshot::slice(kernel, &handles.telemetry, handles.data.clone()),
+        crate::vitals::slice(kernel, &handles.telemetry, handles.data.clone()),
     ]
 }

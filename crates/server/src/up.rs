@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kernel::db::DbOptions;
 use kernel::{Clock, Db, Kernel};
 use tokio::net::TcpListener;
@@ -14,12 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServerArgs;
 use crate::data::{DataDir, write_private};
+use crate::edge::{self, Limits};
 use crate::settings::Settings;
 use crate::wire::Wired;
 use crate::{agent_cmd, out, slices, wire};
 
 /// Requests that are under way at the end may finish for this long.
 pub const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take to say what it wants.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its next request.
+const IDLE: Duration = Duration::from_secs(75);
 
 /// Runs until a signal comes.
 pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
@@ -27,6 +32,7 @@ pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
     let data = DataDir::open(&args.data)?;
     let settings = effective(&args, data.root())?;
     start_log(&settings.server.log)?;
+    edge::raise_open_files();
     let http = bind(settings.server.listen, "the web page and the API").await?;
     let agents = bind(settings.server.agent_listen(), "agents").await?;
     let address = http.local_addr()?;
@@ -48,7 +54,8 @@ pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
     } else {
         None
     };
-    serve(&kernel, http, wired.router.clone()).await?;
+    let most = settings.server.max_connections;
+    serve(&kernel, http, wired.router.clone(), most).await;
     if let Some(agent) = agent {
         let _ = tokio::time::timeout(GRACE, agent).await;
     }
@@ -70,7 +77,28 @@ fn effective(args: &ServerArgs, data: &Path) -> Result<Settings> {
     if args.database_url.is_some() {
         settings.database.url.clone_from(&args.database_url);
     }
+    if let Some(url) = &settings.server.public_url {
+        check_public_url(url)?;
+    }
     Ok(settings)
+}
+
+/// Links and join commands begin with it.
+fn check_public_url(text: &str) -> Result<()> {
+    let parsed = reqwest::Url::parse(text).ok();
+    let is_good = parsed.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if !is_good {
+        bail!(
+            "the public address \"{text}\" is no web address; write for example https://ops.example.org \
+             (--public-url, or `public_url` under [server])"
+        );
+    }
+    Ok(())
 }
 
 pub fn start_log(filter: &str) -> Result<()> {
@@ -101,7 +129,9 @@ pub async fn open_kernel(settings: &Settings, data: &DataDir) -> Result<Kernel> 
     };
     let clock = Clock::System;
     let db = Db::open(&options, clock.clone()).await?;
-    db.migrate(slices::SCHEMA).await?;
+    db.migrate(slices::SCHEMA)
+        .await
+        .map_err(|error| error.at(&options))?;
     let secrets = kernel::secret::Secrets::open_or_create(&data.master_key())?;
     Ok(Kernel {
         db,
@@ -172,7 +202,7 @@ async fn start_agent(kernel: &Kernel, wired: &Wired, data: &DataDir) -> Result<t
     }))
 }
 
-pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router) -> Result<()> {
+pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router, max_connections: u32) {
     let stop = kernel.stop.clone();
     kernel::task::spawn(kernel, "signals", async move {
         tokio::select! {
@@ -182,17 +212,13 @@ pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router)
         tracing::info!("stopping");
         stop.cancel();
     });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(kernel.stop.clone().cancelled_owned());
-    let over = async {
-        kernel.stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+    let limits = Limits {
+        connections: max_connections.max(1),
+        head: HEAD,
+        idle: IDLE,
+        grace: GRACE,
     };
-    tokio::select! {
-        result = server => result.context("the HTTP server ended")?,
-        () = over => {}
-    }
-    Ok(())
+    edge::serve(kernel, listener, router, limits).await;
 }
 
 async fn wait_for_signal() {

@@ -41,6 +41,14 @@ pub struct Wired {
     events: kernel::retention::Settings,
 }
 
+#[cfg(test)]
+impl Wired {
+    /// Problems beyond those that every slice may answer with.
+    pub fn problems(&self) -> impl Iterator<Item = &kernel::http::problem::Code> {
+        self.slices.iter().flat_map(|slice| slice.problems)
+    }
+}
+
 pub async fn wire(
     kernel: &Kernel,
     settings: &Settings,

@@ -31,9 +31,10 @@ impl std::fmt::Display for CtlError {
             Self::Unreachable { url, reason } => {
                 write!(
                     f,
-                    "no answer from {url} ({reason}); is the server up? give its address with --url"
+                    "cannot reach {url}: {reason}; is the server running? give its address with --url"
                 )
             }
+            Self::Refused { status: 404, detail } => write!(f, "{detail}"),
             Self::Refused { status: 401, detail } => {
                 write!(f, "{detail} (give a token with --token-file or MAINSTAY_TOKEN)")
             }
@@ -91,8 +92,8 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let unreachable = |error: reqwest::Error| CtlError::Unreachable {
-            url: self.base.to_string(),
-            reason: std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
+            url: self.base.as_str().trim_end_matches('/').to_owned(),
+            reason: root(&error),
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
@@ -114,6 +115,12 @@ impl Client {
 
     async fn json(&self, request: RequestBuilder) -> Result<Value> {
         let response = self.send(request.timeout(Duration::from_secs(120))).await?;
+        let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+            // The server answers with its web page to every address that is not of the interface.
+            let detail = format!("{} is no address of the interface", response.url().path());
+            return Err(CtlError::Refused { status: 404, detail }.into());
+        }
         let text = response.text().await?;
         if text.is_empty() {
             Ok(Value::Null)
@@ -164,35 +171,73 @@ impl Client {
         Ok(items)
     }
 
-    /// Server-sent events, one `data` at a time, until the stream ends or `each` says stop.
-    pub async fn stream(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-        mut each: impl FnMut(&str, &str) -> bool,
-    ) -> Result<()> {
-        let mut response = self
-            .send(self.request(Method::GET, &with_query(path, query))?)
-            .await?;
-        let mut buffer = String::new();
-        while let Some(chunk) = response.chunk().await? {
-            buffer.push_str(&String::from_utf8_lossy(&chunk));
-            while let Some(end) = buffer.find("\n\n") {
-                let block: String = buffer.drain(..end + 2).collect();
-                let field = |name: &str| {
-                    let lines = block.lines().filter_map(|line| line.strip_prefix(name));
-                    lines
-                        .map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
-                        .collect::<Vec<_>>()
-                        .join("\n")
-                };
-                let data = field("data:");
-                if !data.is_empty() && !each(&field("event:"), &data) {
-                    return Ok(());
+    /// Server-sent events, one after the other.
+    pub async fn events(&self, path: &str, query: &[(&str, &str)]) -> Result<Events> {
+        let request = self.request(Method::GET, &with_query(path, query))?;
+        let response = self.send(request).await?;
+        let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+        if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            let detail = format!("{} gives no events", response.url().path());
+            return Err(CtlError::Refused { status: 404, detail }.into());
+        }
+        Ok(Events {
+            response,
+            buffer: Vec::new(),
+        })
+    }
+}
+
+/// A stream of server-sent events.
+pub struct Events {
+    response: Response,
+    /// Bytes, because a piece may end in the middle of a character.
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// Name and data of the next event; `None` at the end. Comments are passed over.
+    pub async fn next(&mut self) -> Result<Option<(String, String)>> {
+        loop {
+            while let Some(end) = self.buffer.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let (event, data) = read_event(&String::from_utf8_lossy(&block));
+                if !data.is_empty() {
+                    return Ok(Some((event, data)));
                 }
             }
+            match self.response.chunk().await.context("the stream broke off")? {
+                Some(piece) => self.buffer.extend_from_slice(&piece),
+                None => return Ok(None),
+            }
         }
-        Ok(())
+    }
+}
+
+fn read_event(block: &str) -> (String, String) {
+    let field = |name: &str| {
+        let lines = block.lines().filter_map(|line| line.strip_prefix(name));
+        lines
+            .map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    (field("event:"), field("data:"))
+}
+
+/// The cause at the bottom, in words.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    loop {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return "connection refused".into();
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None if error.is_timeout() => return "no answer in time".into(),
+            None => return cause.to_string(),
+        }
     }
 }
 
@@ -222,5 +267,12 @@ mod tests {
             "/a?q=x%3D%22y+z%22%26&n=1"
         );
         assert_eq!(with_query("/a", &[]), "/a");
+    }
+
+    #[test]
+    fn events_are_read() {
+        let (event, data) = read_event("id: 4\nevent: run\ndata: {\"a\":\ndata: 1}\n\n");
+        assert_eq!((event.as_str(), data.as_str()), ("run", "{\"a\":\n1}"));
+        assert_eq!(read_event(": comment\n\n").1, "");
     }
 }

@@ -61,7 +61,7 @@ pub async fn items(client: &Client, selector: &str) -> Result<ExitCode> {
 pub async fn agents(client: &Client) -> Result<ExitCode> {
     let agents = client.list("/api/v1/agents", &[], 10_000).await?;
     let columns = [
-        ("HOST", "host"),
+        ("HOST", "name"),
         ("PRESENCE", "presence"),
         ("VERSION", "version"),
         ("ADDRESS", "address"),
@@ -81,19 +81,6 @@ pub async fn alerts(client: &Client) -> Result<ExitCode> {
         ("ID", "id"),
     ];
     show::rows(client, &alerts, &columns);
-    Ok(ExitCode::SUCCESS)
-}
-
-pub async fn runs(client: &Client) -> Result<ExitCode> {
-    let runs = client.list("/api/v1/runs", &[], 200).await?;
-    let columns = [
-        ("STATE", "state"),
-        ("RUNBOOK", "runbook"),
-        ("BY", "requested_by"),
-        ("AT", "requested_at"),
-        ("ID", "id"),
-    ];
-    show::rows(client, &runs, &columns);
     Ok(ExitCode::SUCCESS)
 }
 

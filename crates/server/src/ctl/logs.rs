@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
@@ -28,21 +28,17 @@ pub struct LogArgs {
 pub async fn logs(client: &Client, args: &LogArgs) -> Result<ExitCode> {
     if args.follow {
         let json = client.json;
-        client
-            .stream("/api/v1/logs/tail", &[("q", &args.query)], |event, data| {
-                match serde_json::from_str::<Value>(data) {
-                    Ok(line) if event == "line" && !json => print_line(&line),
-                    Ok(_) if event == "line" => out::line(data),
-                    _ => out::complain(format_args!("{data} lines were missed: the reader is too slow")),
-                }
-                true
-            })
-            .await?;
+        let mut events = client.events("/api/v1/logs/tail", &[("q", &args.query)]).await?;
+        while let Some((event, data)) = events.next().await? {
+            match serde_json::from_str::<Value>(&data) {
+                Ok(line) if event == "line" && !json => print_line(&line),
+                Ok(_) if event == "line" => out::line(data),
+                _ => out::complain(format_args!("{data} lines were missed: the reader is too slow")),
+            }
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    let back = promql::parse_duration(&args.last)
-        .map_err(anyhow::Error::msg)
-        .context("--last")?;
+    let back = show::duration_ms("--last", &args.last)?;
     let from = kernel::clock::from_millis(kernel::Clock::System.now_ms() - back).to_string();
     let limit = args.limit.clamp(1, 5000).to_string();
     let query = [("q", args.query.as_str()), ("from", &from), ("limit", &limit)];

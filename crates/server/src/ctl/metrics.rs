@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
@@ -30,9 +30,8 @@ pub async fn query(client: &Client, args: &QueryArgs) -> Result<ExitCode> {
                 .await?
         }
         Some(last) => {
-            let back = promql::parse_duration(last)
-                .map_err(anyhow::Error::msg)
-                .context("--last")?;
+            let back = show::duration_ms("--last", last)?;
+            show::duration_ms("--step", &args.step)?;
             let now_ms = kernel::Clock::System.now_ms();
             let (start, end) = ((now_ms - back) as f64 / 1000.0, now_ms as f64 / 1000.0);
             let (start, end) = (start.to_string(), end.to_string());
@@ -53,9 +52,11 @@ pub async fn query(client: &Client, args: &QueryArgs) -> Result<ExitCode> {
     match data["resultType"].as_str() {
         Some("scalar" | "string") => out::line(data["result"][1].as_str().unwrap_or_default()),
         _ => {
-            for series in data["result"].as_array().into_iter().flatten() {
-                print_series(series);
+            let series = data["result"].as_array().map_or(&[][..], Vec::as_slice);
+            if series.is_empty() {
+                out::complain("no series has a value then");
             }
+            series.iter().for_each(print_series);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,15 @@
 //! `mainstay ctl`: the command line of a running server. It uses the same HTTP interface as everybody else.
 
+mod changes;
 mod client;
+mod incidents;
 mod lists;
 mod logs;
 mod metrics;
-mod respond;
 mod run;
+mod runbooks;
 mod show;
+mod silences;
 mod tokens;
 
 use std::path::PathBuf;
@@ -58,19 +61,27 @@ enum CtlCommand {
     Logs(logs::LogArgs),
     /// Alerts that are active
     Alerts,
-    /// Incidents: list, show, acknowledge, resolve, …
+    /// Incidents: list, show, acknowledge, assign, merge, resolve, …
     #[command(subcommand)]
-    Incidents(respond::IncidentCommand),
+    Incidents(incidents::IncidentCommand),
     /// Silences: list, add, end
     #[command(subcommand)]
-    Silence(respond::SilenceCommand),
+    Silence(silences::SilenceCommand),
     /// Start a runbook and follow it to its end
     Run(run::RunArgs),
     /// Runbooks, and keeping one from a file
     #[command(subcommand)]
-    Runbooks(run::RunbookCommand),
-    /// Runs, newest first
-    Runs,
+    Runbooks(runbooks::RunbookCommand),
+    /// Runs: list, show, follow, approve, reject, cancel
+    Runs {
+        #[command(subcommand)]
+        command: Option<run::RunsCommand>,
+    },
+    /// Changes: list, approve, reject
+    Changes {
+        #[command(subcommand)]
+        command: Option<changes::ChangeCommand>,
+    },
     /// API tokens: list, create, revoke
     #[command(subcommand)]
     Tokens(tokens::TokenCommand),
@@ -109,11 +120,12 @@ pub async fn run(args: CtlArgs) -> Result<ExitCode> {
         CtlCommand::Query(query) => metrics::query(&client, &query).await,
         CtlCommand::Logs(query) => logs::logs(&client, &query).await,
         CtlCommand::Alerts => lists::alerts(&client).await,
-        CtlCommand::Incidents(command) => respond::incidents(&client, &command).await,
-        CtlCommand::Silence(command) => respond::silences(&client, &command).await,
+        CtlCommand::Incidents(command) => incidents::incidents(&client, &command).await,
+        CtlCommand::Silence(command) => silences::silences(&client, &command).await,
         CtlCommand::Run(args) => run::run(&client, &args).await,
-        CtlCommand::Runbooks(command) => run::runbooks(&client, &command).await,
-        CtlCommand::Runs => lists::runs(&client).await,
+        CtlCommand::Runbooks(command) => runbooks::runbooks(&client, &command).await,
+        CtlCommand::Runs { command } => run::runs(&client, command.as_ref()).await,
+        CtlCommand::Changes { command } => changes::changes(&client, command.as_ref()).await,
         CtlCommand::Tokens(command) => tokens::tokens(&client, &command).await,
         CtlCommand::JoinToken(args) => tokens::join(&client, &args).await,
         CtlCommand::Snapshot => lists::snapshot(&client).await,

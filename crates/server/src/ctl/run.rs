@@ -1,14 +1,17 @@
-//! `ctl run` and `ctl runbooks`.
+//! `ctl run`, which follows a run with the output of its commands, and `ctl runs`.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::runbooks::find;
 use super::show;
 use crate::out;
 
@@ -22,7 +25,7 @@ pub struct RunArgs {
     /// Selector of the targets
     #[arg(long)]
     targets: Option<String>,
-    /// The incident that it is for
+    /// Number or id of the incident that it is for
     #[arg(long)]
     incident: Option<String>,
     /// Say what would be done, and do nothing
@@ -43,8 +46,12 @@ pub async fn run(client: &Client, args: &RunArgs) -> Result<ExitCode> {
                 .ok_or_else(|| anyhow!("\"{text}\" is no input; write name=value"))
         })
         .collect::<Result<_>>()?;
+    let incident = match &args.incident {
+        Some(incident) => Some(super::incidents::find(client, incident).await?),
+        None => None,
+    };
     let body = json!({
-        "inputs": inputs, "targets": args.targets, "incident_id": args.incident, "dry_run": args.dry_run,
+        "inputs": inputs, "targets": args.targets, "incident_id": incident, "dry_run": args.dry_run,
     });
     let run = client.post(&format!("/api/v1/runbooks/{id}/runs"), &body).await?;
     let id = run["id"].as_str().unwrap_or_default().to_owned();
@@ -59,180 +66,251 @@ pub async fn run(client: &Client, args: &RunArgs) -> Result<ExitCode> {
     follow(client, &id).await
 }
 
-/// Shows each task as it ends. The exit code tells how the run ended: 0 well, 2 not.
+/// Commands whose output is shown at a time; the others come after them.
+const SHOWN_AT_ONCE: usize = 16;
+/// What is written after the end of a run is waited for so long.
+const LAST_OUTPUT: Duration = Duration::from_secs(10);
+
+/// Shows the run as it goes. The exit code tells how it ended: 0 well, 2 not.
 async fn follow(client: &Client, id: &str) -> Result<ExitCode> {
-    let mut told: BTreeMap<String, String> = BTreeMap::new();
-    let mut last = Value::Null;
-    let json = client.json;
-    client
-        .stream(&format!("/api/v1/runs/{id}/stream"), &[], |_, data| {
-            last = serde_json::from_str(data).unwrap_or(Value::Null);
-            if !json {
-                tell(&last, &mut told);
-            }
-            true
-        })
-        .await?;
-    if json {
-        show::value(&last);
-    } else {
-        out::line(format_args!(
-            "{id} {} {}",
-            show::cell(&last, "state"),
-            show::cell(&last, "note")
-        ));
+    let mut story = Story::default();
+    let mut events = client.events(&format!("/api/v1/runs/{id}/stream"), &[]).await?;
+    let mut outputs = FuturesUnordered::new();
+    loop {
+        while outputs.len() < SHOWN_AT_ONCE
+            && let Some((command, target)) = story.commands.pop_front()
+        {
+            outputs.push(show_output(client, command, target));
+        }
+        tokio::select! {
+            event = events.next() => match event? {
+                Some((_, data)) => story.tell(serde_json::from_str(&data)?, client.json),
+                None => break,
+            },
+            Some(()) = outputs.next(), if !outputs.is_empty() => {}
+        }
     }
-    let is_good = last["state"] == "succeeded";
-    Ok(if is_good {
-        ExitCode::SUCCESS
+    let rest = async {
+        while let Some(()) = outputs.next().await {
+            if let Some((command, target)) = story.commands.pop_front() {
+                outputs.push(show_output(client, command, target));
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
+    let run = &story.run;
+    if client.json {
+        show::value(run);
     } else {
-        ExitCode::from(2)
+        let (state, note) = (show::cell(run, "state"), run["note"].as_str().unwrap_or_default());
+        out::line(format!("{id} {state} {note}").trim_end());
+    }
+    Ok(match run["state"].as_str() {
+        Some("succeeded") => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
     })
 }
 
-fn tell(run: &Value, told: &mut BTreeMap<String, String>) {
-    for task in run["tasks"].as_array().into_iter().flatten() {
-        let key = format!("{}/{}", task["step"], task["item_id"]);
-        let state = show::cell(task, "state");
-        if told.insert(key, state.clone()).as_ref() != Some(&state) {
-            let step = task["step"]
-                .as_u64()
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(0);
-            let name = show::cell(&run["steps"][step], "name");
-            let note = task["note"].as_str().unwrap_or_default();
-            out::line(
-                format_args!("{name}  {}  {state}  {note}", show::cell(task, "target"))
-                    .to_string()
-                    .trim_end(),
-            );
+/// What of a run has been told.
+#[derive(Default)]
+struct Story {
+    run: Value,
+    tasks: BTreeMap<String, String>,
+    seen: BTreeSet<String>,
+    /// Commands whose output is still to be shown: id and target.
+    commands: VecDeque<(String, String)>,
+    waits: String,
+}
+
+impl Story {
+    fn tell(&mut self, run: Value, is_json: bool) {
+        self.run = run;
+        if is_json {
+            return;
         }
+        let run = &self.run;
+        for task in run["tasks"].as_array().into_iter().flatten() {
+            let (target, state) = (show::cell(task, "target"), show::cell(task, "state"));
+            if let Some(command) = task["command_id"].as_str()
+                && self.seen.insert(command.to_owned())
+            {
+                self.commands.push_back((command.to_owned(), target.clone()));
+            }
+            let key = format!("{}/{}", task["step"], task["item_id"]);
+            if self.tasks.insert(key, state.clone()).as_ref() != Some(&state) {
+                let step = task["step"].as_u64().and_then(|n| usize::try_from(n).ok());
+                let name = show::cell(&run["steps"][step.unwrap_or(0)], "name");
+                let note = task["note"].as_str().unwrap_or_default();
+                out::line(format!("{name}  {target}  {state}  {note}").trim_end());
+            }
+        }
+        let waits = waits_for(run).unwrap_or_default();
+        if waits != self.waits && !waits.is_empty() {
+            out::line(&waits);
+        }
+        self.waits = waits;
     }
 }
 
-async fn find(client: &Client, wanted: &str) -> Result<String> {
-    if wanted.starts_with("rbk_") {
-        return Ok(wanted.to_owned());
+/// Whose answer a run waits for, and how to give it.
+fn waits_for(run: &Value) -> Option<String> {
+    let id = run["id"].as_str()?;
+    let note = run["note"].as_str().map(|note| format!(": {note}"));
+    let note = note.unwrap_or_default();
+    match run["state"].as_str()? {
+        "awaiting_person" => Some(format!(
+            "waits for approval{note}\n  mainstay ctl runs approve {id}\n  mainstay ctl runs reject {id}"
+        )),
+        "awaiting_approval" => {
+            let change = run["change_id"].as_str().unwrap_or("-");
+            Some(format!(
+                "waits for approval of its change{note}\n  mainstay ctl changes approve {change}\n  mainstay ctl changes reject {change}"
+            ))
+        }
+        _ => None,
     }
-    let runbooks = client.list("/api/v1/runbooks", &[], 5000).await?;
-    let found = runbooks.iter().find(|runbook| runbook["name"] == wanted);
-    found
-        .and_then(|runbook| runbook["id"].as_str().map(str::to_owned))
-        .ok_or_else(|| {
-            anyhow!("there is no runbook \"{wanted}\"; list them with: mainstay ctl runbooks list")
-        })
+}
+
+/// Prints the output of a command as it comes, each line with its target.
+async fn show_output(client: &Client, command: String, target: String) {
+    let shown = async {
+        let path = format!("/api/v1/commands/{command}/output");
+        let mut events = client.events(&path, &[]).await?;
+        let mut lines = Lines::default();
+        while let Some((event, data)) = events.next().await? {
+            if event == "output" {
+                let piece: Value = serde_json::from_str(&data)?;
+                let stream = piece["stream"].as_str().unwrap_or_default();
+                for line in lines.add(stream, piece["text"].as_str().unwrap_or_default()) {
+                    out::line(format_args!("{target} | {line}"));
+                }
+            }
+        }
+        for line in lines.end() {
+            out::line(format_args!("{target} | {line}"));
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = shown.await {
+        out::complain(format_args!("{target}: the output cannot be shown: {error:#}"));
+    }
+}
+
+/// Whole lines out of pieces, each stream on its own.
+#[derive(Default)]
+struct Lines(BTreeMap<String, String>);
+
+impl Lines {
+    fn add(&mut self, stream: &str, text: &str) -> Vec<String> {
+        let rest = self.0.entry(stream.to_owned()).or_default();
+        rest.push_str(text);
+        let Some(end) = rest.rfind('\n') else {
+            return Vec::new();
+        };
+        let whole: String = rest.drain(..=end).collect();
+        whole.lines().map(str::to_owned).collect()
+    }
+
+    fn end(self) -> impl Iterator<Item = String> {
+        self.0.into_values().filter(|rest| !rest.is_empty())
+    }
 }
 
 #[derive(Debug, Subcommand)]
-pub enum RunbookCommand {
-    /// Runbooks, by name
+pub enum RunsCommand {
+    /// Runs, newest first
     List,
-    /// Print the document of a runbook
-    Show { runbook: String },
-    /// Check files; nothing is kept
-    Check { files: Vec<PathBuf> },
-    /// Keep files: adds new runbooks, changes those of the same name
-    Apply { files: Vec<PathBuf> },
+    /// A run and its tasks
+    Show { run: String },
+    /// Follow a run to its end
+    Follow { run: String },
+    /// Let a waiting run go on
+    Approve { run: String },
+    /// End a waiting run
+    Reject { run: String },
+    /// End what has begun; nothing more begins
+    Cancel { run: String },
 }
 
-pub async fn runbooks(client: &Client, command: &RunbookCommand) -> Result<ExitCode> {
-    match command {
-        RunbookCommand::List => {
-            let items = client.list("/api/v1/runbooks", &[], 5000).await?;
-            let columns = [
-                ("NAME", "name"),
-                ("RISK", "risk"),
-                ("VERSION", "version"),
-                ("CHANGED BY", "updated_by"),
-                ("ID", "id"),
-            ];
-            show::rows(client, &items, &columns);
-        }
-        RunbookCommand::Show { runbook } => {
-            let id = find(client, runbook).await?;
-            let found = client.get(&format!("/api/v1/runbooks/{id}"), &[]).await?;
+pub async fn runs(client: &Client, command: Option<&RunsCommand>) -> Result<ExitCode> {
+    let (run, verb) = match command {
+        None | Some(RunsCommand::List) => return list(client).await,
+        Some(RunsCommand::Show { run }) => {
+            let run = client.get(&format!("/api/v1/runs/{}", id(run)?), &[]).await?;
             if client.json {
-                show::value(&found)
+                show::value(&run);
             } else {
-                out::line(found["text"].as_str().unwrap_or_default().trim_end())
+                out::line(format_args!(
+                    "{}  {}  {}",
+                    show::cell(&run, "runbook"),
+                    show::cell(&run, "state"),
+                    show::cell(&run, "note")
+                ));
+                Story::default().tell(run, false);
             }
+            return Ok(ExitCode::SUCCESS);
         }
-        RunbookCommand::Check { files } => return check(files),
-        RunbookCommand::Apply { files } => apply(client, files).await?,
+        Some(RunsCommand::Follow { run }) => return follow(client, id(run)?).await,
+        Some(RunsCommand::Approve { run }) => (run, "approve"),
+        Some(RunsCommand::Reject { run }) => (run, "reject"),
+        Some(RunsCommand::Cancel { run }) => (run, "cancel"),
+    };
+    let done = client
+        .send_json("POST", &format!("/api/v1/runs/{}/{verb}", id(run)?), None)
+        .await?;
+    if client.json {
+        show::value(&done);
+    } else {
+        let (name, state) = (show::cell(&done, "runbook"), show::cell(&done, "state"));
+        out::line(format_args!("{name} is {state}"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the files here: no server is needed to check them.
-fn check(files: &[PathBuf]) -> Result<ExitCode> {
-    let mut is_good = true;
-    for file in files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        match automation::parse_document(&text) {
-            Ok(document) => out::line(format_args!(
-                "{}: {} ({} steps)",
-                file.display(),
-                document.name,
-                document.steps.len()
-            )),
-            Err(errors) => {
-                is_good = false;
-                for error in errors {
-                    out::complain(format_args!(
-                        "{}:{}:{}: {}",
-                        file.display(),
-                        error.line,
-                        error.column,
-                        error.message
-                    ));
-                }
-            }
-        }
-    }
-    Ok(if is_good {
-        ExitCode::SUCCESS
+fn id(text: &str) -> Result<&str> {
+    if text.starts_with("run_") {
+        Ok(text)
     } else {
-        ExitCode::from(2)
-    })
+        bail!("\"{text}\" is no id of a run; list them with: mainstay ctl runs")
+    }
 }
 
-async fn apply(client: &Client, files: &[PathBuf]) -> Result<()> {
-    let known = client.list("/api/v1/runbooks", &[], 5000).await?;
-    for file in files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let document = automation::parse_document(&text).map_err(|errors| {
-            anyhow!(
-                "{}: {}",
-                file.display(),
-                errors
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            )
-        })?;
-        let before = known
-            .iter()
-            .find(|runbook| runbook["name"] == document.name.as_str());
-        let (word, kept) = match before {
-            Some(before) if before["text"] == text.as_str() => ("as it was", before.clone()),
-            Some(before) => {
-                let body = json!({ "text": text, "version": before["version"] });
-                let path = format!("/api/v1/runbooks/{}", show::cell(before, "id"));
-                ("changed", client.send_json("PUT", &path, Some(&body)).await?)
-            }
-            None => (
-                "added",
-                client.post("/api/v1/runbooks", &json!({ "text": text })).await?,
-            ),
-        };
-        out::line(format_args!(
-            "{}: {word} ({})",
-            show::cell(&kept, "name"),
-            show::cell(&kept, "id")
-        ));
+async fn list(client: &Client) -> Result<ExitCode> {
+    let runs = client.list("/api/v1/runs", &[], 200).await?;
+    let columns = [
+        ("STATE", "state"),
+        ("RUNBOOK", "runbook"),
+        ("BY", "requested_by"),
+        ("AT", "requested_at"),
+        ("ID", "id"),
+    ];
+    show::rows(client, &runs, &columns);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_become_lines() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.add("stdout", "one\ntw"), ["one"]);
+        assert_eq!(lines.add("stderr", "err\n"), ["err"]);
+        assert_eq!(lines.add("stdout", "o\nthree"), ["two"]);
+        assert_eq!(lines.end().collect::<Vec<_>>(), ["three"]);
     }
-    Ok(())
+
+    #[test]
+    fn a_waiting_run_says_how_to_answer() {
+        let run = json!({ "id": "run_1", "state": "awaiting_person", "note": "Go on?" });
+        let text = waits_for(&run).unwrap();
+        assert!(
+            text.contains("Go on?") && text.contains("ctl runs approve run_1"),
+            "{text}"
+        );
+        let run = json!({ "id": "run_1", "state": "awaiting_approval", "change_id": "chg_2", "note": null });
+        assert!(waits_for(&run).unwrap().contains("ctl changes approve chg_2"));
+        assert_eq!(waits_for(&json!({ "id": "run_1", "state": "running" })), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! Tables and values for people's eyes.
 
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::client::Client;
@@ -57,4 +58,15 @@ pub fn cell(item: &Value, path: &str) -> String {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A duration of an option, such as 5m, in milliseconds; longer than nothing.
+pub fn duration_ms(option: &str, text: &str) -> Result<i64> {
+    let length = promql::parse_duration(text)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("{option} {text}"))?;
+    if length <= 0 {
+        bail!("{option} {text}: must be longer than nothing, for instance 5m or 1h");
+    }
+    Ok(length)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -75,9 +75,7 @@ pub struct JoinArgs {
 }
 
 pub async fn join(client: &Client, args: &JoinArgs) -> Result<ExitCode> {
-    let ttl_ms = promql::parse_duration(&args.ttl)
-        .map_err(anyhow::Error::msg)
-        .context("--ttl")?;
+    let ttl_ms = show::duration_ms("--ttl", &args.ttl)?;
     let made = client
         .post(
             "/api/v1/join-tokens",

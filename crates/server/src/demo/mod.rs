@@ -77,7 +77,9 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         .agent_listen
         .unwrap_or_else(|| SocketAddr::new(args.listen.ip(), 0));
     let agents = up::bind(agent_listen, "agents").await?;
-    let settings = Settings::default();
+    let mut settings = Settings::default();
+    // Forty hosts and their server share this machine: one that waits its turn is not gone.
+    settings.fleet.lost_after_ms = 10_000;
     let kernel = up::open_kernel(&settings, &data).await?;
     let base = format!("http://{}", up::reachable(http.local_addr()?));
     let (company, address) = (
@@ -89,10 +91,15 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     wire::start(&kernel, &mut wired).await?;
     let fleet = wired.handles.fleet.clone();
     kernel::task::spawn(&kernel, "fleet.listen", async move { fleet.run(agents).await });
-    let serving = up::serve(&kernel, http, wired.router.clone());
+    let serving = up::serve(
+        &kernel,
+        http,
+        wired.router.clone(),
+        settings.server.max_connections,
+    );
     let setting_up = set_up(&kernel, &wired, &company, &args, &base, address, started);
     let result = tokio::select! {
-        result = async { tokio::join!(serving, setting_up) } => result.0.and(result.1),
+        ((), result) = async { tokio::join!(serving, setting_up) } => result,
         () = ended_early(&kernel) => Ok(()),
     };
     kernel.close(up::GRACE).await;
@@ -149,6 +156,7 @@ async fn fill(
     base: &str,
     address: SocketAddr,
 ) -> Result<()> {
+    out::complain("people, channels, rules and runbooks …");
     let token = wired.handles.access.bootstrap_token().await?;
     if let Some(file) = &args.admin_token_file {
         write_private(file, &format!("{token}\n"))?;
@@ -156,10 +164,12 @@ async fn fill(
     let teams = seed::plant(&wired.handles, base, token).await?;
     let now_ms = kernel.clock.now_ms();
     if args.history_days > 0 {
+        out::complain(format_args!("{} days of metrics and logs …", args.history_days));
         let (samples, lines) =
             history::write(&wired.handles.telemetry, company, args.history_days, now_ms).await?;
         tracing::info!(samples, lines, "the history is written");
     }
+    out::complain(format_args!("{} made-up hosts join …", company.hosts.len()));
     let joined = populate(kernel, wired, company, &teams, address);
     tokio::time::timeout(JOIN, joined)
         .await

@@ -121,6 +121,41 @@ async fn what_keeps_it_from_starting_is_said() {
     );
     std::fs::remove_file(data.join("mainstay.toml")).unwrap();
 
+    for (args, parts) in [
+        (["--public-url", "foo"], ["\"foo\"", "https://"]),
+        (["--public-url", "ftp://ops"], ["\"ftp://ops\"", "--public-url"]),
+        (["--database-url", "mysql://x/y"], ["\"mysql\"", "postgres://"]),
+        (
+            ["--database-url", "postgres://u:pass@127.0.0.1:1/x"],
+            ["127.0.0.1:1/x", "connection refused"],
+        ),
+    ] {
+        let all: Vec<&str> = ["--data", &shown, "--listen", "127.0.0.1:0"]
+            .into_iter()
+            .chain(args)
+            .collect();
+        let (code, error) = start_with(&all);
+        assert!(
+            code == Some(1) && parts.iter().all(|part| error.contains(part)),
+            "{error}"
+        );
+        assert_eq!(error.trim().lines().count(), 1, "one sentence: {error}");
+        assert!(!error.contains("pass"), "{error}");
+    }
+    let damaged = data.join("mainstay.db");
+    std::fs::write(
+        &damaged,
+        "no database at all, but long enough to have a first page ".repeat(200),
+    )
+    .unwrap();
+    let (code, error) = start_with(&["--data", &shown, "--listen", "127.0.0.1:0"]);
+    assert!(
+        code == Some(1) && error.contains("damaged") && error.contains("mainstay restore"),
+        "{error}"
+    );
+    assert_eq!(error.trim().lines().count(), 1, "one sentence: {error}");
+    std::fs::remove_file(damaged).unwrap();
+
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, error) = start_with(&["--data", &shown, "--listen", &address]);
