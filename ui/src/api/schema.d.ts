@@ -2500,8 +2500,8 @@ export interface components {
             role: components["schemas"]["AlertRole"];
         };
         IncidentAssignment: {
-            /** @description Id of the person who is to lead; `null`: nobody. */
-            person?: string | null;
+            /** @description Id of the person who is to lead; `null`: nobody. It must be there: nobody is taken off by an empty request. */
+            person: string | null;
         };
         IncidentComment: {
             text: string;
@@ -5027,12 +5027,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Server-sent events whose `data` is JSON */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             "4XX": {
@@ -5099,12 +5100,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Server-sent events whose `data` is JSON */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             "4XX": {
@@ -5347,6 +5349,8 @@ export interface operations {
                 item?: string;
                 /** @description Id of the person who leads. */
                 lead?: string;
+                /** @description The one with this number, also when it is a part of another. */
+                number?: number;
                 /** @description 1 to 500, 100 when absent. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -5480,7 +5484,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["IncidentNote"];
             };
@@ -5552,7 +5556,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["IncidentNote"];
             };
@@ -5660,7 +5664,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["IncidentNote"];
             };
@@ -5732,7 +5736,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["IncidentReason"];
             };
@@ -5768,7 +5772,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["IncidentNote"];
             };
@@ -6283,7 +6287,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["NewJoinToken"];
             };
@@ -6612,12 +6616,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Server-sent events whose `data` is JSON */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             "4XX": {
@@ -6984,12 +6989,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Server-sent events whose `data` is JSON */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             "4XX": {
@@ -7949,7 +7955,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["StartBody"];
             };
@@ -7982,7 +7988,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["StartBody"];
             };
@@ -8227,12 +8233,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Server-sent events whose `data` is JSON */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             "4XX": {
