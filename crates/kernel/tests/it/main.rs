@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod config;
+mod connect;
 mod event_log;
 mod http;
+mod metric;
+mod page;
 mod turns;
