@@ -151,7 +151,7 @@ async fn a_run_shows_its_output_and_says_what_it_waits_for() {
     std::fs::write(&file, GREETING).unwrap();
     let (code, text) = house.ctl(&["runbooks", "apply", &file.display().to_string()]);
     assert_eq!(code, Some(0), "{text}");
-    let run = Command::new(PROGRAM)
+    let mut run = Command::new(PROGRAM)
         .args(["ctl", "--url", &house.url(), "--token-file"])
         .arg(house.token_file())
         .args(["run", "Greet"])
@@ -165,10 +165,17 @@ async fn a_run_shows_its_output_and_says_what_it_waits_for() {
             (run["state"] == "awaiting_person").then(|| run["id"].as_str().unwrap().to_owned())
         })
         .await;
-    let (code, text) = house.ctl(&["runs", "approve", &id]);
-    assert_eq!(code, Some(0), "{text}");
+    // Answered only once the follower has read the question: it shows what is, not what was.
+    let mut shown = std::io::BufReader::new(run.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("runs reject") {
+        let read = std::io::BufRead::read_line(&mut shown, &mut text).unwrap();
+        assert!(read > 0, "{text}");
+    }
+    let (code, answer) = house.ctl(&["runs", "approve", &id]);
+    assert_eq!(code, Some(0), "{answer}");
+    std::io::Read::read_to_string(&mut shown, &mut text).unwrap();
     let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{error}");
     for part in [
