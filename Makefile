@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATA ?= data
 LISTEN ?= 127.0.0.1:8600
 
-.PHONY: help run ui release deps test check fmt e2e shots bench dist openapi fuzz clean
+.PHONY: help run ui release deps test check fmt e2e shots bench dist openapi fuzz schemathesis clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -53,6 +53,10 @@ openapi: ## Write ui/openapi.json and the generated client types
 
 fuzz: ## Run every fuzz target over its seeds and many mutations of them
 	scripts/fuzz
+
+schemathesis: ui ## Try every operation of the API against its description
+	cargo build --locked -p server
+	scripts/schemathesis
 
 dist: release ## Pack the binary, its checksum and the man page under dist/
 	scripts/dist
