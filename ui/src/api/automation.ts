@@ -12,7 +12,7 @@ export interface SourceError {
 
 export interface RunbookInput {
   name: string;
-  type: 'text' | 'integer' | 'boolean' | 'choice';
+  type: 'text' | 'glob' | 'integer' | 'boolean' | 'choice';
   description: string;
   is_required: boolean;
   default: string | null;

@@ -1,6 +1,6 @@
 //! Inputs of a runbook: their types, and checking what somebody gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::FieldError;
 use regex_automata::meta::Regex;
@@ -23,6 +23,10 @@ pub struct InputSpec {
 pub enum InputKind {
     /// The whole value matches `pattern`, when there is one.
     Text {
+        pattern: Option<String>,
+    },
+    /// A text in which `*` stands for anything where a selector takes it.
+    Glob {
         pattern: Option<String>,
     },
     Integer {
@@ -60,18 +64,23 @@ impl InputSpec {
     /// Why `value` is not good, if it is not.
     pub(crate) fn fault(&self, value: &str) -> Option<String> {
         match &self.kind {
-            InputKind::Text { .. } if value.len() > MAX_TEXT => {
+            InputKind::Text { .. } | InputKind::Glob { .. } if value.len() > MAX_TEXT => {
                 Some(format!("is longer than {MAX_TEXT} bytes"))
             }
-            InputKind::Text { .. } if value.contains('\0') => Some("contains NUL".into()),
+            InputKind::Text { .. } | InputKind::Glob { .. } if value.contains('\0') => {
+                Some("contains NUL".into())
+            }
             InputKind::Text {
+                pattern: Some(pattern),
+            }
+            | InputKind::Glob {
                 pattern: Some(pattern),
             } => {
                 let regex = Regex::new(&format!("^(?:{pattern})$"));
                 let is_match = regex.is_ok_and(|regex| regex.is_match(value));
                 (!is_match).then(|| format!("does not match {pattern}"))
             }
-            InputKind::Text { pattern: None } => None,
+            InputKind::Text { pattern: None } | InputKind::Glob { pattern: None } => None,
             InputKind::Integer { min, max } => match value.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) => None,
                 _ => Some(format!("is not a whole number from {min} to {max}")),
@@ -103,6 +112,14 @@ pub(crate) fn typed(specs: &[InputSpec], inputs: &BTreeMap<String, String>) -> B
         .iter()
         .map(|(name, value)| (name.clone(), scalar(name, value)))
         .collect()
+}
+
+/// Names of the inputs whose `*` counts in a selector.
+pub(crate) fn globs(specs: &[InputSpec]) -> BTreeSet<String> {
+    let globs = specs
+        .iter()
+        .filter(|spec| matches!(spec.kind, InputKind::Glob { .. }));
+    globs.map(|spec| spec.name.clone()).collect()
 }
 
 /// The inputs of a run: what was given, the defaults for the rest. All faults at once.

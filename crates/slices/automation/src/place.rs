@@ -16,6 +16,8 @@ pub(crate) enum Piece {
     Text(String),
     /// What was filled in.
     Value(String),
+    /// What was filled in, in which `*` stands for anything.
+    Glob(String),
 }
 
 /// One text in which each value is a literal, or why a value cannot be one where it stands.
@@ -46,20 +48,21 @@ fn selector(pieces: &[Piece]) -> Result<String, String> {
                 out.push_str(text);
                 continue;
             }
-            Piece::Value(value) => value,
+            Piece::Value(value) if value.contains('*') => {
+                return Err(format!(
+                    "\"{value}\" would match more than itself: a value in a selector is without *, unless its input is of the \
+                     type glob"
+                ));
+            }
+            Piece::Value(value) | Piece::Glob(value) => value,
         };
-        if value.contains('*') {
-            return Err(format!(
-                "\"{value}\" would match more than itself: a value in a selector is without *"
-            ));
-        }
         let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
         let is_whole = out.ends_with(['=', ',']) && ends_there(pieces.get(index + 1));
         if is_quoted {
             out.push_str(&escaped);
         } else if is_whole {
             out.push_str(&format!("\"{escaped}\""));
-        } else if is_word(value, "_.:@/-") {
+        } else if is_word(value, "_.:@/-*") {
             out.push_str(value);
         } else {
             return Err(format!(
@@ -75,7 +78,7 @@ fn ends_there(next: Option<&Piece>) -> bool {
     match next {
         None => true,
         Some(Piece::Text(text)) => text.starts_with(|c: char| c == ',' || c.is_whitespace()),
-        Some(Piece::Value(_)) => false,
+        Some(Piece::Value(_) | Piece::Glob(_)) => false,
     }
 }
 
@@ -94,7 +97,7 @@ fn query(pieces: &[Piece]) -> Result<String, String> {
     for piece in pieces {
         match piece {
             Piece::Text(text) => at = read(text, at, &mut out),
-            Piece::Value(value) => out.push_str(&literal(value, at)?),
+            Piece::Value(value) | Piece::Glob(value) => out.push_str(&literal(value, at)?),
         }
     }
     Ok(out)
@@ -182,6 +185,21 @@ mod tests {
         ] {
             assert!(filled(text, Place::Selector).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_glob_in_a_selector_keeps_its_stars() {
+        let text = |text: &str| Piece::Text(text.into());
+        let glob = Piece::Glob("web-*".into());
+        for (pieces, want) in [
+            (vec![text("name="), glob.clone()], "name=\"web-*\""),
+            (vec![text("name=\""), glob.clone(), text("\"")], "name=\"web-*\""),
+            (vec![text("name=x-"), glob], "name=x-web-*"),
+        ] {
+            assert_eq!(join(&pieces, Place::Selector).unwrap(), want);
+        }
+        let pieces = [text("name=x"), Piece::Glob("* kind=host".into())];
+        assert!(join(&pieces, Place::Selector).is_err());
     }
 
     #[test]

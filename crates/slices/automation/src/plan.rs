@@ -83,6 +83,7 @@ pub async fn plan(
     let inputs = input::complete(&document.inputs, &wish.inputs).map_err(PlanError::Inputs)?;
     let scope = Scope {
         inputs: input::typed(&document.inputs, &inputs),
+        globs: input::globs(&document.inputs),
         alert: wish.alert.clone(),
         ..Scope::default()
     };
@@ -131,6 +132,7 @@ pub async fn plan(
 pub(crate) fn scope(run: &Run, document: &Document, target: Option<&RunTarget>) -> Scope {
     Scope {
         inputs: input::typed(&document.inputs, &run.inputs),
+        globs: input::globs(&document.inputs),
         target: target.map(view),
         alert: run.alert.clone(),
         run: RunView {

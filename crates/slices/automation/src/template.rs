@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Scope {
     pub target: Option<TargetView>,
     pub alert: Option<AlertView>,
     pub run: RunView,
+    /// Inputs whose `*` counts in a selector.
+    #[serde(skip)]
+    pub globs: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -90,28 +93,62 @@ pub(crate) fn render(text: &str, scope: &Scope) -> Result<String, String> {
         .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))
 }
 
+/// The value of an input of the type glob, which keeps its kind as long as nothing is made of it.
+#[derive(Debug)]
+struct Glob(String);
+
+impl Object for Glob {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a template names, with globs as such.
+fn values(scope: &Scope) -> minijinja::Value {
+    let plain = minijinja::Value::from(minijinja::value::Serde(scope));
+    if scope.globs.is_empty() {
+        return plain;
+    }
+    let value = |(name, scalar): (&String, &Scalar)| {
+        let value = match scope.globs.contains(name) {
+            true => minijinja::Value::from_object(Glob(scalar.to_string())),
+            false => minijinja::Value::from(minijinja::value::Serde(scalar)),
+        };
+        (name.clone(), value)
+    };
+    let inputs: BTreeMap<String, minijinja::Value> = scope.inputs.iter().map(value).collect();
+    minijinja::context! { inputs, ..plain }
+}
+
 /// Stands for a value until the text around it is known.
 const MARK: char = '\u{e000}';
 const MARK_TEXT: &str = "\u{e000}";
 
 /// Fills a template of another language: each value is one literal there, and can be nothing else.
 pub(crate) fn render_in(text: &str, scope: &Scope, place: Place) -> Result<String, String> {
-    let values: Arc<Mutex<Vec<String>>> = Arc::default();
-    let taken = values.clone();
+    let found: Arc<Mutex<Vec<Piece>>> = Arc::default();
+    let taken = found.clone();
     let mut environment = environment();
     environment.set_formatter(move |out, _, value| {
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.push(written(value));
+        taken.push(match value.downcast_object_ref::<Glob>() {
+            Some(glob) => Piece::Glob(glob.0.clone()),
+            None => Piece::Value(written(value)),
+        });
         out.write_str(MARK_TEXT).map_err(minijinja::Error::from)
     });
     let filled = environment
-        .render_str(text, minijinja::Value::from(minijinja::value::Serde(scope)))
+        .render_str(text, values(scope))
         .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))?;
-    let mut values = std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner)).into_iter();
+    let mut found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner)).into_iter();
     let mut pieces = Vec::new();
     for (index, part) in filled.split(MARK).enumerate() {
         if index > 0 {
-            pieces.extend(values.next().map(Piece::Value));
+            pieces.extend(found.next());
         }
         if !part.is_empty() {
             pieces.push(Piece::Text(part.to_owned()));
@@ -156,6 +193,21 @@ mod tests {
             render_in("name={{ inputs.a }} kind=host", &scope, Place::Selector).unwrap(),
             "name=\"x y\" kind=host"
         );
+        let globs = Scope {
+            inputs: BTreeMap::from([
+                ("hosts".into(), Scalar::Text("web-*".into())),
+                ("one".into(), Scalar::Text("web-*".into())),
+            ]),
+            globs: BTreeSet::from(["hosts".into()]),
+            ..Scope::default()
+        };
+        assert_eq!(
+            render_in("name={{ inputs.hosts }} kind=host", &globs, Place::Selector).unwrap(),
+            "name=\"web-*\" kind=host"
+        );
+        assert!(render_in("name={{ inputs.one }}", &globs, Place::Selector).is_err());
+        assert!(render_in("name={{ inputs.hosts ~ 'x' }}", &globs, Place::Selector).is_err());
+        assert_eq!(render("<{{ inputs.hosts }}>", &globs).unwrap(), "<web-*>");
         assert_eq!(render("<{{ inputs.a }}>", &scope).unwrap(), "<x y>");
         assert!(render("{{ inputs.b }}", &scope).is_err());
         assert!(render("{{ target.name }}", &scope).is_err());

@@ -158,7 +158,9 @@ fn input(name: &str, node: &Node) -> Result<InputSpec, Error> {
     }
     let mut fields = node.fields("an input")?;
     let kind = fields
-        .get("type", |n| n.one_of(&["text", "integer", "boolean", "choice"]))?
+        .get("type", |n| {
+            n.one_of(&["text", "glob", "integer", "boolean", "choice"])
+        })?
         .unwrap_or("text");
     let pattern = fields.get("pattern", |n| {
         let text = n.word()?;
@@ -185,6 +187,7 @@ fn input(name: &str, node: &Node) -> Result<InputSpec, Error> {
         ("choice", Some(options)) if !options.is_empty() => InputKind::Choice { options },
         ("choice", _) => return Err(node.error("a choice needs `options`")),
         ("text", None) => InputKind::Text { pattern },
+        ("glob", None) => InputKind::Glob { pattern },
         _ => return Err(node.error("`options` belong to a choice")),
     };
     let spec = InputSpec {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use yaml::{Error, Node};
 
 use crate::document::Document;
-use crate::input::{InputKind, InputSpec, Scalar};
+use crate::input::{InputKind, InputSpec, Scalar, globs};
 use crate::place::Place;
 use crate::template::{self, AlertView, RunView, Scope, TargetView};
 
@@ -159,6 +159,7 @@ impl Sense<'_> {
                 annotations: under("alert.annotations."),
             }),
             run: RunView { id: "x".into() },
+            globs: globs(&self.document.inputs),
         };
         template::render_in(text, &scope, place)
     }
@@ -169,6 +170,6 @@ fn made_up(spec: &InputSpec) -> Scalar {
         InputKind::Integer { min, .. } => Scalar::Integer((*min).max(1)),
         InputKind::Boolean => Scalar::Boolean(true),
         InputKind::Choice { options } => Scalar::Text(options.first().cloned().unwrap_or_default()),
-        InputKind::Text { .. } => Scalar::Text("x".into()),
+        InputKind::Text { .. } | InputKind::Glob { .. } => Scalar::Text("x".into()),
     }
 }
