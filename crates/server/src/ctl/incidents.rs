@@ -192,8 +192,11 @@ async fn show_one(client: &Client, incident: &str) -> Result<ExitCode> {
     }
     headline(&incident);
     for event in &mut timeline {
-        if let Some(note) = event["data"]["note"].as_str().map(str::to_owned) {
-            event["text"] = json!(format!("{}: {note}", show::cell(event, "text")));
+        let text = show::cell(event, "text");
+        if let Some(note) = event["data"]["note"].as_str()
+            && !text.contains(note)
+        {
+            event["text"] = json!(format!("{text}: {note}"));
         }
     }
     let columns = [

@@ -22,11 +22,18 @@ pub use model::{Incident, IncidentId, Severity, State};
 pub use retention::{bounds, held_events};
 pub use settings::Settings;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "incident",
-    sql: include_str!("../migrations/0001_incident.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "incident",
+        sql: include_str!("../migrations/0001_incident.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "kin",
+        sql: include_str!("../migrations/0002_kin.sql"),
+    },
+];
 
 /// The slice's handle. Cheap to clone.
 #[derive(Clone)]

@@ -191,6 +191,8 @@ pub struct Member {
     pub place: String,
     /// The host that carries the place.
     pub host: Option<String>,
+    /// What it shares with the same alert on the same service of other hosts; `None` when it is not about a service.
+    pub kin: Option<String>,
     /// It says that the whole host is gone.
     pub is_down: bool,
     pub is_muted: bool,

@@ -9,6 +9,8 @@ use crate::decide::group::Limits;
 pub struct Settings {
     /// How close in time alerts on one host, or on things that need each other, must be to belong together.
     pub window_s: u32,
+    /// How close in time the same alert on the same service of several hosts must be to belong together.
+    pub kin_window_s: u32,
     /// How long before a host was found to be gone an alert on it may have come to be its symptom.
     pub look_back_s: u32,
     /// How long an incident waits after its last alert has ended before it resolves.
@@ -27,6 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             window_s: 600,
+            kin_window_s: 120,
             look_back_s: 120,
             resolve_hold_s: 0,
             reopen_within_s: 600,
@@ -41,6 +44,7 @@ impl Settings {
     pub fn limits(&self) -> Limits {
         Limits {
             window_us: i64::from(self.window_s) * 1_000_000,
+            kin_window_us: i64::from(self.kin_window_s) * 1_000_000,
             look_back_us: i64::from(self.look_back_s) * 1_000_000,
         }
     }

@@ -1,7 +1,8 @@
 //! Which incident does an alert belong to?
 //!
 //! Two alerts are linked when they are about the same item, about one host at about the same time, when one host is gone and
-//! carries the other, or when one lies upstream of the other at about the same time. Incidents are what these links hold together:
+//! carries the other, when one lies upstream of the other at about the same time, or when they are the same alert on the same
+//! service of several hosts within a short time. Incidents are what these links hold together:
 //! a newcomer joins every incident that it is linked to, and when that is more than one, they become one.
 //!
 //! Invariants: a link is symmetric, so that the outcome does not depend on the order of arrival; every alert ends in exactly
@@ -17,6 +18,8 @@ use crate::model::Role;
 pub struct Limits {
     /// For one host, and for what depends on each other.
     pub window_us: i64,
+    /// For the same alert on the same service of another host.
+    pub kin_window_us: i64,
     /// How long before a host was found to be gone an alert on it may have come.
     pub look_back_us: i64,
 }
@@ -42,6 +45,8 @@ pub struct Presence {
     pub is_down: bool,
     pub first_at: i64,
     pub last_at: i64,
+    /// These are of the newcomer's kin: the same alert on the same service of another host.
+    pub is_kin: bool,
 }
 
 /// Why two alerts belong together; the best reason first.
@@ -53,6 +58,8 @@ pub enum Kind {
     /// One needs what the other is about.
     Upstream,
     SameHost,
+    /// The same alert on the same service of another host.
+    Kin,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +172,9 @@ impl View<'_> {
         }
         if is_near && new.host.is_some() && new.host == known.host {
             return link(Kind::SameHost, Role::Member, None);
+        }
+        if known.is_kin && gap(new.at, known) <= self.limits.kin_window_us {
+            return link(Kind::Kin, Role::Member, None);
         }
         None
     }

@@ -10,6 +10,7 @@ use crate::model::How;
 const S: i64 = 1_000_000;
 const LIMITS: Limits = Limits {
     window_us: 600 * S,
+    kin_window_us: 120 * S,
     look_back_us: 120 * S,
 };
 
@@ -54,6 +55,7 @@ impl House {
                     is_down: false,
                     first_at: alert.at,
                     last_at: alert.at,
+                    is_kin: false,
                 });
                 slot.is_active |= is_active;
                 slot.is_down |= *is_active && alert.is_down;
@@ -161,6 +163,30 @@ fn an_old_disk_warning_is_not_swallowed_when_its_host_dies() {
     house.fire(&terrain, newcomer(&terrain, "sda", false, 0));
     let effects = house.fire(&terrain, newcomer(&terrain, "db-1", true, 3_600));
     assert_eq!(effects, [Effect::Open]);
+}
+
+#[test]
+fn the_same_alert_on_the_same_service_elsewhere_is_one_incident() {
+    let terrain = shop();
+    let here = newcomer(&terrain, "api", false, 0);
+    let there = |at, is_kin| Presence {
+        incident: "inc_1".into(),
+        place: "api-of-web-2".into(),
+        host: Some("web-2".into()),
+        is_active: true,
+        is_down: false,
+        first_at: at,
+        last_at: at,
+        is_kin,
+    };
+    let effects = group(&here, &[there(-90 * S, true)], &terrain, LIMITS);
+    assert_eq!(
+        (one_join(&effects).kind, one_join(&effects).role),
+        (Kind::Kin, Role::Member)
+    );
+    for other in [there(-90 * S, false), there(-121 * S, true)] {
+        assert_eq!(group(&here, &[other], &terrain, LIMITS), [Effect::Open]);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ const CHUNK: usize = 400;
 macro_rules! columns {
     () => {
         "alert, incident, fingerprint, name, summary, severity, item, place, host, is_down, is_muted, role, reason, path, \
-         runbook, fired_at, resolved_at, is_flapping"
+         runbook, fired_at, resolved_at, is_flapping, kin"
     };
 }
 
@@ -40,14 +40,15 @@ fn row_to_member(row: &AnyRow) -> Result<Member, DbError> {
         fired_at: row.try_get(15)?,
         resolved_at: row.try_get(16)?,
         is_flapping: row.try_get::<i64, _>(17)? != 0,
+        kin: row.try_get(18)?,
     })
 }
 
 /// Writes a member as it is now, new or not.
 pub async fn save(connection: &mut AnyConnection, member: &Member, now_us: i64) -> Result<(), DbError> {
     let sql = "INSERT INTO incident_alert (alert, incident, fingerprint, name, summary, severity, item, place, host, is_down, \
-        is_muted, role, reason, path, runbook, fired_at, resolved_at, joined_at, is_flapping) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+        is_muted, role, reason, path, runbook, fired_at, resolved_at, joined_at, is_flapping, kin) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
         ON CONFLICT (alert) DO UPDATE SET incident = excluded.incident, severity = excluded.severity, \
         is_muted = excluded.is_muted, role = excluded.role, reason = excluded.reason, path = excluded.path, \
         resolved_at = excluded.resolved_at";
@@ -71,6 +72,7 @@ pub async fn save(connection: &mut AnyConnection, member: &Member, now_us: i64) 
         .bind(member.resolved_at)
         .bind(now_us)
         .bind(i64::from(member.is_flapping))
+        .bind(member.kin.clone())
         .execute(connection)
         .await?;
     Ok(())
@@ -140,17 +142,27 @@ pub async fn move_all(connection: &mut AnyConnection, from: &str, into: &str) ->
     Ok(())
 }
 
-/// What the open incidents have at these places, or on this host.
+/// What the open incidents have at these places, on this host, or of this kin.
 pub async fn presences(
     connection: &mut AnyConnection,
     wanted: &BTreeSet<&str>,
     host: Option<&str>,
+    kin: Option<&str>,
 ) -> Result<Vec<Presence>, DbError> {
     let mut found = Vec::new();
     if let Some(host) = host {
         let query = sqlx::query(AssertSqlSafe(presence_sql("a.host = $1"))).bind(host.to_owned());
         for row in query.fetch_all(&mut *connection).await? {
             found.push(row_to_presence(&row)?);
+        }
+    }
+    if let Some(kin) = kin {
+        let query = sqlx::query(AssertSqlSafe(presence_sql("a.kin = $1"))).bind(kin.to_owned());
+        for row in query.fetch_all(&mut *connection).await? {
+            found.push(Presence {
+                is_kin: true,
+                ..row_to_presence(&row)?
+            });
         }
     }
     let wanted: Vec<&str> = wanted.iter().copied().collect();
@@ -170,7 +182,7 @@ pub async fn presences(
     Ok(found)
 }
 
-/// `condition` is one of two texts of this file: nothing from outside is put into it.
+/// `condition` is one of three texts of this file: nothing from outside is put into it.
 fn presence_sql(condition: &str) -> String {
     format!(
         "SELECT a.incident, a.place, a.host, \
@@ -192,6 +204,7 @@ fn row_to_presence(row: &AnyRow) -> Result<Presence, DbError> {
         is_down: row.try_get::<i64, _>(4)? != 0,
         first_at: row.try_get(5)?,
         last_at: row.try_get(6)?,
+        is_kin: false,
     })
 }
 

@@ -26,6 +26,7 @@ impl Desk<'_> {
             return self.unmuted(&member).await;
         }
         let mut member = self.member_of(event, data);
+        member.kin = self.kin_of(&member).await?;
         let new = Newcomer {
             place: member.place.clone(),
             host: member.host.clone(),
@@ -37,7 +38,8 @@ impl Desk<'_> {
         let mut wanted: std::collections::BTreeSet<&str> =
             up.keys().chain(down.keys()).map(String::as_str).collect();
         wanted.insert(&new.place);
-        let open = store::member::presences(self.tx, &wanted, new.host.as_deref()).await?;
+        let open =
+            store::member::presences(self.tx, &wanted, new.host.as_deref(), member.kin.as_deref()).await?;
         let limits = self.incidents.settings.limits();
         for effect in group(&new, &open, &self.terrain, limits) {
             match effect {
@@ -129,6 +131,7 @@ impl Desk<'_> {
             item: data.item_id.clone(),
             place,
             host,
+            kin: None,
             is_down,
             is_muted: false,
             is_flapping: data.flapping,
@@ -280,6 +283,7 @@ impl Desk<'_> {
         Ok(match link.kind {
             Kind::SameItem => format!("It is about {name} too."),
             Kind::SameHost => format!("It is on the same host as {name}, at about the same time."),
+            Kind::Kin => format!("It is the same about {name} on another host, at about the same time."),
             Kind::HostGone if link.role == Role::Root => {
                 format!("The host that carries {name} is gone.")
             }
@@ -305,6 +309,18 @@ impl Desk<'_> {
             Some(item) => Ok(place::item(self.tx, item).await?.and_then(|item| item.team)),
             None => Ok(None),
         }
+    }
+
+    /// The same alert on a service of the same name and team, wherever it runs.
+    async fn kin_of(&mut self, member: &Member) -> Result<Option<String>, DbError> {
+        let Some(id) = &member.item else { return Ok(None) };
+        let item = place::item(self.tx, id)
+            .await?
+            .filter(|item| item.kind == "service");
+        Ok(item.map(|item| {
+            let team = item.team.unwrap_or_default();
+            format!("{} {} {team}", member.name, item.key)
+        }))
     }
 
     /// What an alert calls for, and why.

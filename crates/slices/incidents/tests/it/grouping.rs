@@ -230,3 +230,44 @@ async fn a_worse_alert_raises_the_severity_and_pages() {
         assert_eq!(house.one().await["severity"], "sev4");
     }
 }
+
+#[tokio::test]
+async fn a_service_that_fails_on_several_hosts_is_one_incident() {
+    for house in houses(Settings::default()).await {
+        for host in ["web-1", "web-2", "web-3", "web-4"] {
+            let host = house.item("host", None, host).await;
+            house.item("service", Some(&host), "nginx").await;
+        }
+        let look = async |host: &str| {
+            let labels = [("instance", host), ("name", "nginx")];
+            house.look("HighErrorRate", &labels, Critical, true).await;
+        };
+        look("web-1").await;
+        look("web-2").await;
+        house.advance(60).await;
+        look("web-3").await;
+        let incident = house.one().await;
+        assert_eq!(incident["alert_count"], 3);
+        let reasons: Vec<&str> = incident["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|a| a["reason"].as_str())
+            .collect();
+        assert!(
+            reasons.contains(&"It is the same about nginx on another host, at about the same time."),
+            "{reasons:?}"
+        );
+        // Another alert on another host says nothing of these, and long after it is another story.
+        let labels = [("instance", "web-4"), ("name", "nginx")];
+        house.look("CertificateExpired", &labels, Critical, true).await;
+        assert_eq!(house.open().await.len(), 2);
+        house.advance(300).await;
+        look("web-4").await;
+        assert_eq!(
+            house.open().await.len(),
+            2,
+            "it joins what is open on its own host"
+        );
+    }
+}
