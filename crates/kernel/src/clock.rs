@@ -5,18 +5,25 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A source of time: the machine's, or one that a test moves.
+/// A source of time: the machine's, one that a test moves, or one that lives through a past.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     #[default]
     System,
     Fake(Arc<AtomicI64>),
+    /// Goes on with the machine's, so many microseconds behind it.
+    Behind(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// A clock that stands at `start` until it is advanced.
     pub fn fake(start: Timestamp) -> Self {
         Self::Fake(Arc::new(AtomicI64::new(start.as_microsecond())))
+    }
+
+    /// A clock that goes `by` behind the machine's until it catches up.
+    pub fn behind(by: SignedDuration) -> Self {
+        Self::Behind(Arc::new(AtomicI64::new(micros(by).max(0))))
     }
 
     #[expect(
@@ -28,6 +35,10 @@ impl Clock {
             // The database keeps microseconds: what is answered now and what is read back later are the same.
             Self::System => from_micros(Timestamp::now().as_microsecond()),
             Self::Fake(micros) => from_micros(micros.load(Ordering::SeqCst)),
+            Self::Behind(by) => {
+                let machine = Timestamp::now().as_microsecond();
+                from_micros(machine.saturating_sub(by.load(Ordering::SeqCst)))
+            }
         }
     }
 
@@ -38,11 +49,22 @@ impl Clock {
 
     /// Moves a fake clock; the system clock does not move for anyone.
     pub fn advance(&self, by: SignedDuration) {
-        if let Self::Fake(micros) = self {
-            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-            micros.fetch_add(by, Ordering::SeqCst);
+        if let Self::Fake(clock) = self {
+            clock.fetch_add(micros(by), Ordering::SeqCst);
         }
     }
+
+    /// Moves a clock that is behind on to `then`, never back and never past the machine's.
+    pub fn catch_up_to(&self, then: Timestamp) {
+        if let Self::Behind(by) = self {
+            let step = micros(then.duration_since(self.now())).max(0);
+            let _ = by.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |by| Some((by - step).max(0)));
+        }
+    }
+}
+
+fn micros(by: SignedDuration) -> i64 {
+    i64::try_from(by.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A timestamp from the database's BIGINT microseconds; out-of-range values clamp.
@@ -73,5 +95,25 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(SignedDuration::from_secs(2));
         assert_eq!(clock.now().as_microsecond(), 2_001_000);
+    }
+
+    #[test]
+    fn a_clock_behind_catches_up_and_no_further() {
+        let machine = Clock::System;
+        let clock = Clock::behind(SignedDuration::from_hours(10));
+        let then = clock.now();
+        assert!(
+            then < machine
+                .now()
+                .saturating_sub(SignedDuration::from_hours(9))
+                .unwrap()
+        );
+        let later = then.saturating_add(SignedDuration::from_hours(4)).unwrap();
+        clock.catch_up_to(later);
+        assert!(clock.now() >= later);
+        clock.catch_up_to(then);
+        assert!(clock.now() >= later, "it went back");
+        clock.catch_up_to(Timestamp::MAX);
+        assert!(clock.now() <= machine.now());
     }
 }

@@ -36,7 +36,7 @@ pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
     let http = bind(settings.server.listen, "the web page and the API").await?;
     let agents = bind(settings.server.agent_listen(), "agents").await?;
     let address = http.local_addr()?;
-    let kernel = open_kernel(&settings, &data).await?;
+    let kernel = open_kernel(&settings, &data, Clock::System).await?;
     let mut wired = wire::wire(
         &kernel,
         &settings,
@@ -122,12 +122,11 @@ pub async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
     })
 }
 
-pub async fn open_kernel(settings: &Settings, data: &DataDir) -> Result<Kernel> {
+pub async fn open_kernel(settings: &Settings, data: &DataDir, clock: Clock) -> Result<Kernel> {
     let options = match &settings.database.url {
         Some(url) => DbOptions::postgres(url),
         None => DbOptions::sqlite(&data.database()),
     };
-    let clock = Clock::System;
     let db = Db::open(&options, clock.clone()).await?;
     db.migrate(slices::SCHEMA)
         .await
@@ -239,7 +238,7 @@ pub async fn print_openapi() -> Result<ExitCode> {
     let scratch = std::env::temp_dir().join(format!("mainstay-openapi-{}", std::process::id()));
     let data = DataDir::open(&scratch)?;
     let settings = Settings::default();
-    let kernel = open_kernel(&settings, &data).await?;
+    let kernel = open_kernel(&settings, &data, Clock::System).await?;
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 8601));
     let wired = wire::wire(
         &kernel,

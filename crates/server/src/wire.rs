@@ -81,7 +81,11 @@ pub async fn wire_with(
     let alerting = alerting::Alerting::with(kernel, settings.alerting.clone());
     let telemetry = Telemetry::open(kernel, &settings.telemetry, data).context("the data folder")?;
     fleet.set_intake(Arc::new(telemetry.clone()));
-    let automation = Automation::new(kernel, fleet.clone(), Arc::new(Conditions(telemetry.clone())));
+    let automation = Automation::new(
+        kernel,
+        fleet.clone(),
+        Arc::new(Conditions(telemetry.clone(), kernel.clock.clone())),
+    );
     let incidents = incidents::Incidents::new(kernel, settings.incidents.clone());
     let data = data.to_owned();
     let handles = Handles {
@@ -148,12 +152,12 @@ pub async fn start(kernel: &Kernel, wired: &mut Wired) -> Result<()> {
 }
 
 /// Conditions of runbooks are asked of telemetry, a higher tier than automation.
-struct Conditions(Telemetry);
+struct Conditions(Telemetry, kernel::Clock);
 
 impl automation::Query for Conditions {
     fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>> {
         Box::pin(async move {
-            let now_ms = kernel::Clock::System.now_ms();
+            let now_ms = self.1.now_ms();
             match self
                 .0
                 .instant(text, now_ms)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::host::Host;
+use super::past;
 use super::world::{self, HostSpec, SHOP, SHOP_BAD, SHOP_GOOD};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -115,7 +116,13 @@ impl Company {
         let specs = world::hosts();
         let hosts = specs
             .iter()
-            .map(|spec| Arc::new(Host::new(spec.clone(), now_ms)))
+            .map(|spec| {
+                let host = Host::new(spec.clone(), now_ms);
+                // The counters go on from the week before.
+                let failed = past::failed(&host, now_ms, now_ms);
+                host.lock().failed_requests = failed;
+                Arc::new(host)
+            })
             .collect();
         Self {
             hosts,

@@ -9,8 +9,9 @@ use tsdb::{Labels, SeriesData};
 use super::curve::Random;
 use super::fault::Company;
 use super::host::Host;
-use super::read;
-use super::speech::{self, Mood};
+use super::past::{Episode, Trouble};
+use super::speech::{self, Said};
+use super::{past, read};
 
 const STEP_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
@@ -45,7 +46,7 @@ fn samples(telemetry: &Telemetry, company: &Company, days: u32, now_ms: i64) -> 
         let series: Vec<SeriesData> = company
             .hosts
             .iter()
-            .flat_map(|host| stretch(host, from, until))
+            .flat_map(|host| stretch(host, from, until, now_ms))
             .collect();
         if !series.is_empty() {
             written += telemetry.tsdb().import(&series)?;
@@ -56,12 +57,14 @@ fn samples(telemetry: &Telemetry, company: &Company, days: u32, now_ms: i64) -> 
 }
 
 /// The core series of a host from `from` to before `until`, on whole minutes.
-fn stretch(host: &Host, from: i64, until: i64) -> Vec<SeriesData> {
-    let state = host.lock().clone();
+fn stretch(host: &Host, from: i64, until: i64, now_ms: i64) -> Vec<SeriesData> {
+    let calm = host.lock().clone();
     let mut all: Vec<SeriesData> = Vec::new();
     let mut t_ms = (from + STEP_MS - 1).div_euclid(STEP_MS) * STEP_MS;
     while t_ms < until {
         let mut number = 0;
+        let mut state = calm.clone();
+        past::shade(host, &mut state, t_ms, now_ms);
         read::read(host, &state, host.boot_ms, t_ms, &mut |reading| {
             if !reading.is_core {
                 return;
@@ -86,6 +89,9 @@ fn stretch(host: &Host, from: i64, until: i64) -> Vec<SeriesData> {
     all
 }
 
+/// In bad times there is a line for each host in this time.
+const LINES_IN_TROUBLE_EVERY_MS: i64 = 20_000;
+
 fn lines(company: &Company, days: u32, now_ms: i64) -> Vec<Record> {
     let mut random = Random::new(4711);
     let mut records = Vec::new();
@@ -93,20 +99,54 @@ fn lines(company: &Company, days: u32, now_ms: i64) -> Vec<Record> {
     while from < now_ms {
         for host in &company.hosts {
             let at_ms = from + random.below(LINES_EVERY_MS as usize) as i64;
-            let said = match random.below(8) {
-                0 => speech::common_line(&mut random),
-                _ => speech::own_line(host, Mood::default(), &mut random),
+            let said = match (random.below(8), past::mood(host, at_ms, now_ms)) {
+                (0, _) | (_, None) => speech::common_line(&mut random),
+                (_, Some(mood)) => speech::own_line(host, mood, &mut random),
             };
-            records.extend(
-                speech::bodies(vec![said], at_ms.min(now_ms - 1000))
-                    .into_iter()
-                    .flat_map(|body| record(host, body)),
-            );
+            records.extend(written(host, said, at_ms.min(now_ms - 1000)));
         }
         from += LINES_EVERY_MS;
     }
+    for episode in past::within(days) {
+        records.extend(trouble(company, episode, now_ms, &mut random));
+    }
     records.sort_by_key(|record| record.at_ms);
     records
+}
+
+/// What the hosts that an episode touched wrote while it lasted.
+fn trouble(company: &Company, episode: &Episode, now_ms: i64, random: &mut Random) -> Vec<Record> {
+    let (begin, end) = (episode.at_ms(0.0, now_ms), episode.at_ms(episode.minutes, now_ms));
+    let mut records = Vec::new();
+    for host in &company.hosts {
+        let is_here = episode.strikes(host);
+        if is_here && episode.trouble == Trouble::Down {
+            let unit = host.spec.role.unit;
+            records.extend(written(
+                host,
+                speech::manager_line(unit, "failed", Some("exit-code")),
+                begin,
+            ));
+            records.extend(written(host, speech::manager_line(unit, "active", None), end));
+        }
+        if !is_here && episode.failing(host) == 0.0 {
+            continue;
+        }
+        let mut from = begin;
+        while from < end {
+            let at_ms = from + random.below(LINES_IN_TROUBLE_EVERY_MS as usize) as i64;
+            if let Some(mood) = past::mood(host, at_ms, now_ms) {
+                records.extend(written(host, speech::own_line(host, mood, random), at_ms));
+            }
+            from += LINES_IN_TROUBLE_EVERY_MS;
+        }
+    }
+    records
+}
+
+fn written(host: &Host, said: Said, at_ms: i64) -> Vec<Record> {
+    let bodies = speech::bodies(vec![said], at_ms).into_iter();
+    bodies.flat_map(|body| record(host, body)).collect()
 }
 
 /// With the labels that the same line gets when an agent sends it.

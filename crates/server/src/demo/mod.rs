@@ -1,7 +1,8 @@
 //! `mainstay demo`: the whole product with a fleet that nobody has at hand.
 //!
 //! Flow: a data folder that goes away at the end → the server as it always is, plus the routes of [`api`] → people, channels and
-//! runbooks ([`seed`]) → a week of history ([`history`]) → 40 made-up hosts ([`world`], [`host`]) that join and speak the agents'
+//! runbooks ([`seed`]), all a week ago → what went wrong since ([`past`]), lived through with a clock that is behind ([`relive`]) → the
+//! samples and log lines of the week ([`history`]) → 40 made-up hosts ([`world`], [`host`]) that join and speak the agents'
 //! protocol over TLS ([`line`], [`agent`]), write logs ([`speech`]), obey ([`act`]) and can be broken ([`fault`]).
 //!
 //! Nothing of it reaches a server that was not started by `mainstay demo`.
@@ -15,8 +16,10 @@ mod fault;
 mod history;
 mod host;
 mod line;
+mod past;
 mod perform;
 mod read;
+mod relive;
 mod seed;
 mod show;
 mod speech;
@@ -30,11 +33,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use kernel::Kernel;
+use jiff::SignedDuration;
+use kernel::{Clock, Kernel, Timestamp};
 
 use self::agent::Agent;
 use self::fault::Company;
 use self::line::Member;
+use self::seed::Caller;
 use crate::data::{DataDir, write_private};
 use crate::settings::Settings;
 use crate::wire::{self, Wired};
@@ -80,10 +85,11 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let mut settings = Settings::default();
     // Forty hosts and their server share this machine: one that waits its turn is not gone.
     settings.fleet.lost_after_ms = 10_000;
-    let kernel = up::open_kernel(&settings, &data).await?;
+    let past = SignedDuration::from_hours(24 * i64::from(args.history_days));
+    let kernel = up::open_kernel(&settings, &data, Clock::behind(past)).await?;
     let base = format!("http://{}", up::reachable(http.local_addr()?));
     let (company, address) = (
-        Arc::new(Company::new(kernel.clock.now_ms())),
+        Arc::new(Company::new(Clock::System.now_ms())),
         agents.local_addr()?,
     );
     let own = |_: &wire::Handles| vec![api::slice(&api::Demo::new(&kernel, &company))];
@@ -161,7 +167,13 @@ async fn fill(
     if let Some(file) = &args.admin_token_file {
         write_private(file, &format!("{token}\n"))?;
     }
-    let teams = seed::plant(&wired.handles, base, token).await?;
+    let caller = Caller::new(base, token)?;
+    let teams = seed::plant(&wired.handles, &caller).await?;
+    if args.history_days > 0 {
+        out::complain("what happened since …");
+        relive::week(kernel, company, &caller, args.history_days).await?;
+    }
+    kernel.clock.catch_up_to(Timestamp::MAX);
     let now_ms = kernel.clock.now_ms();
     if args.history_days > 0 {
         out::complain(format_args!("{} days of metrics and logs …", args.history_days));
@@ -169,11 +181,13 @@ async fn fill(
             history::write(&wired.handles.telemetry, company, args.history_days, now_ms).await?;
         tracing::info!(samples, lines, "the history is written");
     }
+    seed::runbooks(&caller).await?;
     out::complain(format_args!("{} made-up hosts join …", company.hosts.len()));
     let joined = populate(kernel, wired, company, &teams, address);
     tokio::time::timeout(JOIN, joined)
         .await
-        .context("the made-up hosts did not join in time")?
+        .context("the made-up hosts did not join in time")??;
+    seed::runs(&caller).await
 }
 
 /// All hosts join; each works in a task of its own from then on.

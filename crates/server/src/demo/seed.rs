@@ -57,19 +57,62 @@ const PEOPLE: [(&str, &str, &str, &[&str]); 4] = [
 ];
 
 /// Calls the API of the server that was just started.
-struct Caller {
+#[derive(Clone)]
+pub struct Caller {
     http: reqwest::Client,
     base: String,
     token: String,
 }
 
 impl Caller {
-    async fn post(&self, path: &str, body: Value) -> Result<Value> {
-        let request = self
+    pub fn new(base: &str, token: String) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self {
+            http,
+            base: base.to_owned(),
+            token,
+        })
+    }
+
+    /// Calls as one of the [`PEOPLE`], with a token of their own.
+    pub async fn sign_in(&self, login: &str) -> Result<Self> {
+        let body = json!({ "login": login, "password": format!("{login}-{PASSWORD}") });
+        let answer = self
             .http
-            .post(format!("{}{path}", self.base))
-            .bearer_auth(&self.token)
-            .json(&body);
+            .post(format!("{}/api/v1/session", self.base))
+            .json(&body)
+            .send()
+            .await?;
+        let cookie = answer.headers().get("set-cookie").cloned();
+        let cookie = cookie.with_context(|| format!("{login} cannot sign in: {}", answer.status()))?;
+        let session: Value = answer.json().await?;
+        let csrf = session["csrf_token"]
+            .as_str()
+            .context("a session without a token")?;
+        let pair = cookie.to_str()?.split(';').next().unwrap_or_default().to_owned();
+        let request = self.http.post(format!("{}/api/v1/tokens", self.base));
+        let request = request
+            .header("cookie", pair)
+            .header("x-csrf-token", csrf)
+            .json(&json!({ "name": "Demonstration" }));
+        let made = Self::read("/api/v1/tokens", request).await?;
+        let token = made["token"].as_str().context("an answer has no token")?;
+        Self::new(&self.base, token.to_owned())
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.base));
+        Self::read(path, request.bearer_auth(&self.token).json(&body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        Self::read(path, request.bearer_auth(&self.token)).await
+    }
+
+    async fn read(path: &str, request: reqwest::RequestBuilder) -> Result<Value> {
         let answer = request
             .send()
             .await
@@ -92,15 +135,7 @@ fn id(made: &Value) -> Result<&str> {
 }
 
 /// Fills the house. Returns the ids of the teams by name.
-pub async fn plant(handles: &Handles, base: &str, token: String) -> Result<BTreeMap<&'static str, String>> {
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(30))
-        .build()?;
-    let caller = Caller {
-        http,
-        base: base.to_owned(),
-        token,
-    };
+pub async fn plant(handles: &Handles, caller: &Caller) -> Result<BTreeMap<&'static str, String>> {
     if let Some(token) = handles.access.setup_link_token().await? {
         let body = json!({ "token": token, "name": "Demo", "login": LOGIN, "password": PASSWORD, "email": "demo@example.org" });
         caller.post("/api/v1/setup", body).await?;
@@ -115,16 +150,44 @@ pub async fn plant(handles: &Handles, base: &str, token: String) -> Result<BTree
             .await?;
         teams.insert(name, id(&made)?.to_owned());
     }
-    people(&caller, &teams).await?;
-    channels(&caller, &teams).await?;
-    for (name, text) in RUNBOOKS {
-        let made = caller.post("/api/v1/runbooks", json!({ "text": text })).await;
-        made.with_context(|| format!("the runbook {name}"))?;
-    }
+    people(caller, &teams).await?;
+    channels(caller, &teams).await?;
     caller
         .post("/api/v1/rule-files", json!({ "name": "shop", "text": RULES }))
         .await?;
     Ok(teams)
+}
+
+/// Runbooks, some of which answer alerts by themselves: for when there are hosts to run on.
+pub async fn runbooks(caller: &Caller) -> Result<()> {
+    for (name, text) in RUNBOOKS {
+        let made = caller.post("/api/v1/runbooks", json!({ "text": text })).await;
+        made.with_context(|| format!("the runbook {name}"))?;
+    }
+    Ok(())
+}
+
+/// Somebody has looked at a host, and tried what a restart of a tier would do.
+pub async fn runs(caller: &Caller) -> Result<()> {
+    let ben = caller.sign_in("ben").await?;
+    let found = caller.get("/api/v1/runbooks").await?;
+    for (name, body) in [
+        (
+            "Collect diagnostics",
+            json!({ "inputs": { "host": "app-3" }, "reason": "It was short of memory this week." }),
+        ),
+        (
+            "Rolling restart",
+            json!({ "inputs": { "service": "nginx", "hosts": "web-*" }, "dry_run": true, "reason": "Before the release." }),
+        ),
+    ] {
+        let mut all = found.as_array().into_iter().flatten();
+        let runbook = all.find(|runbook| runbook["name"] == name);
+        let runbook = runbook.with_context(|| format!("there is no runbook {name}"))?;
+        ben.post(&format!("/api/v1/runbooks/{}/runs", id(runbook)?), body)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn people(caller: &Caller, teams: &BTreeMap<&'static str, String>) -> Result<()> {

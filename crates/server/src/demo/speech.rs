@@ -13,7 +13,8 @@ pub struct Mood {
     pub error_share: f64,
     /// The database of the shop does not answer.
     pub is_without_database: bool,
-    pub is_bad_deploy: bool,
+    /// The release of the shop application that does not work.
+    pub bad_release: Option<&'static str>,
     pub is_disk_full: bool,
 }
 
@@ -23,14 +24,14 @@ impl Mood {
         Self {
             error_share: state.error_share,
             is_without_database: is_without_database && host.spec.role.unit == SHOP,
-            is_bad_deploy: state.version == SHOP_BAD,
+            bad_release: (state.version == SHOP_BAD).then_some(SHOP_BAD),
             is_disk_full: state.filled > 0.0,
         }
     }
 }
 
 /// Unit, severity, text.
-type Said = (&'static str, u8, String);
+pub type Said = (&'static str, u8, String);
 
 const PATHS: [&str; 7] = [
     "/",
@@ -144,10 +145,12 @@ fn shop_line(mood: Mood, random: &mut Random) -> Said {
         };
         return (SHOP, 3, text);
     }
-    if mood.is_bad_deploy && random.unit() < 0.6 {
+    if let Some(release) = mood.bad_release
+        && random.unit() < 0.6
+    {
         let text = match random.below(2) {
             0 => {
-                format!("panic in checkout/price.go:118: nil discount for order {order} (release {SHOP_BAD})")
+                format!("panic in checkout/price.go:118: nil discount for order {order} (release {release})")
             }
             _ => format!("request failed: POST /checkout: 500 internal error (order {order})"),
         };
