@@ -119,8 +119,43 @@ pub async fn find(
     }
     let mut ranked: Vec<Suspect> = suspects.into_values().collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.seq.cmp(&a.seq)));
+    let mut ranked = rollouts(ranked, &events);
     ranked.truncate(SHOWN);
     Ok(ranked)
+}
+
+/// The same packages brought to the same versions on several hosts are one suspect: the best of them stands for all.
+fn rollouts(ranked: Vec<Suspect>, events: &[(Event, f64)]) -> Vec<Suspect> {
+    let host_of = |suspect: &Suspect| -> Option<String> {
+        let (event, _) = events.iter().find(|(event, _)| event.seq == suspect.seq)?;
+        Some(event.data.get("host")?.as_str()?.to_owned())
+    };
+    let mut kept: Vec<(Suspect, Vec<String>)> = Vec::new();
+    for suspect in ranked {
+        let host = host_of(&suspect).filter(|_| suspect.kind == "package");
+        let same = kept.iter_mut().find(|(known, _)| {
+            known.kind == "package" && known.title == suspect.title && known.detail == suspect.detail
+        });
+        match (same, host) {
+            (Some((_, hosts)), Some(host)) => hosts.push(host),
+            (_, host) => kept.push((suspect, host.into_iter().collect())),
+        }
+    }
+    let name = |(mut suspect, mut hosts): (Suspect, Vec<String>)| {
+        match hosts.as_slice() {
+            [] => {}
+            [host] => suspect.title = format!("{} on {host}", suspect.title),
+            several => {
+                suspect.title = format!("{} on {} hosts", suspect.title, several.len());
+                hosts.sort();
+                let more = if hosts.len() > 4 { " …" } else { "" };
+                let shown: Vec<&str> = hosts.iter().take(4).map(String::as_str).collect();
+                suspect.evidence.push(format!("on {}{more}", shown.join(", ")));
+            }
+        }
+        suspect
+    };
+    kept.into_iter().map(name).collect()
 }
 
 /// What was learnt when a thing was first looked at has not changed then: a boot, say, may be months old.
@@ -309,11 +344,25 @@ fn describe(event: &Event) -> (&'static str, String, String) {
                 .filter_map(|name| name.as_str().map(str::to_owned))
                 .take(4)
                 .collect();
-            (
-                "package",
-                format!("Packages: {}", counts.join(", ")),
-                names.join(", "),
-            )
+            match names.as_slice() {
+                [only] if counts.len() == 1 => {
+                    let done = if count("updated_count") > 0 {
+                        ""
+                    } else {
+                        counts[0].trim_start_matches("1 ")
+                    };
+                    (
+                        "package",
+                        format!("{only} {done}").trim_end().to_owned(),
+                        String::new(),
+                    )
+                }
+                _ => (
+                    "package",
+                    format!("Packages: {}", counts.join(", ")),
+                    names.join(", "),
+                ),
+            }
         }
         "item.retired" => ("item", format!("{} is gone", text("name")), text("kind")),
         _ if text("attribute") == "boot_at" => {

@@ -74,3 +74,31 @@ async fn who_feels_it_is_told_with_the_way() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_release_on_several_hosts_is_one_suspect() {
+    for house in houses(Settings::default()).await {
+        for host in ["web-1", "web-2"] {
+            let item = house.item("host", None, host).await;
+            house.item("service", Some(&item), "api").await;
+            let data = json!({ "host": host, "updated": ["api 1.0 → 1.1"], "added": [], "removed": [], "updated_count": 1 });
+            house.say("package.changed", item.as_str(), &data).await;
+        }
+        house.advance(30).await;
+        for host in ["web-1", "web-2"] {
+            let labels = [("instance", host), ("name", "api")];
+            house.look("ApiErrors", &labels, Critical, true).await;
+        }
+        let incident = house.one().await;
+        let suspects = incident["suspects"].as_array().unwrap();
+        assert_eq!(suspects.len(), 1, "{suspects:?}");
+        assert_eq!(suspects[0]["title"], "api 1.0 → 1.1 on 2 hosts");
+        assert!(
+            suspects[0]["evidence"]
+                .as_array()
+                .unwrap()
+                .contains(&json!("on web-1, web-2")),
+            "{suspects:?}"
+        );
+    }
+}
