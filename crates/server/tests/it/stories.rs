@@ -52,6 +52,13 @@ async fn stopped_service(house: &House) {
         body["items"][0]["id"].as_str().map(str::to_owned)
     });
     let run = run.await;
+    // What an alert asks for is for the incident of the alert.
+    let own = format!("/api/v1/runs?incident_id={id}");
+    house
+        .until("the run of the incident", &own, |body| {
+            (body["items"][0]["id"] == run.as_str()).then_some(())
+        })
+        .await;
     let (status, body) = house
         .call("POST", &format!("/api/v1/runs/{run}/approve"), Some(&json!({})))
         .await;

@@ -34,12 +34,23 @@ async fn take(incidents: &Incidents, tx: &mut Tx, event: &Event) -> Result<(), A
 /// Causes come before what they cause, and events are taken in order: one look suffices.
 async fn follow(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
     if let Some(cause) = event.cause {
-        store::link::follow(tx, event.seq, cause).await?;
+        let is_followed = store::link::follow(tx, event.seq, cause).await?;
+        if is_followed && event.topic == "run.requested" {
+            adopt(tx, event).await?;
+        }
     }
     if let Some(incident) = named_incident(event)
         && store::incident::get(tx, &incident).await?.is_some()
     {
         store::link::add(tx, &incident, event.seq).await?;
+    }
+    Ok(())
+}
+
+/// A run that an alert has started is for the incident of the alert.
+async fn adopt(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
+    if let Some(incident) = store::link::incident_of(tx, event.seq).await? {
+        automation::store::adopt_run(tx, &event.subject, &incident).await?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(crate) use run::{
     active, count_by_alert, hold, insert as insert_run, last_for, list as list_runs,
     of_change as run_of_change, open_by_alert, save as save_run, waiting,
 };
-pub use run::{get as run, of_incident};
+pub use run::{adopt as adopt_run, get as run, hand_over as hand_over_runs, of_incident};
 pub(crate) use runbook::{
     delete, heads, insert, list, mark_schedule, schedule_marks, text_of, update, versions,
 };

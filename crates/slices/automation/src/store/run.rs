@@ -186,6 +186,26 @@ pub(crate) async fn list(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+/// The run is for this incident, when it was for none.
+pub async fn adopt(connection: &mut AnyConnection, run: &str, incident: &str) -> Result<(), DbError> {
+    sqlx::query("UPDATE run SET incident_id = $2 WHERE id = $1 AND incident_id IS NULL")
+        .bind(run)
+        .bind(incident)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What was for one incident is for another from now on.
+pub async fn hand_over(connection: &mut AnyConnection, from: &str, into: &str) -> Result<(), DbError> {
+    sqlx::query("UPDATE run SET incident_id = $2 WHERE incident_id = $1")
+        .bind(from)
+        .bind(into)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Runs that were started for an incident, newest first.
 pub async fn of_incident(connection: &mut AnyConnection, incident: &str) -> Result<Vec<Run>, DbError> {
     let sql = select!("WHERE incident_id = $1 ORDER BY requested_at DESC LIMIT 100");

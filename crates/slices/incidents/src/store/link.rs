@@ -49,6 +49,14 @@ pub async fn follow(connection: &mut AnyConnection, seq: i64, cause: i64) -> Res
     Ok(done.rows_affected() > 0)
 }
 
+/// The incident whose story an event is part of; of merged ones, the one that stands.
+pub async fn incident_of(connection: &mut AnyConnection, seq: i64) -> Result<Option<String>, DbError> {
+    let sql = "SELECT e.incident FROM incident_event e JOIN incident i ON i.id = e.incident \
+        WHERE e.seq = $1 AND i.merged_into IS NULL ORDER BY e.incident LIMIT 1";
+    let row = sqlx::query(sql).bind(seq).fetch_optional(connection).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
 /// The story of one incident becomes part of another's, and stays its own.
 pub async fn copy_all(connection: &mut AnyConnection, from: &str, into: &str) -> Result<(), DbError> {
     let sql = "INSERT INTO incident_event (incident, seq) SELECT $2, seq FROM incident_event WHERE incident = $1 \

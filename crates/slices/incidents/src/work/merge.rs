@@ -22,6 +22,7 @@ impl Desk<'_> {
         let new_root = self.stronger_root(from, into).await?;
         store::member::move_all(self.tx, from.id.as_str(), into.id.as_str()).await?;
         store::link::copy_all(self.tx, from.id.as_str(), into.id.as_str()).await?;
+        automation::store::hand_over_runs(self.tx, from.id.as_str(), into.id.as_str()).await?;
         let now = self.tx.now();
         from.state = State::Resolved;
         from.resolved_at = from.resolved_at.or(Some(now));
