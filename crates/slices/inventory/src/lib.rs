@@ -13,6 +13,7 @@ pub mod identity;
 mod labels;
 pub mod model;
 mod observe;
+mod retention;
 pub mod selector;
 pub mod store;
 pub mod walk;
@@ -27,24 +28,38 @@ pub use hold::place;
 pub use labels::{resolve_labels, service};
 pub use model::{IdentityKey, Item, ItemId, MANUAL, Observation, Relation, RelationKind, State};
 pub use observe::{note, observe, retire, touch};
+pub use retention::{Settings, bounds};
 pub use selector::{Selector, SelectorError};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "item",
-    sql: include_str!("../migrations/0001_item.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "item",
+        sql: include_str!("../migrations/0001_item.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "retired",
+        sql: include_str!("../migrations/0002_retired.sql"),
+    },
+];
 
 /// The slice's handle.
 #[derive(Clone)]
 pub struct Inventory {
     pub(crate) kernel: Kernel,
+    settings: Settings,
 }
 
 impl Inventory {
     pub fn new(kernel: &Kernel) -> Self {
+        Self::with(kernel, Settings::default())
+    }
+
+    pub fn with(kernel: &Kernel, settings: Settings) -> Self {
         Self {
             kernel: kernel.clone(),
+            settings,
         }
     }
 }
@@ -53,7 +68,7 @@ pub fn slice(inventory: &Inventory) -> Slice {
     Slice {
         migrations: MIGRATIONS,
         routes: api::routes(inventory),
-        tasks: vec![expire_task()],
+        tasks: vec![expire_task(), retention::task(&inventory.settings)],
         permissions: api::PERMISSIONS,
         ..Slice::named("inventory")
     }

@@ -3,6 +3,7 @@
 mod identity;
 mod item;
 mod network;
+mod old;
 mod package;
 mod relation;
 
@@ -15,6 +16,7 @@ pub(crate) use network::{
     Listener, Peer, addresses, count_endpoints, delete_peers_before, hosts_of_address, listener_service,
     listeners, peers, peers_at, replace_addresses, replace_listeners, save_peer, touch_peer,
 };
+pub(crate) use old::delete_retired;
 pub use package::{Package, package_page, packages};
 pub(crate) use package::{delete_packages, insert_packages};
 pub use relation::{all_relations, relations_of, talks};

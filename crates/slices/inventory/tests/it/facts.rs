@@ -208,3 +208,52 @@ async fn facts_from_outside_cannot_break_the_store() {
         assert_eq!(named(kernel, "host", "unnamed").await.name, "unnamed");
     }
 }
+
+#[tokio::test]
+async fn what_was_retired_long_ago_is_forgotten_with_all_that_was_on_it() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        let gone = observe(kernel, 1, &facts("web-1", "10.0.0.1")).await;
+        let here = observe(kernel, 2, &facts("web-2", "10.0.0.2")).await;
+        let mut tx = kernel.db.write().await.unwrap();
+        inventory::retire(&mut tx, &agent(), &gone, "test").await.unwrap();
+        tx.commit().await.unwrap();
+        let bounds = inventory::bounds(&inventory::Settings::default());
+        kernel::retention::trim(kernel, &bounds).await.unwrap();
+        item(kernel, &gone).await;
+        let mut tx = kernel.db.write().await.unwrap();
+        // 401 days in microseconds.
+        sqlx::query("UPDATE item SET retired_at = retired_at - 34646400000000 WHERE retired_at IS NOT NULL")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        kernel::retention::trim(kernel, &bounds).await.unwrap();
+        let mut reader = kernel.db.read().await.unwrap();
+        assert!(
+            inventory::store::item(&mut reader, &gone)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            inventory::store::children(&mut reader, &gone)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            inventory::store::keys_of(&mut reader, &gone)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            inventory::store::children(&mut reader, &here)
+                .await
+                .unwrap()
+                .len(),
+            3
+        );
+    }
+}

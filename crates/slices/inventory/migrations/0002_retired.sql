@@ -1,0 +1,1 @@
+CREATE INDEX item_retired ON item (retired_at);
