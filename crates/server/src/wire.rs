@@ -81,10 +81,11 @@ pub async fn wire_with(
     let alerting = alerting::Alerting::with(kernel, settings.alerting.clone());
     let telemetry = Telemetry::open(kernel, &settings.telemetry, data).context("the data folder")?;
     fleet.set_intake(Arc::new(telemetry.clone()));
-    let automation = Automation::new(
+    let automation = Automation::with(
         kernel,
         fleet.clone(),
         Arc::new(Conditions(telemetry.clone(), kernel.clock.clone())),
+        settings.automation.clone(),
     );
     let incidents = incidents::Incidents::new(kernel, settings.incidents.clone());
     let data = data.to_owned();

@@ -2656,6 +2656,10 @@ export interface components {
             /** @enum {string} */
             type: "text";
         } | {
+            pattern?: string | null;
+            /** @enum {string} */
+            type: "glob";
+        } | {
             /** Format: int64 */
             max: number;
             /** Format: int64 */

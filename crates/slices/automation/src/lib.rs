@@ -14,6 +14,7 @@ mod plan;
 mod reach;
 mod react;
 mod read;
+mod retention;
 mod schedule;
 mod scheduled;
 mod start;
@@ -35,6 +36,7 @@ pub use engine::order;
 pub use input::Scalar;
 pub use model::{Run, RunData, RunId, RunState, RunTarget, RunTask, Runbook, RunbookId, TaskState};
 pub use plan::{Plan, PlanError, PlannedStep, Wish, plan};
+pub use retention::{Settings, bounds};
 pub use start::{Start, StartError, Trigger, start};
 pub use template::AlertView;
 
@@ -48,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "alert",
         sql: include_str!("../migrations/0002_alert.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "finished",
+        sql: include_str!("../migrations/0003_finished.sql"),
     },
 ];
 
@@ -68,10 +75,15 @@ struct Inner {
     documents: cache::Documents,
     wake: Wake,
     wait_wake: Wake,
+    settings: Settings,
 }
 
 impl Automation {
     pub fn new(kernel: &Kernel, fleet: Fleet, conditions: Arc<dyn Query>) -> Self {
+        Self::with(kernel, fleet, conditions, Settings::default())
+    }
+
+    pub fn with(kernel: &Kernel, fleet: Fleet, conditions: Arc<dyn Query>, settings: Settings) -> Self {
         Self(Arc::new(Inner {
             kernel: kernel.clone(),
             fleet,
@@ -79,6 +91,7 @@ impl Automation {
             documents: cache::Documents::default(),
             wake: Wake::default(),
             wait_wake: Wake::default(),
+            settings,
         }))
     }
 
@@ -128,10 +141,16 @@ pub fn slice(automation: &Automation) -> Slice {
         migrations: MIGRATIONS,
         routes: api::routes(automation),
         consumers: react::consumers(automation),
-        tasks: tasks::tasks(automation),
+        tasks: tasks(automation),
         permissions: api::PERMISSIONS,
         ..Slice::named("automation")
     }
+}
+
+fn tasks(automation: &Automation) -> Vec<kernel::Task> {
+    let mut all = tasks::tasks(automation);
+    all.push(retention::task(&automation.0.settings));
+    all
 }
 
 /// A runbook that fits an alert.

@@ -41,11 +41,18 @@ pub use store::OutputChunk;
 use authority::Authority;
 use hub::Hub;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "fleet",
-    sql: include_str!("../migrations/0001_fleet.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "fleet",
+        sql: include_str!("../migrations/0001_fleet.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "ended",
+        sql: include_str!("../migrations/0002_ended.sql"),
+    },
+];
 
 /// The slice's handle.
 #[derive(Clone)]
@@ -231,6 +238,24 @@ impl Fleet {
     }
 }
 
+fn tasks(fleet: &Fleet) -> Vec<kernel::Task> {
+    let mut all = presence::tasks(fleet);
+    all.push(kernel::retention::task(
+        "fleet.retention",
+        bounds(fleet.settings().keep_commands_days),
+    ));
+    all
+}
+
+/// What is kept how long.
+pub fn bounds(keep_commands_days: u32) -> Vec<kernel::retention::Bound> {
+    vec![kernel::retention::Bound::delete(
+        "command",
+        keep_commands_days,
+        store::DELETE_OLD_COMMANDS,
+    )]
+}
+
 pub fn slice(fleet: &Fleet) -> Slice {
     let metrics = fleet.clone();
     fleet.kernel().metrics.reader(move |out| {
@@ -244,7 +269,7 @@ pub fn slice(fleet: &Fleet) -> Slice {
         migrations: MIGRATIONS,
         routes: api::routes(fleet),
         consumers: vec![presence::rename_consumer(fleet)],
-        tasks: presence::tasks(fleet),
+        tasks: tasks(fleet),
         permissions: api::PERMISSIONS,
         ..Slice::named("fleet")
     }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub certificate_grace_days: u64,
     /// Output of commands that ended longer ago than this is deleted.
     pub keep_output_days: u64,
+    /// Days that a command is kept after its end, without its output once that is deleted; 0: for ever.
+    pub keep_commands_days: u32,
     /// Connections from agents at the same time.
     pub max_connections: usize,
     /// Settings of agents that have none of their own.
@@ -33,6 +35,7 @@ impl Default for Settings {
             certificate_days: 7,
             certificate_grace_days: 90,
             keep_output_days: 90,
+            keep_commands_days: 400,
             max_connections: 20_000,
             agent: AgentConfig::default(),
         }

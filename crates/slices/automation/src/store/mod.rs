@@ -9,6 +9,7 @@ use kernel::DbError;
 
 pub use lock::lock_holder;
 pub(crate) use lock::{locks, release_locks, try_lock};
+pub(crate) use run::delete_old as delete_old_runs;
 pub(crate) use run::{
     active, count_by_alert, hold, insert as insert_run, last_for, list as list_runs,
     of_change as run_of_change, open_by_alert, save as save_run, waiting,

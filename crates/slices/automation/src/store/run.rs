@@ -186,6 +186,33 @@ pub(crate) async fn list(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+/// Up to `most` runs that ended before, with their tasks; says how many.
+pub(crate) async fn delete_old(
+    connection: &mut AnyConnection,
+    before_us: i64,
+    most: i64,
+) -> Result<u64, DbError> {
+    let sql = "SELECT id FROM run WHERE finished_at < $1 ORDER BY finished_at, id LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(before_us)
+        .bind(most)
+        .fetch_all(&mut *connection)
+        .await?;
+    for row in &rows {
+        let id: String = row.try_get(0)?;
+        for sql in [
+            "DELETE FROM run_task WHERE run_id = $1",
+            "DELETE FROM run WHERE id = $1",
+        ] {
+            sqlx::query(sql)
+                .bind(id.clone())
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
 /// The run is for this incident, when it was for none.
 pub async fn adopt(connection: &mut AnyConnection, run: &str, incident: &str) -> Result<(), DbError> {
     sqlx::query("UPDATE run SET incident_id = $2 WHERE id = $1 AND incident_id IS NULL")

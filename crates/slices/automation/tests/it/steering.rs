@@ -115,3 +115,33 @@ async fn runs_on_one_target_are_one_after_the_other_in_the_order_of_asking() {
         assert_eq!(house.parked().await, 0);
     }
 }
+
+#[tokio::test]
+async fn a_run_that_ended_long_ago_is_forgotten() {
+    for house in House::both().await {
+        house.robot(1).await;
+        let runbook = house.runbook(&text("A", "kind=host", "go")).await;
+        let old = house.run(&runbook, json!({})).await;
+        house.until(&old, "succeeded").await;
+        let young = house.run(&runbook, json!({})).await;
+        house.until(&young, "succeeded").await;
+        let trim = async || {
+            house
+                .inside(|kernel, _| async move {
+                    let bounds = automation::bounds(&automation::Settings::default());
+                    kernel::retention::trim(&kernel, &bounds).await.unwrap();
+                })
+                .await;
+        };
+        trim().await;
+        house.get(&format!("/api/v1/runs/{old}")).await;
+        // 401 days in microseconds.
+        house
+            .sql("UPDATE run SET finished_at = finished_at - 34646400000000 WHERE id IN (SELECT id FROM run ORDER BY requested_at LIMIT 1)")
+            .await;
+        trim().await;
+        let left = house.get("/api/v1/runs").await;
+        assert_eq!(left["items"].as_array().unwrap().len(), 1);
+        assert_eq!(left["items"][0]["id"], young.as_str());
+    }
+}

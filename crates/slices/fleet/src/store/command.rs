@@ -187,3 +187,7 @@ pub async fn mark_sent(
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// Only those whose output is deleted already.
+pub const DELETE_OLD: &str = "DELETE FROM command WHERE id IN (SELECT c.id FROM command c WHERE c.ended_at < $1 \
+    AND NOT EXISTS (SELECT 1 FROM command_output o WHERE o.command = c.id) ORDER BY c.ended_at, c.id LIMIT $2)";

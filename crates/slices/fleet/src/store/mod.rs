@@ -9,6 +9,7 @@ pub(crate) use agent::{
     absent, insert_agent, save_certificate, save_config, save_hello, save_presence, save_progress, save_state,
 };
 pub use agent::{agent, agent_of_item, agents};
+pub(crate) use command::DELETE_OLD as DELETE_OLD_COMMANDS;
 pub use command::{command, commands_of_order};
 pub(crate) use command::{
     count_open_commands, hold_command, insert_command, mark_sent, open_of_agent, overdue, save_command,

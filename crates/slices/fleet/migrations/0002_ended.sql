@@ -1,0 +1,1 @@
+CREATE INDEX command_ended ON command (ended_at);
