@@ -78,3 +78,60 @@ impl Server {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../../docs/mainstay.toml");
+
+    /// Lines such as `# name = value` in the reference are settings that have no default.
+    fn is_optional(line: &str) -> bool {
+        line.strip_prefix("# ")
+            .and_then(|rest| rest.split_once(" = "))
+            .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    }
+
+    fn load(text: &str) -> Settings {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mainstay.toml");
+        std::fs::write(&file, text).unwrap();
+        kernel::config::load(Some(&file), std::iter::empty()).unwrap()
+    }
+
+    #[test]
+    fn the_reference_has_the_defaults() {
+        assert_eq!(
+            format!("{:#?}", load(REFERENCE)),
+            format!("{:#?}", Settings::default())
+        );
+    }
+
+    #[test]
+    fn the_reference_has_every_setting() {
+        let all: Vec<&str> = REFERENCE
+            .lines()
+            .map(|line| {
+                if is_optional(line) {
+                    line.trim_start_matches("# ")
+                } else {
+                    line
+                }
+            })
+            .collect();
+        let settings = format!("{:#?}", load(&all.join("\n")));
+        assert!(!settings.contains("None"), "{settings}");
+        for line in settings.lines() {
+            let Some((name, _)) = line.trim().split_once(": ") else {
+                continue;
+            };
+            let is_said = all
+                .iter()
+                .any(|line| line.starts_with(&format!("{name} = ")) || line.ends_with(&format!("{name}]")));
+            assert!(
+                is_said || name == "public_url",
+                "{name} is not in docs/mainstay.toml"
+            );
+        }
+    }
+}

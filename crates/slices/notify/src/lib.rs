@@ -35,7 +35,8 @@ use crate::model::{Channel, ChannelSecrets};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address under which people reach this server, for the links in messages.
+    /// Address under which people reach this server, for the links in messages: the server's own setting.
+    #[serde(skip)]
     pub public_url: String,
     /// Messages under way at once on one channel, 1 to 16.
     pub per_channel: usize,
