@@ -3,6 +3,8 @@
 //! The score is a chance computed from named weights in log-odds: nearness in time, place in the graph, kind of change, how usual
 //! it is. It says "suspect", never "cause".
 
+mod words;
+
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
+use self::words::{describe, span};
 use crate::decide::terrain::Terrain;
 use crate::model::{Hop, How, Incident};
 use crate::{place, store};
@@ -297,115 +300,6 @@ fn is_failure(event: &Event) -> bool {
     )
 }
 
-/// (kind, title, detail)
-fn describe(event: &Event) -> (&'static str, String, String) {
-    let text = |field: &str| {
-        event
-            .data
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let count = |field: &str| event.data.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let shown = |field: &str| match event.data.get(field) {
-        None | Some(Value::Null) => "nothing".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    match event.topic.as_str() {
-        "change.granted" => ("change", format!("Change: {}", text("title")), text("reason")),
-        "run.started" => ("run", format!("Run of {} began", text("runbook")), text("source")),
-        "run.finished" => (
-            "run",
-            format!("Run of {} ended: {}", text("runbook"), text("state")),
-            text("note"),
-        ),
-        "service.changed" => (
-            "service",
-            format!("{} became {}", text("name"), text("state")),
-            join(&[text("host_name"), text("reason")]),
-        ),
-        "package.changed" => {
-            let counts = [
-                ("updated", "updated_count"),
-                ("added", "added_count"),
-                ("removed", "removed_count"),
-            ];
-            let counts: Vec<String> = counts
-                .into_iter()
-                .filter(|(_, field)| count(field) > 0)
-                .map(|(word, field)| format!("{} {word}", count(field)))
-                .collect();
-            let names: Vec<String> = ["updated", "added", "removed"]
-                .into_iter()
-                .filter_map(|field| event.data.get(field)?.as_array())
-                .flatten()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .take(4)
-                .collect();
-            match names.as_slice() {
-                [only] if counts.len() == 1 => {
-                    let done = if count("updated_count") > 0 {
-                        ""
-                    } else {
-                        counts[0].trim_start_matches("1 ")
-                    };
-                    (
-                        "package",
-                        format!("{only} {done}").trim_end().to_owned(),
-                        String::new(),
-                    )
-                }
-                _ => (
-                    "package",
-                    format!("Packages: {}", counts.join(", ")),
-                    names.join(", "),
-                ),
-            }
-        }
-        "item.retired" => ("item", format!("{} is gone", text("name")), text("kind")),
-        _ if text("attribute") == "boot_at" => {
-            ("reboot", format!("{} was booted", text("name")), shown("after"))
-        }
-        _ => {
-            let kind = if text("kind") == "certificate" {
-                "certificate"
-            } else {
-                "item"
-            };
-            (
-                kind,
-                format!("{}: {} changed", text("name"), text("attribute")),
-                format!("{} → {}", shown("before"), shown("after")),
-            )
-        }
-    }
-}
-
-fn join(parts: &[String]) -> String {
-    let parts: Vec<&str> = parts
-        .iter()
-        .map(String::as_str)
-        .filter(|part| !part.is_empty())
-        .collect();
-    parts.join(": ")
-}
-
-fn span(seconds: f64) -> String {
-    let whole = seconds.abs().round() as i64;
-    let text = match whole {
-        0..120 => format!("{whole} s"),
-        120..7_200 => format!("{} min", whole / 60),
-        _ => format!("{} h", whole / 3_600),
-    };
-    if seconds < 0.0 {
-        format!("{text} after the opening")
-    } else {
-        format!("{text} before the opening")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,12 +317,5 @@ mod tests {
             data: serde_json::json!({ "host": "itm_h", "targets": [{ "item_id": "itm_a" }, "itm_b"], "name": "itm" }),
         };
         assert_eq!(touched(&event), ["itm_h", "itm_a", "itm_b"]);
-    }
-
-    #[test]
-    fn spans_in_words() {
-        assert_eq!(span(41.2), "41 s before the opening");
-        assert_eq!(span(600.0), "10 min before the opening");
-        assert_eq!(span(-5.0), "5 s after the opening");
     }
 }
