@@ -40,7 +40,10 @@ def binary():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     for path in [named] if named else [target / "release/mainstay", target / "debug/mainstay"]:
         if pathlib.Path(path).exists():
-            kind = "release build" if "release" in str(path) else "debug build, not optimised"
+            if named:
+                kind = "named by MAINSTAY_BIN"
+            else:
+                kind = "release build" if path.parent.name == "release" else "debug build, not optimised"
             say(f"ours: {path} ({kind})")
             return str(path)
     sys.exit("there is no mainstay to measure; run `make release` first")

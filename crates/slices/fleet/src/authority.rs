@@ -8,10 +8,10 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use sqlx::Row;
 
 use crate::error::FleetError;
 use crate::model::AgentId;
+use crate::store;
 
 const SEAL: &str = "fleet_authority:1";
 
@@ -42,15 +42,7 @@ impl Authority {
         let (pem, key_pem) = make(kernel.clock.now())?;
         let sealed = kernel.secrets.seal(SEAL, key_pem.as_bytes())?;
         let mut tx = kernel.db.write().await?;
-        sqlx::query(
-            "INSERT INTO fleet_authority (id, certificate_pem, sealed_key, created_at) VALUES (1, $1, $2, $3) \
-             ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(pem)
-        .bind(sealed)
-        .bind(tx.now().as_microsecond())
-        .execute(&mut *tx)
-        .await?;
+        store::insert_authority(&mut tx, pem, sealed).await?;
         tx.commit().await?;
         Self::load(kernel)
             .await?
@@ -59,12 +51,9 @@ impl Authority {
 
     async fn load(kernel: &Kernel) -> Result<Option<Self>, FleetError> {
         let mut reader = kernel.db.read().await?;
-        let row = sqlx::query("SELECT certificate_pem, sealed_key FROM fleet_authority WHERE id = 1")
-            .fetch_optional(&mut *reader)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let pem: String = row.try_get(0)?;
-        let sealed: Vec<u8> = row.try_get(1)?;
+        let Some((pem, sealed)) = store::authority(&mut reader).await? else {
+            return Ok(None);
+        };
         let key_pem = kernel.secrets.open(SEAL, &sealed)?;
         let key = KeyPair::from_pem(&String::from_utf8_lossy(&key_pem))?;
         let certificate = first_certificate(&pem).ok_or(rcgen::Error::CouldNotParseCertificate)?;

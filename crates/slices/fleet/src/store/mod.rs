@@ -1,6 +1,7 @@
 //! All SQL of the slice: free functions over a connection.
 
 mod agent;
+mod authority;
 mod command;
 mod output;
 mod token;
@@ -9,6 +10,7 @@ pub(crate) use agent::{
     absent, insert_agent, save_certificate, save_config, save_hello, save_presence, save_progress, save_state,
 };
 pub use agent::{agent, agent_of_item, agents};
+pub(crate) use authority::{authority, insert_authority};
 pub(crate) use command::DELETE_OLD as DELETE_OLD_COMMANDS;
 pub use command::{command, commands_of_order};
 pub(crate) use command::{
