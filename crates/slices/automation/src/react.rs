@@ -7,13 +7,13 @@ use fleet::events::CommandEvent;
 use kernel::{AnyError, Consumer, Event, Timestamp, Tx};
 use serde::Deserialize;
 
-use crate::document::{AlertTrigger, Document, Mode};
+use crate::document::{self, AlertTrigger, Document, Mode};
 use crate::engine::{engine, finish, order, say_task};
 use crate::model::{RunState, Runbook, TaskState};
 use crate::plan::{PlanError, Wish};
 use crate::start::{self, Start, StartError, Trigger};
 use crate::template::{self, AlertView, Scope};
-use crate::{Automation, store};
+use crate::{Automation, input, store};
 
 pub(crate) fn consumers(automation: &Automation) -> Vec<Consumer> {
     let (first, second, third) = (automation.clone(), automation.clone(), automation.clone());
@@ -245,9 +245,16 @@ async fn start_for(
         alert: Some(view.clone()),
         ..Scope::default()
     };
+    let globs =
+        document::parse(&runbook.text).map_or_else(|_| Default::default(), |d| input::globs(&d.inputs));
     let mut inputs = BTreeMap::new();
     for (name, text) in &trigger.inputs {
         match template::render(text, &scope) {
+            Ok(value) if globs.contains(name) && value.contains('*') && value != *text => {
+                return Ok(Some(format!(
+                    "the input `{name}` of the trigger: \"{value}\" comes from the alert, whose labels are names and no patterns"
+                )));
+            }
             Ok(value) => inputs.insert(name.clone(), value),
             Err(error) => return Ok(Some(format!("the input `{name}` of the trigger: {error}"))),
         };

@@ -177,6 +177,25 @@ async fn guard_rails_hold_back_what_comes_too_often_or_reaches_too_far() {
 }
 
 #[tokio::test]
+async fn the_label_of_an_alert_is_no_pattern() {
+    for house in House::both().await {
+        house.robot(1).await;
+        let text = "name: Reach\nrisk: low\ninputs:\n  hosts: { type: glob }\n  tier: { type: glob }\n\
+            targets: 'kind=host name={{ inputs.hosts }}'\n\
+            triggers:\n  - alert: Service*\n    mode: run\n    \
+            inputs: { hosts: \"{{ alert.labels.instance }}\", tier: \"web-*\" }\n\
+            steps:\n  - name: A\n    command: [echo]\n";
+        house.runbook(text).await;
+        house.fire(1, "ServiceDown", json!({ "instance": "*" })).await;
+        let why = house.held_back(1).await;
+        assert!(why.contains("`hosts`") && why.contains("no patterns"), "{why}");
+        // What the author wrote may be one.
+        house.fire(2, "ServiceDown", json!({})).await;
+        house.only_run().await;
+    }
+}
+
+#[tokio::test]
 async fn the_blast_radius_and_the_number_of_open_runs_are_limited() {
     for house in House::both_at(Clock::fake(Clock::System.now())).await {
         let mut robots = Vec::new();
