@@ -79,7 +79,11 @@ pub async fn wire_with(
     );
     let fleet = fleet::Fleet::new(kernel, settings.fleet.clone(), &public_url, agents).await?;
     let alerting = alerting::Alerting::with(kernel, settings.alerting.clone());
-    let telemetry = Telemetry::open(kernel, &settings.telemetry, data).context("the data folder")?;
+    let observed = telemetry::Settings {
+        public_url: public_url.clone(),
+        ..settings.telemetry.clone()
+    };
+    let telemetry = Telemetry::open(kernel, &observed, data).context("the data folder")?;
     fleet.set_intake(Arc::new(telemetry.clone()));
     let automation = Automation::with(
         kernel,

@@ -27,3 +27,4 @@ pub use inspect::{SimpleThreshold, metric_names, simple_threshold};
 pub use labels::{Label, Labels, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, quote_regex};
 pub use parse::{ParseError, parse, parse_duration, parse_selector};
+pub use regex::Regex;

@@ -82,16 +82,51 @@ impl Replacer {
     }
 }
 
+/// A pattern that may match anywhere in a text.
+#[derive(Debug)]
+pub struct Regex(meta::Regex);
+
+impl Regex {
+    pub fn new(pattern: &str) -> Result<Regex, String> {
+        Ok(Regex(build(&translate(pattern)?)?))
+    }
+
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// Replaces every match by `template` (`$1`, `${name}`, `$$`); `None` when that gives more than `most` bytes.
+    pub fn replace_all(&self, text: &str, template: &str, most: usize) -> Option<String> {
+        let (mut out, mut done) = (String::new(), 0);
+        for captures in self.0.captures_iter(text) {
+            let Some(found) = captures.get_match() else {
+                continue;
+            };
+            out.push_str(&text[done..found.start()]);
+            captures.interpolate_string_into(text, template, &mut out);
+            done = found.end();
+            if out.len() > most {
+                return None;
+            }
+        }
+        out.push_str(&text[done..]);
+        (out.len() <= most).then_some(out)
+    }
+}
+
 fn is_plain(part: &str) -> bool {
     !part.contains(['.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$', '\\'])
 }
 
 fn compile(pattern: &str) -> Result<meta::Regex, String> {
-    let translated = format!("^(?s:{})$", translate(pattern)?);
+    build(&format!("^(?s:{})$", translate(pattern)?))
+}
+
+fn build(translated: &str) -> Result<meta::Regex, String> {
     meta::Regex::builder()
         .configure(meta::Config::new().nfa_size_limit(Some(MAX_COMPILED_BYTES)))
         .syntax(syntax::Config::new())
-        .build(&translated)
+        .build(translated)
         .map_err(|e| match e.size_limit() {
             Some(_) => "the regular expression is too large; make its repetitions shorter".to_owned(),
             None => format!("not a valid regular expression: {}", innermost(&e)),
@@ -287,6 +322,25 @@ mod tests {
         assert_eq!(Pattern::new("a{1001}").unwrap_err(), "repeat count above 1000");
         assert!(Pattern::new("(.*").unwrap_err().contains("unclosed group"));
         assert!(Pattern::new("(a)\\1").unwrap_err().contains("back-references"));
+    }
+
+    #[test]
+    fn replaces_anywhere() {
+        let regex = Regex::new("(\\d+)-(?P<b>\\w)").unwrap();
+        assert_eq!(
+            regex.replace_all("x 1-a, 22-b.", "${b}$1", 100).unwrap(),
+            "x a1, b22."
+        );
+        assert!(regex.is_match("..1-a..") && !regex.is_match("a"));
+        assert_eq!(
+            Regex::new("").unwrap().replace_all("ab", "-", 100).unwrap(),
+            "-a-b-"
+        );
+        assert_eq!(regex.replace_all("1-a1-a", "$1$1$1$1", 5), None);
+        assert!(
+            !Regex::new("a.b").unwrap().is_match("a\nb"),
+            "a line end is no character here"
+        );
     }
 
     #[test]

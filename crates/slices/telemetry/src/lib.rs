@@ -13,7 +13,9 @@ mod reach;
 mod rules;
 mod source;
 mod store;
+mod up;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,11 @@ pub struct Settings {
     pub log_max_bytes: u64,
     /// Series that the metric store holds at once.
     pub max_series: usize,
+    /// Address under which people reach this server; rule templates know it as `externalURL`. Set by the server, not in the file.
+    #[serde(skip)]
+    pub public_url: String,
+    /// What rule templates know as `externalLabels`.
+    pub external_labels: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
@@ -63,6 +70,8 @@ impl Default for Settings {
             log_retention_days: 30,
             log_max_bytes: 10 << 30,
             max_series: 2_000_000,
+            public_url: String::new(),
+            external_labels: BTreeMap::new(),
         }
     }
 }
@@ -78,6 +87,7 @@ struct Inner {
     queries: Queries,
     rules: RuleEngine,
     dictionaries: intake::Dictionaries,
+    written_up: up::Written,
 }
 
 /// Why the stores do not open.
@@ -118,11 +128,16 @@ impl Telemetry {
         for notice in logs.take_notices() {
             tracing::warn!(?notice, "log store");
         }
+        let external = rules::template::External {
+            url: settings.public_url.clone(),
+            labels: settings.external_labels.clone(),
+        };
         let inner = Inner {
             kernel: kernel.clone(),
             queries: Queries::new(tsdb.clone()),
-            rules: RuleEngine::new(kernel, tsdb.clone()),
+            rules: RuleEngine::new(kernel, tsdb.clone(), external),
             dictionaries: intake::Dictionaries::default(),
+            written_up: up::Written::default(),
             tsdb,
             logs,
         };
@@ -172,6 +187,10 @@ impl Telemetry {
         &self.0.rules
     }
 
+    pub(crate) fn written_up(&self) -> &up::Written {
+        &self.0.written_up
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.0.kernel.clock.now_ms()
     }
@@ -194,6 +213,8 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
     let mut tasks = rules::tasks::tasks(telemetry.rules());
     tasks.push(upkeep(telemetry));
     tasks.push(own_metrics(telemetry));
+    let (up, presence) = up::duties(telemetry);
+    tasks.push(up);
     tasks.push(kernel::retention::task(
         "telemetry.retention",
         vec![store::gap_marks()],
@@ -206,6 +227,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
             .merge(live_api::routes(telemetry))
             .merge(rules::api::routes(telemetry)),
         permissions,
+        consumers: vec![presence],
         tasks,
         ..Slice::named("telemetry")
     }

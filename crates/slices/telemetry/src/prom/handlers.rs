@@ -51,6 +51,9 @@ both!("Exemplars of a query", query_exemplars, query_exemplars_post, "/api/v1/qu
 both!("A query, laid out", format_query, format_query_post, "/api/v1/format_query", formatted,
     [("query" = Option<String>, Query)]);
 
+both!("A query as a tree", parse_query, parse_query_post, "/api/v1/parse_query", parsed,
+    [("query" = Option<String>, Query)]);
+
 fn timeout(params: &Params) -> Result<Duration, Refusal> {
     let asked = params
         .duration_ms("timeout")?
@@ -285,6 +288,12 @@ async fn formatted(_: &Telemetry, _: &Reach, params: &Params) -> Result<Response
     let mut data = String::new();
     render::string(&mut data, &expr.to_string());
     Ok(render::success(&data))
+}
+
+async fn parsed(_: &Telemetry, _: &Reach, params: &Params) -> Result<Response, Refusal> {
+    let text = params.require("query")?;
+    let expr = promql::parse(text).map_err(|error| Refusal::bad_data(error.to_string()))?;
+    Ok(render::success(&super::tree::tree(&expr).to_string()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod handlers;
 mod params;
 mod render;
 mod rules;
+mod tree;
 
 use kernel::slice::roles;
 use kernel::{Allow, Endpoint};
@@ -45,6 +46,8 @@ pub(crate) const PERMISSIONS: &[Endpoint] = endpoints![
     "POST" "/query_exemplars",
     "POST" "/format_query",
     "GET" "/format_query",
+    "POST" "/parse_query",
+    "GET" "/parse_query",
 ];
 
 pub(crate) fn routes(telemetry: &Telemetry) -> OpenApiRouter {
@@ -57,7 +60,8 @@ pub(crate) fn routes(telemetry: &Telemetry) -> OpenApiRouter {
         .routes(routes!(handlers::metadata))
         .routes(routes!(handlers::buildinfo))
         .routes(routes!(handlers::query_exemplars, handlers::query_exemplars_post))
-        .routes(routes!(handlers::format_query, handlers::format_query_post));
+        .routes(routes!(handlers::format_query, handlers::format_query_post))
+        .routes(routes!(handlers::parse_query, handlers::parse_query_post));
     // The same handlers again under a base address of their own; described once.
     let (plain, _) = documented.clone().split_for_parts();
     let under_base = axum::Router::new()

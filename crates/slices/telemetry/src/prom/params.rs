@@ -28,6 +28,12 @@ impl Params {
             .map(|(_, v)| v.as_str())
     }
 
+    /// Every value of a parameter that may be repeated.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        let named = self.0.iter().filter(|(n, _)| n == name);
+        named.map(|(_, value)| value.clone()).collect()
+    }
+
     pub(super) fn require(&self, name: &str) -> Result<&str, Refusal> {
         self.get(name)
             .ok_or_else(|| Refusal::bad_data(format!("the parameter \"{name}\" is missing")))

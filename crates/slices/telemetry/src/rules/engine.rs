@@ -1,17 +1,20 @@
 //! Evaluating rules: on ingest where a rule is local, else on its group's interval; handing the changes to alerting.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alerting::Signal;
 use kernel::db::DbError;
 use kernel::{AnyError, Kernel};
 use promql::Value;
-use tsdb::{Batch, Tsdb};
+use tsdb::{Batch, Durability, Tsdb};
 
-use super::active::{Active, Extent, Found};
-use super::model::{Group, Kind, Rule, RuleSet};
-use crate::source::{StoreSource, store_labels};
+use super::active::{Active, Extent, Found, Held, Known, Row};
+use super::ask::Asker;
+use super::model::{Group, Rule, RuleSet, Sample};
+use super::record;
+use super::template::External;
+use crate::source::StoreSource;
 
 /// Signals that wait for the database; more would mean that it has been away for very long.
 const OUTBOX: usize = 100_000;
@@ -23,6 +26,7 @@ const LOOKBACK_MS: i64 = 300_000;
 pub(crate) struct RuleEngine {
     kernel: Kernel,
     tsdb: Arc<Tsdb>,
+    external: Arc<External>,
     state: Arc<Mutex<State>>,
     /// One flush at a time, so that signals reach alerting in their order.
     flushing: Arc<tokio::sync::Mutex<()>>,
@@ -33,7 +37,9 @@ struct State {
     rules: Arc<RuleSet>,
     active: Active,
     outbox: VecDeque<Signal>,
-    health: std::collections::HashMap<String, Health>,
+    health: HashMap<String, Health>,
+    /// Series that each recording rule wrote last.
+    recorded: HashMap<String, HashSet<promql::Labels>>,
 }
 
 /// How a rule's last evaluation went.
@@ -45,10 +51,11 @@ pub(crate) struct Health {
 }
 
 impl RuleEngine {
-    pub(crate) fn new(kernel: &Kernel, tsdb: Arc<Tsdb>) -> Self {
+    pub(crate) fn new(kernel: &Kernel, tsdb: Arc<Tsdb>, external: External) -> Self {
         Self {
             kernel: kernel.clone(),
             tsdb,
+            external: Arc::new(external),
             state: Arc::default(),
             flushing: Arc::default(),
         }
@@ -66,11 +73,11 @@ impl RuleEngine {
         self.lock().health.get(key).cloned()
     }
 
-    pub(crate) fn held_by(&self, key: &str) -> Vec<Signal> {
+    pub(crate) fn held_by(&self, key: &str) -> Vec<Held> {
         self.lock().active.held_by(key)
     }
 
-    /// Puts new rules in force. What rules that are gone held is over.
+    /// Puts new rules in force. What rules that are gone held is over, and their series end.
     pub(crate) fn install(&self, rules: RuleSet) {
         let now_ms = self.kernel.clock.now_ms();
         let keep: HashSet<String> = rules.rules().map(|rule| rule.key.clone()).collect();
@@ -78,27 +85,50 @@ impl RuleEngine {
         let gone = state.active.forget_rules(&keep, now_ms);
         state.outbox.extend(gone);
         state.health.retain(|key, _| keep.contains(key));
+        let mut ended = Vec::new();
+        state.recorded.retain(|key, series| {
+            if !keep.contains(key) {
+                ended.push(record::batch(&[], series, now_ms));
+            }
+            keep.contains(key)
+        });
         state.rules = Arc::new(rules);
+        let rows = state.active.ends();
+        drop(state);
+        self.write(rows);
+        for batch in ended {
+            self.append(&batch);
+        }
     }
 
     /// Takes over what alerting holds to be active, before the first evaluation.
-    pub(crate) fn restore(&self, signals: Vec<Signal>) {
+    pub(crate) fn restore(&self, known: Vec<Known>) {
         let mut state = self.lock();
-        for signal in signals {
-            let Some(key) = signal.source.strip_prefix("rule:").map(str::to_owned) else {
+        for one in known {
+            let Some(key) = one.signal.source.strip_prefix("rule:").map(str::to_owned) else {
                 continue;
             };
-            state.active.restore(&key, signal);
+            state.active.restore(&key, one);
         }
     }
 
     /// Evaluates the local rules that read one of `metrics`, for one instance. Synchronous and short; runs off the reactor.
     pub(crate) fn on_samples<'a>(&self, instance: &str, at_ms: i64, metrics: impl Iterator<Item = &'a str>) {
+        self.lock().active.saw(instance, at_ms);
+        self.on_own_samples(instance, at_ms, metrics);
+    }
+
+    /// The same for samples about an instance that this program wrote itself: they say nothing of whether it speaks.
+    pub(crate) fn on_own_samples<'a>(
+        &self,
+        instance: &str,
+        at_ms: i64,
+        metrics: impl Iterator<Item = &'a str>,
+    ) {
         let rules = self.rules();
         let mut due: Vec<&Arc<Rule>> = metrics.flat_map(|metric| rules.reading(metric)).collect();
         due.sort_by(|a, b| a.key.cmp(&b.key));
         due.dedup_by(|a, b| a.key == b.key);
-        self.lock().active.saw(instance, at_ms);
         for rule in due {
             self.evaluate(rule, Extent::Instance(instance), at_ms);
         }
@@ -126,11 +156,15 @@ impl RuleEngine {
             max_samples: 5_000_000,
             ..promql::Options::default()
         };
-        let result = promql::instant(&source, &rule.expr, at_ms, &options);
+        let result = promql::instant(&source, &rule.expr, at_ms - rule.offset_ms, &options);
+        let result = result.map_err(|error| error.to_string());
+        let result = result.and_then(|outcome| samples_of(outcome.value));
         let error = match result {
-            Ok(outcome) => self.take(rule, extent, outcome.value, at_ms),
-            Err(error) => Some(error.to_string()),
-        };
+            Ok(samples) if rule.is_alert() => self.take(rule, extent, &samples, at_ms),
+            Ok(samples) => self.record(rule, &samples, at_ms - rule.offset_ms),
+            Err(error) => Err(error),
+        }
+        .err();
         if let Some(error) = &error {
             self.kernel
                 .metrics
@@ -149,48 +183,69 @@ impl RuleEngine {
         );
     }
 
-    fn take(&self, rule: &Rule, extent: Extent<'_>, value: Value, at_ms: i64) -> Option<String> {
-        let samples = match value {
-            Value::Vector(samples) => samples,
-            Value::Scalar { t_ms, value } => vec![promql::VectorSample {
-                labels: promql::Labels::default(),
-                t_ms,
+    fn take(
+        &self,
+        rule: &Rule,
+        extent: Extent<'_>,
+        samples: &[promql::VectorSample],
+        at_ms: i64,
+    ) -> Result<(), String> {
+        let asker = Asker::new(&self.tsdb, at_ms - rule.offset_ms, LOOKBACK_MS);
+        let ask = |text: &str| asker.ask(text);
+        let mut found = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let value = sample.value;
+            let sample = Sample::new(sample, at_ms, &self.external, &ask);
+            let labels = rule.alert_labels(&sample);
+            // The lock is not held while a template is filled: it may ask the store.
+            let is_wanted = self.lock().active.wants(rule, &labels, extent, at_ms);
+            found.push(Found {
+                annotations: is_wanted.then(|| rule.annotations(&sample)),
+                labels,
                 value,
-            }],
-            Value::String { .. } | Value::Matrix(_) => {
-                return Some("the rule gives neither a vector nor a number".into());
-            }
-        };
-        if let Kind::Record = rule.kind {
-            return self.record(rule, &samples, at_ms);
+            });
         }
-        let found = samples
-            .iter()
-            .map(|sample| Found {
-                labels: rule.alert_labels(&sample.labels, sample.value),
-                annotations: rule.annotations(&sample.labels, sample.value),
-                value: sample.value,
-            })
-            .collect();
         let mut state = self.lock();
-        let signals = state.active.apply(rule, extent, found, at_ms);
-        if state.outbox.len() + signals.len() > OUTBOX {
-            return Some(format!("more than {OUTBOX} alert changes wait for the database"));
+        let (signals, error) = state.active.apply(rule, extent, found, at_ms);
+        let rows = state.active.rows(rule, extent, at_ms);
+        let is_full = state.outbox.len() + signals.len() > OUTBOX;
+        if !is_full {
+            state.outbox.extend(signals);
         }
-        state.outbox.extend(signals);
-        None
+        drop(state);
+        self.write(rows);
+        if is_full {
+            return Err(format!("more than {OUTBOX} alert changes wait for the database"));
+        }
+        error.map_or(Ok(()), Err)
     }
 
-    fn record(&self, rule: &Rule, samples: &[promql::VectorSample], at_ms: i64) -> Option<String> {
-        let mut batch = Batch::with_capacity(samples.len());
-        for sample in samples {
-            let mut labels = sample.labels.with(promql::METRIC_NAME, &rule.name);
-            for (name, value) in &rule.labels {
-                labels = labels.with(name, &value.render(&Default::default(), sample.value));
-            }
-            batch.push(&store_labels(&labels), at_ms, sample.value);
+    /// Stores what is told of alerts. Without it the alerts are as good as before, so a failure is only noted.
+    fn write(&self, rows: Vec<Row>) {
+        let mut batch = Batch::with_capacity(rows.len());
+        for row in &rows {
+            let value = row.value.unwrap_or(f64::from_bits(tsdb::STALE_NAN_BITS));
+            batch.push(&row.labels, row.at_ms, value);
         }
-        self.tsdb.append(&batch).err().map(|error| error.to_string())
+        if !rows.is_empty() {
+            self.append(&batch);
+        }
+    }
+
+    fn append(&self, batch: &Batch) {
+        if let Err(error) = self.tsdb.append_with(batch, Durability::Async) {
+            tracing::warn!(%error, "series about rules not stored");
+        }
+    }
+
+    fn record(&self, rule: &Rule, samples: &[promql::VectorSample], at_ms: i64) -> Result<(), String> {
+        let rows = record::recorded(rule, samples)?;
+        let before = self.lock().recorded.get(&rule.key).cloned().unwrap_or_default();
+        let batch = record::batch(&rows, &before, at_ms);
+        self.tsdb.append(&batch).map_err(|error| error.to_string())?;
+        let now = rows.into_iter().map(|(labels, _)| labels).collect();
+        self.lock().recorded.insert(rule.key.clone(), now);
+        Ok(())
     }
 
     /// Hands the waiting signals to alerting. What the database does not take stays, in order.
@@ -223,5 +278,17 @@ impl RuleEngine {
 
     pub(crate) fn waiting(&self) -> usize {
         self.lock().outbox.len()
+    }
+}
+
+fn samples_of(value: Value) -> Result<Vec<promql::VectorSample>, String> {
+    match value {
+        Value::Vector(samples) => Ok(samples),
+        Value::Scalar { t_ms, value } => Ok(vec![promql::VectorSample {
+            labels: promql::Labels::default(),
+            t_ms,
+            value,
+        }]),
+        Value::String { .. } | Value::Matrix(_) => Err("the rule gives neither a vector nor a number".into()),
     }
 }

@@ -78,57 +78,62 @@ fn read_groups(file: &str, root: &Node, errors: &mut Vec<FileError>) -> Result<V
 
 fn read_group(file: &str, node: &Node, errors: &mut Vec<FileError>) -> Result<Group, Error> {
     let mut fields = node.fields("a group")?;
-    let name = fields.need("name", |n| n.word().map(str::to_owned))?;
+    let title = fields.need("name", |n| n.word().map(str::to_owned))?;
     let interval = fields
         .get("interval", |n| n.duration())?
         .unwrap_or(DEFAULT_INTERVAL);
-    let limit = fields.get("limit", |n| n.integer_in(0, i64::MAX))?;
+    let limit = fields.get("limit", |n| n.integer_in(0, i64::MAX))?.unwrap_or(0);
     let offset = fields.get("query_offset", |n| n.duration())?;
-    let shared = fields.get("labels", templates)?.unwrap_or_default();
+    let shared = fields.get("labels", labels)?.unwrap_or_default();
     let rules = fields
         .get("rules", |n| n.list().map(<[Node]>::to_vec))?
         .unwrap_or_default();
     fields.finish()?;
-    if limit.is_some_and(|n| n > 0) || offset.is_some_and(|d| !d.is_zero()) {
-        return Err(node.error("`limit` and `query_offset` are not supported; leave them away"));
-    }
     if interval < Duration::from_secs(1) {
         return Err(node.error("`interval` must be at least 1s"));
     }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut read = Vec::new();
     for rule in &rules {
-        match read_rule(&format!("{file}/{name}"), rule, &shared, &mut seen) {
-            Ok(rule) => read.push(Arc::new(rule)),
+        match read_rule(&format!("{file}/{title}"), rule, &shared, &mut seen) {
+            Ok(rule) => read.push(Arc::new(rule.bound(limit, millis(offset)))),
             Err(error) => errors.push(error.into()),
         }
     }
-    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
     Ok(Group {
-        name: format!("{file}/{name}"),
-        interval_ms,
+        name: format!("{file}/{title}"),
+        file: file.to_owned(),
+        title,
+        interval_ms: millis(Some(interval)),
+        limit,
         rules: read,
     })
 }
 
+fn millis(duration: Option<Duration>) -> i64 {
+    duration.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Names with their values, and where the values stand.
+type Labels<'a> = Vec<(String, &'a Node)>;
 type Templates = Vec<(String, Template)>;
 
 fn read_rule(
     group: &str,
     node: &Node,
-    shared: &Templates,
+    shared: &Labels<'_>,
     seen: &mut HashMap<String, usize>,
 ) -> Result<Rule, Error> {
     let mut fields = node.fields("a rule")?;
     let alert = fields.get("alert", |n| n.word().map(str::to_owned))?;
     let record = fields.get("record", metric_name)?;
-    let (text, expr) = fields.need("expr", expression)?;
+    let expr = fields.need("expr", expression)?;
     let hold = fields.get("for", |n| n.duration())?;
     let keep = fields.get("keep_firing_for", |n| n.duration())?;
-    let own = fields.get("labels", templates)?.unwrap_or_default();
-    let annotations = fields.get("annotations", templates)?.unwrap_or_default();
+    let own = fields.get("labels", labels)?.unwrap_or_default();
+    let annotations = fields.get("annotations", annotations)?.unwrap_or_default();
     fields.finish()?;
-    let millis = |d: Option<Duration>| d.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
     let (name, kind) = match (alert, record) {
         (Some(name), None) => (
             name,
@@ -138,7 +143,7 @@ fn read_rule(
                 annotations,
             },
         ),
-        (None, Some(name)) if hold.is_none() && keep.is_none() && annotations.is_empty() => {
+        (None, Some(name)) if (millis(hold), millis(keep)) == (0, 0) && annotations.is_empty() => {
             (name, Kind::Record)
         }
         (None, Some(_)) => {
@@ -146,13 +151,19 @@ fn read_rule(
         }
         _ => return Err(node.error("a rule has either `alert` or `record`, with the name as its value")),
     };
-    let mut labels: Templates = shared.clone();
-    labels.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
-    labels.extend(own);
+    let inherited = shared
+        .iter()
+        .filter(|(name, _)| !own.iter().any(|(other, _)| other == name));
+    // Labels of what is recorded are plain text; in those of an alert templates are filled in.
+    let is_plain = matches!(kind, Kind::Record);
+    let labels = inherited
+        .chain(&own)
+        .map(|(name, value)| Ok((name.clone(), template(name, value, is_plain)?)))
+        .collect::<Result<_, Error>>()?;
     let place = seen.entry(name.clone()).or_default();
     let key = format!("{group}/{name}#{place}");
     *place += 1;
-    Ok(Rule::new(key, name, text, expr, labels, kind))
+    Ok(Rule::new(key, name, expr, labels, kind))
 }
 
 fn metric_name(node: &Node) -> Result<String, Error> {
@@ -176,16 +187,28 @@ fn expression(node: &Node) -> Result<(String, promql::Expr), Error> {
     }
 }
 
-fn templates(node: &Node) -> Result<Templates, Error> {
-    let pairs = node.string_map()?;
-    pairs
-        .into_iter()
-        .map(|(name, text)| {
-            let template =
-                Template::parse(&text).map_err(|message| node.error(format!("`{name}`: {message}")))?;
-            Ok((name, template))
-        })
-        .collect()
+fn labels(node: &Node) -> Result<Labels<'_>, Error> {
+    for entry in node.map()? {
+        if entry.key.is_empty() || entry.key == promql::METRIC_NAME {
+            let message = format!("{:?} cannot be the name of a rule's label", entry.key);
+            return Err(Error::new(entry.line, entry.column, message));
+        }
+        entry.value.string()?;
+    }
+    Ok(node.map()?.iter().map(|e| (e.key.clone(), &e.value)).collect())
+}
+
+fn annotations(node: &Node) -> Result<Templates, Error> {
+    let read = |entry: &yaml::Entry| Ok((entry.key.clone(), template(&entry.key, &entry.value, false)?));
+    node.map()?.iter().map(read).collect()
+}
+
+fn template(name: &str, node: &Node, is_plain: bool) -> Result<Template, Error> {
+    let text = node.string()?;
+    if is_plain {
+        return Ok(Template::literal(text));
+    }
+    Template::parse(text).map_err(|message| node.error(format!("`{name}`: {message}")))
 }
 
 #[cfg(test)]

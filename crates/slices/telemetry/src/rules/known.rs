@@ -1,13 +1,16 @@
 //! What alerting holds to be active because rules said so: where the rules go on from after a restart.
 
 use alerting::Signal;
+use alerting::decide::State;
 use kernel::DbError;
 use kernel::clock::from_micros;
 use sqlx::AnyConnection;
 
-/// One signal for each rule and alert that is active.
-pub(crate) async fn known(connection: &mut AnyConnection) -> Result<Vec<Signal>, DbError> {
-    let mut signals = Vec::new();
+use super::active::Known;
+
+/// One for each rule and alert that is active.
+pub(crate) async fn known(connection: &mut AnyConnection) -> Result<Vec<Known>, DbError> {
+    let mut known = Vec::new();
     for alert in alerting::store::alert::live(connection).await? {
         let sources = alert
             .life
@@ -15,7 +18,7 @@ pub(crate) async fn known(connection: &mut AnyConnection) -> Result<Vec<Signal>,
             .iter()
             .filter(|(source, held)| source.starts_with("rule:") && held.active);
         for (source, held) in sources {
-            signals.push(Signal {
+            let signal = Signal {
                 source: source.clone(),
                 name: alert.name.clone(),
                 labels: alert.labels.clone(),
@@ -23,11 +26,14 @@ pub(crate) async fn known(connection: &mut AnyConnection) -> Result<Vec<Signal>,
                 severity: alert.severity,
                 active: true,
                 value: alert.value,
-                at: from_micros(held.at),
+                // Since when it holds; what the source said last is no older.
+                at: from_micros(alert.life.active_since.min(held.at)),
                 for_ms: alert.life.for_us / 1000,
                 keep_firing_for_ms: alert.life.keep_us / 1000,
-            });
+            };
+            let is_firing = alert.life.state == State::Firing;
+            known.push(Known { signal, is_firing });
         }
     }
-    Ok(signals)
+    Ok(known)
 }

@@ -1,15 +1,17 @@
 //! Rules: Prometheus rule files, the built-in packs, and their evaluation.
 
-mod active;
+pub(crate) mod active;
 pub(crate) mod api;
+mod ask;
 pub(crate) mod engine;
 mod file;
 mod locality;
 pub(crate) mod model;
 pub(crate) mod pack;
+mod record;
 pub(crate) mod store;
 pub(crate) mod tasks;
-mod template;
+pub(crate) mod template;
 
 mod known;
 
