@@ -95,6 +95,102 @@ pub fn rules(data: &[u8]) {
     let _ = telemetry::check_rules(text);
 }
 
+pub const TEMPLATE_WORDS: &[&str] = &[
+    "{{ ",
+    " }}",
+    "{{- ",
+    " -}}",
+    "{{/*",
+    "*/}}",
+    "if ",
+    "else ",
+    "end",
+    "with ",
+    "range ",
+    "range 9 ",
+    "define \"t\"",
+    "template \"t\" ",
+    "block \"b\" .",
+    "break",
+    "continue",
+    "$x := ",
+    "$x = ",
+    "$i, $e := ",
+    "$x",
+    "$labels",
+    ".Labels",
+    ".Value",
+    "$value",
+    ".",
+    "$",
+    "|",
+    "(",
+    ")",
+    "query \"up\" ",
+    "first ",
+    "label \"a\" ",
+    "value ",
+    "sortByLabel \"a\" ",
+    "printf \"%5.2f %v %s %q %x %T %d\" ",
+    "print ",
+    "args ",
+    "humanize ",
+    "humanizeDuration ",
+    "humanizeTimestamp ",
+    "toTime ",
+    "toDuration ",
+    "reReplaceAll \"(a)\" \"$1\" ",
+    "match \"a+\" ",
+    "index ",
+    "slice ",
+    "len ",
+    "eq ",
+    "lt ",
+    "and ",
+    "or ",
+    "not ",
+    "stripDomain ",
+    "stripPort ",
+    "title ",
+    "html ",
+    "js ",
+    "1e308 ",
+    "-1 ",
+    "0x7f ",
+    "'a'",
+    "\"\\u00e9\"",
+    "`raw`",
+    "nil",
+    "true",
+    "\n",
+    "é",
+];
+
+/// Fills a template; what it gives stays in bounds, and what is wrong is told.
+pub fn template(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match telemetry::preview_template(text, 4.5) {
+        Ok(filled) => assert!(filled.len() <= 64 << 10, "{} bytes", filled.len()),
+        Err(error) => assert!(
+            error.contains("line ") || text.len() > 64 << 10,
+            "without a place: {error}"
+        ),
+    }
+}
+
+pub fn template_seeds() -> Vec<Vec<u8>> {
+    let seeds = [
+        "{{ $labels.instance }} is down, {{ $value | humanize }} {{ printf \"%.2f\" $value }}",
+        "{{ range $i, $e := query \"up\" | sortByLabel \"instance\" }}{{ if $i }}, {{ end }}{{ $e.Labels.job }}={{ .Value }}{{ else }}none{{ end }}",
+        "{{- /* c */ -}} {{ with query \"up\" }}{{ . | first | value | humanize1024 }}{{ end }}{{ $x := 1 }}{{ $x = print $x $x }}{{ $x }}",
+        "{{ define \"t\" }}[{{ .arg0 }}]{{ end }}{{ template \"t\" (args 1 $value) }}{{ if and (gt $value 1.0) (match \"^w\" .Labels.instance) }}a{{ else if eq 1 2 }}b{{ end }}",
+        "{{ humanizeDuration 93784.0 }} {{ 1700000000.5 | humanizeTimestamp }} {{ reReplaceAll \"(.*)-(.*)\" \"$2\" \"a-b\" | title }} {{ slice \"abc\" 1 2 }}",
+    ];
+    seeds.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
 pub fn yaml_seeds() -> Vec<Vec<u8>> {
     let mut seeds = vec![
         b"a: 1\nb: [x, 'y', \"z\\n\", {c: ~}]\nd: |\n  text\n  more\ne: >-\n  folded\n  line\n".to_vec(),
@@ -115,6 +211,7 @@ pub fn rule_seeds() -> Vec<Vec<u8>> {
         b"groups: []\n".to_vec(),
     ];
     seeds.extend(below("../crates/slices/telemetry/packs"));
+    seeds.extend(below("../crates/slices/telemetry/tests/it/rules"));
     seeds
 }
 

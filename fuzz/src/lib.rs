@@ -14,7 +14,7 @@ mod queries;
 mod scratch;
 mod wire;
 
-pub use documents::{rules, runbook, yaml};
+pub use documents::{rules, runbook, template, yaml};
 pub use host::{
     agent_certificate, agent_command_journal, agent_glob, agent_host_text, agent_journal_entry,
     agent_log_line, agent_netlink, agent_token,
@@ -71,6 +71,12 @@ pub const TARGETS: &[Target] = &[
         run: rules,
         seeds: documents::rule_seeds,
         words: documents::YAML_WORDS,
+    },
+    Target {
+        name: "template",
+        run: template,
+        seeds: documents::template_seeds,
+        words: documents::TEMPLATE_WORDS,
     },
     Target {
         name: "protocol",

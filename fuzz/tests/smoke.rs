@@ -70,6 +70,7 @@ targets!(
     yaml,
     runbook,
     rules,
+    template,
     protocol,
     tsdb_chunk,
     tsdb_wal,

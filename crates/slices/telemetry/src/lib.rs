@@ -29,7 +29,7 @@ pub use ingest::{IngestError, SeriesEntry};
 pub use query::QueryError;
 use query::{At, Queries, TIMEOUT};
 use rules::RuleEngine;
-pub use rules::{FileError, check as check_rules};
+pub use rules::{FileError, check as check_rules, preview as preview_template};
 
 pub const MIGRATIONS: &[Migration] = &[
     Migration {

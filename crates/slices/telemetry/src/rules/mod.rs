@@ -5,6 +5,7 @@ pub(crate) mod api;
 mod ask;
 pub(crate) mod engine;
 mod file;
+mod known;
 mod locality;
 pub(crate) mod model;
 pub(crate) mod pack;
@@ -13,8 +14,7 @@ pub(crate) mod store;
 pub(crate) mod tasks;
 pub(crate) mod template;
 
-mod known;
-
 pub(crate) use engine::RuleEngine;
 pub use file::{FileError, check};
 pub(crate) use known::known;
+pub use template::preview;

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod api;
+mod field;
 mod grafana;
 mod repeat;
 mod scope;
 mod story;
 mod support;
+mod up;

@@ -11,6 +11,7 @@ use tower::ServiceExt;
 
 pub const SCHEMA: &[(&str, &[Migration])] = &[
     ("inventory", inventory::MIGRATIONS),
+    ("fleet", fleet::MIGRATIONS),
     ("alerting", alerting::MIGRATIONS),
     ("telemetry", telemetry::MIGRATIONS),
 ];
@@ -43,6 +44,14 @@ impl kernel::http::Authenticate for Anybody {
     }
 }
 
+fn settings() -> Settings {
+    Settings {
+        public_url: "https://ops.example/mainstay/".into(),
+        external_labels: [("site".to_owned(), "north".to_owned())].into(),
+        ..Settings::default()
+    }
+}
+
 /// Metric, labels, value.
 pub type Shown<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
@@ -54,7 +63,7 @@ pub struct House {
 
 impl House {
     pub async fn on(bed: Bed) -> House {
-        let telemetry = Telemetry::open(bed.kernel(), &Settings::default(), bed.dir()).unwrap();
+        let telemetry = Telemetry::open(bed.kernel(), &settings(), bed.dir()).unwrap();
         telemetry.start().await.unwrap();
         let mut slices = vec![telemetry::slice(&telemetry)];
         let router =
@@ -63,6 +72,21 @@ impl House {
             bed,
             telemetry,
             router,
+        }
+    }
+
+    /// Starts the duties of this name, tasks and consumers, as the server does.
+    pub fn run(&self, name: &str) {
+        let kernel = self.bed.kernel();
+        let slice = telemetry::slice(&self.telemetry);
+        for consumer in slice.consumers.into_iter().filter(|one| one.name == name) {
+            let (kernel_, consumer) = (kernel.clone(), Arc::new(consumer));
+            kernel::task::supervise(kernel, consumer.name, move || {
+                kernel::event::consume::run(kernel_.clone(), consumer.clone())
+            });
+        }
+        for task in slice.tasks.into_iter().filter(|one| one.name == name) {
+            kernel::task::start(kernel, task);
         }
     }
 

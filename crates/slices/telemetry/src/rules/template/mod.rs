@@ -27,6 +27,9 @@ const MAX_TEXT: usize = 64 << 10;
 /// Longest text that a template, or a function in it, may give.
 const MAX_OUTPUT: usize = 64 << 10;
 
+/// Longest account of what is wrong, in characters.
+const MAX_MESSAGE: usize = 1_500;
+
 /// What templates know of this installation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct External {
@@ -74,7 +77,9 @@ impl Fault {
         let before = text.get(..self.at as usize).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("line {line}, column {column} of the text: {}", self.message)
+        // What is wrong may quote what the template has made, which may be long.
+        let message: String = self.message.chars().take(MAX_MESSAGE).collect();
+        format!("line {line}, column {column} of the text: {message}")
     }
 }
 
@@ -123,6 +128,27 @@ impl Template {
         fill::fill(&self.parsed, data)
             .unwrap_or_else(|fault| format!("<error expanding template: {}>", fault.told(&self.text)))
     }
+}
+
+/// What a template gives for an alert on the series `up`, every query answered by two elements: a look at it without a store.
+pub fn preview(text: &str, value: f64) -> Result<String, String> {
+    let labels = |instance: &str| {
+        let pairs = [("__name__", "up"), ("instance", instance), ("job", "mainstay")];
+        BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    };
+    let element = |instance: &str, value: f64| Element {
+        labels: labels(instance),
+        value,
+    };
+    let ask = |_: &str| Ok(vec![element("web-2.example:9100", 1.0), element("web-1", value)]);
+    let data = Data {
+        labels: &labels("web-1.example:9100"),
+        value,
+        at_ms: 0,
+        external: &External::default(),
+        query: &ask,
+    };
+    Ok(Template::parse(text)?.render(&data))
 }
 
 #[cfg(test)]

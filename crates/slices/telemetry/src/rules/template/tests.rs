@@ -375,3 +375,10 @@ fn queries_are_asked_as_they_are_written() {
     assert_eq!(*asked.borrow(), ["up{i='a'}"]);
     assert_eq!(Template::literal("{{ x }}").render(&data), "{{ x }}");
 }
+
+#[test]
+fn a_preview_needs_no_store() {
+    let text = "{{ $labels.instance | stripPort }}: {{ range query \"x\" }}{{ .Value }} {{ end }}";
+    assert_eq!(preview(text, 0.5).unwrap(), "web-1.example: 1 0.5 ");
+    assert!(preview("{{ nope }}", 0.0).unwrap_err().contains("nope"));
+}
