@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { sessionQuery, setupQuery } from '@/api/session';
 import { Boundary, NotFound } from './boundary';
+import { exploreOf } from './graph';
 import { Root, Shell } from './shell';
 
 interface Context {
@@ -79,7 +80,16 @@ const pages = [
   page('/admin', () => import('./admin'), 'Admin'),
 ];
 
-const tree = rootRoute.addChildren([setup, signIn, inside.addChildren(pages)]);
+/** Where `graphLink` and `tableLink` of alert templates lead. */
+const graph = createRoute({
+  getParentRoute: () => inside,
+  path: '/graph',
+  beforeLoad: ({ search }) => {
+    throw redirect({ to: '/explore', search: exploreOf(search) as never });
+  },
+});
+
+const tree = rootRoute.addChildren([setup, signIn, inside.addChildren([...pages, graph])]);
 
 export function makeRouter(queries: QueryClient) {
   return createRouter({

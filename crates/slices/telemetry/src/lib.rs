@@ -146,9 +146,10 @@ impl Telemetry {
 
     /// Loads the rules and takes over what alerting holds to be active. Before the first sample comes in.
     pub async fn start(&self) -> Result<(), AnyError> {
+        let known = rules::known(&mut *self.kernel().db.read().await?).await?;
+        // Before the rules: what a rule held that is there no longer ends with their loading.
+        self.rules().restore(known);
         rules::pack::load(self.kernel(), self.rules()).await?;
-        let mut reader = self.kernel().db.read().await?;
-        self.rules().restore(rules::known(&mut reader).await?);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::source::StoreSource;
 /// Queries that the templates of one evaluation may ask.
 const MOST: u32 = 500;
 /// How long they may take together.
-const TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(2);
 const MAX_SAMPLES: usize = 1_000_000;
 /// Elements of one answer.
 const MAX_ELEMENTS: usize = 2_000;

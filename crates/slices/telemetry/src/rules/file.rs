@@ -193,7 +193,7 @@ fn labels(node: &Node) -> Result<Labels<'_>, Error> {
             let message = format!("{:?} cannot be the name of a rule's label", entry.key);
             return Err(Error::new(entry.line, entry.column, message));
         }
-        entry.value.string()?;
+        text_of(&entry.value)?;
     }
     Ok(node.map()?.iter().map(|e| (e.key.clone(), &e.value)).collect())
 }
@@ -203,8 +203,13 @@ fn annotations(node: &Node) -> Result<Templates, Error> {
     node.map()?.iter().map(read).collect()
 }
 
+/// A text; nothing at all is an empty one.
+fn text_of(node: &Node) -> Result<&str, Error> {
+    if node.is_null() { Ok("") } else { node.string() }
+}
+
 fn template(name: &str, node: &Node, is_plain: bool) -> Result<Template, Error> {
-    let text = node.string()?;
+    let text = text_of(node)?;
     if is_plain {
         return Ok(Template::literal(text));
     }
@@ -242,6 +247,31 @@ mod tests {
         assert_eq!(
             (groups[0].name.as_str(), hot.key.as_str()),
             ("web/g", "web/g/Hot#0")
+        );
+    }
+
+    #[test]
+    fn groups_say_how_they_are_evaluated() {
+        let text = "groups:\n- name: g\n  limit: 3\n  query_offset: 1m\n  labels: {a: group, b: group, c: }\n  rules:\n  - record: r\n    expr: up\n    for: 0s\n    \
+            labels: {a: own, d: '{{ plain }}'}\n  - alert: Up\n    expr: up == 1\n- name: h\n  rules:\n  - alert: Up\n    expr: up == 1\n";
+        let groups = parse("f", text).unwrap();
+        let record = &groups[0].rules[0];
+        let labels: Vec<_> = record
+            .labels
+            .iter()
+            .map(|(n, t)| (n.as_str(), t.text()))
+            .collect();
+        assert_eq!(
+            labels,
+            [("b", "group"), ("c", ""), ("a", "own"), ("d", "{{ plain }}")]
+        );
+        let bounds = |rule: &Rule| (rule.limit, rule.offset_ms, rule.locality.is_some());
+        assert_eq!(bounds(record), (3, 60_000, false));
+        assert_eq!(bounds(&groups[0].rules[1]), (3, 60_000, false));
+        assert_eq!(bounds(&groups[1].rules[0]), (0, 0, true));
+        assert_eq!(
+            (groups[0].limit, groups[0].file.as_str(), groups[0].title.as_str()),
+            (3, "f", "g")
         );
     }
 

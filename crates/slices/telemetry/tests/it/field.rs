@@ -251,6 +251,37 @@ async fn limits_hold_and_the_series_of_alerts_are_written() {
 }
 
 #[tokio::test]
+async fn an_offset_looks_back_and_records_there() {
+    let house = House::both().await.remove(0);
+    let text = "groups:\n- name: g\n  interval: 1s\n  query_offset: 30s\n  rules:\n  - record: offset:now\n    expr: vector(time())\n  \
+        - alert: Always\n    expr: vector(time())\n    annotations: { asked: '{{ query \"time()\" | first | value | humanizeTimestamp }}' }\n";
+    load(&house, "offset", text).await;
+    house.run("telemetry.rules");
+    let rules = evaluated(&house, "offset").await;
+    let ago = result(&house, "time() - timestamp(offset:now) >= 29").await;
+    assert_eq!(ago.len(), 1);
+    assert_eq!(
+        result(&house, "offset:now == timestamp(offset:now)").await.len(),
+        1
+    );
+    assert_eq!(
+        result(&house, "time() - timestamp(ALERTS{alertname=\"Always\"}) >= 29")
+            .await
+            .len(),
+        1
+    );
+    let alert = &alerts_of(&rules, "Always")[0];
+    let value: f64 = alert["value"].as_str().unwrap().parse().unwrap();
+    let asked = alert["annotations"]["asked"].as_str().unwrap();
+    let at: jiff::Timestamp = asked.replace(" +0000 UTC", "Z").parse().unwrap();
+    assert!(
+        (at.as_millisecond() as f64 / 1000.0 - value).abs() < 5.0,
+        "{asked} {value}"
+    );
+    assert!(house.now_ms() as f64 / 1000.0 - value >= 29.0);
+}
+
+#[tokio::test]
 async fn series_of_rules_end_with_them() {
     let house = House::both().await.remove(0);
     write(&house);

@@ -152,32 +152,15 @@ impl Filling<'_> {
     fn range(&mut self, dot: &Value, branch: &Branch) -> Result<Flow, Fault> {
         let at = branch.pipe.at;
         let over = self.commands(dot, &branch.pipe)?;
-        let items: Vec<(Value, Value)> = match &over {
-            Value::Elements(list) => {
-                let numbered = list.iter().enumerate();
-                numbered
-                    .map(|(n, one)| (Value::Int(n as i64), Value::Element(one.clone())))
-                    .collect()
-            }
-            Value::Labels(map) => map
-                .iter()
-                .map(|(name, text)| (Value::text(name.as_str()), Value::text(text.as_str())))
-                .collect(),
-            Value::Args(map) => map
-                .iter()
-                .map(|(name, value)| (Value::text(name.as_str()), value.clone()))
-                .collect(),
-            Value::Int(count) => (0..(*count).min(MAX_STEPS as i64))
-                .map(|n| (Value::Int(n), Value::Int(n)))
-                .collect(),
-            Value::Nil => Vec::new(),
-            other => {
-                return Err(Fault::new(
-                    at,
-                    format!("range can't iterate over {}", other.print()),
-                ));
-            }
-        };
+        self.work += over.weight();
+        let items = items_of(&over).map_err(|message| Fault::new(at, message))?;
+        self.work += items.len() * CALL_WORK;
+        if self.work > MAX_WORK {
+            return Err(Fault::new(
+                at,
+                format!("range: more than {MAX_WORK} bytes of work"),
+            ));
+        }
         if items.is_empty() {
             return self.list(dot, &branch.other);
         }
@@ -293,7 +276,7 @@ impl Filling<'_> {
         if self.work > MAX_WORK {
             return Err(Fault::new(
                 at,
-                format!("{name}: the template handles more than {MAX_WORK} bytes"),
+                format!("{name}: more than {MAX_WORK} bytes of work"),
             ));
         }
         Ok(())
@@ -348,4 +331,29 @@ impl Filling<'_> {
 
 fn text_in(map: &BTreeMap<String, String>, name: &str) -> Value {
     Value::text(map.get(name).map_or("", String::as_str))
+}
+
+/// What `range` goes over: keys with their values.
+fn items_of(over: &Value) -> Result<Vec<(Value, Value)>, String> {
+    Ok(match over {
+        Value::Elements(list) => {
+            let numbered = list.iter().enumerate();
+            numbered
+                .map(|(n, one)| (Value::Int(n as i64), Value::Element(one.clone())))
+                .collect()
+        }
+        Value::Labels(map) => map
+            .iter()
+            .map(|(name, text)| (Value::text(name.as_str()), Value::text(text.as_str())))
+            .collect(),
+        Value::Args(map) => map
+            .iter()
+            .map(|(name, value)| (Value::text(name.as_str()), value.clone()))
+            .collect(),
+        Value::Int(count) => (0..(*count).min(MAX_STEPS as i64))
+            .map(|n| (Value::Int(n), Value::Int(n)))
+            .collect(),
+        Value::Nil => Vec::new(),
+        other => return Err(format!("range can't iterate over {}", other.print())),
+    })
 }

@@ -143,7 +143,7 @@ impl Spec {
             ('v', other) => Some(other.print()),
             ('T', other) => Some(other.kind().to_owned()),
             ('s', Value::Text(text)) => Some(self.cut(text)),
-            ('s', Value::Time(_) | Value::Duration(_)) => Some(arg.print()),
+            ('s', Value::Time(_) | Value::Duration(_) | Value::Labels(_)) => Some(arg.print()),
             ('q', Value::Text(text)) => Some(format!("{:?}", self.cut(text))),
             ('x', Value::Text(text)) => Some(text.bytes().map(|b| format!("{b:02x}")).collect()),
             ('X', Value::Text(text)) => Some(text.bytes().map(|b| format!("{b:02X}")).collect()),

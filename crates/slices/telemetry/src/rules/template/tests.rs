@@ -287,8 +287,12 @@ fn failures_stand_in_the_text() {
             "16 regular expressions",
         ),
         (
+            "{{ range 9999 }}{{ range 9999 }}{{ break }}{{ end }}{{ end }}",
+            "range: more than 4194304 bytes of work",
+        ),
+        (
             "{{ $y := printf \"%1000s\" \"\" }}{{ range 9999 }}{{ $x := len $y }}{{ end }}",
-            "handles more than",
+            "len: more than 4194304 bytes of work",
         ),
         ("{{ args (args 1) }}", "args of args"),
     ] {
