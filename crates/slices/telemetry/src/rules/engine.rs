@@ -240,12 +240,16 @@ impl RuleEngine {
 
     fn record(&self, rule: &Rule, samples: &[promql::VectorSample], at_ms: i64) -> Result<(), String> {
         let rows = record::recorded(rule, samples)?;
-        let before = self.lock().recorded.get(&rule.key).cloned().unwrap_or_default();
+        // Only the timer records, one group after the other: nobody misses the set while it is taken out.
+        let before = self.lock().recorded.remove(&rule.key).unwrap_or_default();
         let batch = record::batch(&rows, &before, at_ms);
-        self.tsdb.append(&batch).map_err(|error| error.to_string())?;
-        let now = rows.into_iter().map(|(labels, _)| labels).collect();
-        self.lock().recorded.insert(rule.key.clone(), now);
-        Ok(())
+        let stored = self.tsdb.append(&batch).map_err(|error| error.to_string());
+        let last = match stored {
+            Ok(_) => rows.into_iter().map(|(labels, _)| labels).collect(),
+            Err(_) => before,
+        };
+        self.lock().recorded.insert(rule.key.clone(), last);
+        stored.map(|_| ())
     }
 
     /// Hands the waiting signals to alerting. What the database does not take stays, in order.
