@@ -25,7 +25,7 @@ macro_rules! both {
         }
         #[doc = $doc]
         #[utoipa::path(post, path = $path, tag = "prometheus", params($($param)*),
-            request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+            request_body(content = std::collections::BTreeMap<String, String>, content_type = "application/x-www-form-urlencoded"),
             responses((status = 200, body = Object), (status = "4XX", body = Object), (status = 503, body = Object)))]
         pub(super) async fn $post(
             state: State<Telemetry>,
