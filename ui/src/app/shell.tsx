@@ -142,7 +142,7 @@ export function Shell() {
         <header className="top">
           <button
             type="button"
-            className="plain only-s"
+            className="plain menu"
             aria-label="Menu"
             onClick={() => setMenu(true)}
             style={{ padding: 10, margin: '0 -4px 0 -10px' }}

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { format, type Unit } from '@/parts/number';
+import { ceiling } from './scale';
 
 export interface Line {
   label: string;
@@ -56,7 +57,7 @@ function options(p: PlotProps, width: number): uPlot.Options {
     },
     scales: {
       x: { time: true, range: p.from && p.to ? () => [p.from as number, p.to as number] : undefined },
-      y: { range: (_u, low, high) => [Math.min(0, low ?? 0), p.max ?? (high > 0 ? high * 1.12 : 1)] },
+      y: { range: (_u, low, high) => [Math.min(0, low ?? 0), p.max ?? ceiling(high, p.unit)] },
     },
     axes: [
       {
@@ -73,7 +74,10 @@ function options(p: PlotProps, width: number): uPlot.Options {
         space: 34,
         gap: 6,
         grid: { stroke: token('--line'), width: 1 },
-        splits: p.max === 1 ? () => [0, 0.5, 1] : undefined,
+        splits:
+          (p.height ?? 120) < 160
+            ? (_u, _axis, low, high) => (low < 0 ? [low, 0, high] : [0, high / 2, high])
+            : undefined,
         values: (_u, ticks) => ticks.map((t) => format(t, p.unit)),
       },
     ],

@@ -1,6 +1,6 @@
 /** A card ends where its content ends; a page opens with the answer. */
 import { Link } from '@tanstack/react-router';
-import { createContext, Fragment, type ReactNode, useContext, useEffect, useId, useState } from 'react';
+import { createContext, Fragment, type ReactNode, useContext, useEffect, useId, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 
 /** The place at the right of a card's header where its content may put a word. */
@@ -80,8 +80,15 @@ export function Headline({ crumbs, title, tab, lede, facts, actions }: HeadlineP
 }
 
 export function Tabs({ tabs, current }: { tabs: { id: string; text: string; count?: number }[]; current: string }) {
+  const bar = useRef<HTMLElement>(null);
+  // Where there is no room for all of them, the one that is open is in sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change of the tab that matters
+  useEffect(() => {
+    const on = bar.current?.querySelector<HTMLElement>('[data-on]');
+    if (bar.current && on) bar.current.scrollLeft = on.offsetLeft - (bar.current.clientWidth - on.offsetWidth) / 2;
+  }, [current]);
   return (
-    <nav className="tabs" aria-label="Sections">
+    <nav className="tabs" aria-label="Sections" ref={bar}>
       {tabs.map((tab) => (
         <Link
           key={tab.id}

@@ -31,7 +31,7 @@ export function plain(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (Math.abs(value) >= 1e6) return scaled(value, 1000, DECIMAL);
   if (Number.isInteger(value)) return value.toLocaleString('en');
-  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
 }
 
 export type Unit = 'percent' | 'bytes' | 'bits' | 'seconds' | 'plain';

@@ -4,11 +4,17 @@ import { peopleQuery } from '@/api/access';
 import type { Item } from '@/api/inventory';
 import { useTeamName } from './names';
 
-export function Owner({ item }: { item: Pick<Item, 'owner' | 'team'> }) {
+type Owned = Pick<Item, 'owner' | 'team'>;
+
+function useOwner(item: Owned): { owner: string | null | undefined; team: string | null } {
   const team = useTeamName(item.team);
   const isPerson = item.owner?.startsWith('per_') ?? false;
   const people = useQuery({ ...peopleQuery, enabled: isPerson, retry: false }).data?.items;
-  const owner = isPerson ? (people?.find((p) => p.id === item.owner)?.name ?? 'a person') : item.owner;
+  return { owner: isPerson ? (people?.find((p) => p.id === item.owner)?.name ?? 'a person') : item.owner, team };
+}
+
+export function Owner({ item }: { item: Owned }) {
+  const { owner, team } = useOwner(item);
   if (!owner && !team) return <span>owner nobody</span>;
   return (
     <span>
@@ -17,4 +23,10 @@ export function Owner({ item }: { item: Pick<Item, 'owner' | 'team'> }) {
       {owner && team && `, team ${team}`}
     </span>
   );
+}
+
+/** The name alone, for a column. */
+export function OwnerName({ item }: { item: Owned }) {
+  const { owner, team } = useOwner(item);
+  return owner || team ? <>{owner ?? team}</> : <span className="faint">nobody</span>;
 }

@@ -20,7 +20,7 @@ export const runWord = (state: string) => RUN_WORDS[state] ?? state.replaceAll('
 export function RunLive({ id, full }: { id: string; full?: boolean }) {
   const run = useQuery(runQuery(id));
   useRunStream(id, run.data !== undefined && !isOver(run.data.state));
-  return (
+  const shown = (
     <Shown query={run} what="The run" rows={3}>
       {(it) => (
         <Card
@@ -59,6 +59,7 @@ export function RunLive({ id, full }: { id: string; full?: boolean }) {
       )}
     </Shown>
   );
+  return run.data ? shown : <div className="card">{shown}</div>;
 }
 
 function Steps({ run, full }: { run: Run; full?: boolean }) {

@@ -53,7 +53,27 @@ export function named(event: Event, names: Map<string, string>): Event {
   return Object.keys(more).length > 0 ? { ...event, data: { ...data, ...more } } : event;
 }
 
-const count = (data: Data, key: string) => (Array.isArray(data[key]) ? (data[key] as unknown[]).length : 0);
+const names = (data: Data, key: string) => (Array.isArray(data[key]) ? (data[key] as unknown[]).map(String) : []);
+
+/** One package by its name and versions, many by their number. */
+function packagesWords(data: Data): string {
+  return ['added', 'updated', 'removed']
+    .map((key) => {
+      const all = names(data, key);
+      const count = Number(data[`${key}_count`] ?? all.length);
+      if (count === 0) return '';
+      const [only] = all;
+      return count === 1 && only ? `${key === 'updated' ? '' : `${key} `}${only}` : `${count} ${key}`;
+    })
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** Steps are counted from 1 where people read them. */
+function stepWords(data: Data): string {
+  const step = typeof data.step === 'number' ? `Step ${data.step + 1}` : '';
+  return [step, str(data, 'step_name', 'name')].filter(Boolean).join(', ') || str(data, 'step') || 'Step';
+}
 
 const TELLERS: Record<string, Teller> = {
   'host.discovered': (d) => ({
@@ -66,10 +86,7 @@ const TELLERS: Record<string, Teller> = {
     status: 'unknown',
     text: ': packages changed',
     subject: str(d, 'host', 'name') || 'Host',
-    detail: ['added', 'changed', 'upgraded', 'removed']
-      .map((k) => (count(d, k) > 0 ? `${count(d, k)} ${k}` : ''))
-      .filter(Boolean)
-      .join(', '),
+    detail: packagesWords(d),
   }),
   'message.queued': (d) => ({
     status: 'unknown',
@@ -149,8 +166,8 @@ const TELLERS: Record<string, Teller> = {
   }),
   'run.step_finished': (d) => ({
     status: ofRun(str(d, 'state')),
-    text: `step ${str(d, 'state')}`,
-    subject: str(d, 'step_name', 'step', 'name'),
+    text: str(d, 'state'),
+    subject: stepWords(d),
     detail: str(d, 'target_name', 'target', 'host'),
   }),
   'run.finished': (d) => ({
@@ -171,10 +188,11 @@ const TELLERS: Record<string, Teller> = {
   }),
   'item.changed': (d) => ({
     status: 'unknown',
-    text: `: ${attributeWords(str(d, 'attribute'))} is now ${short(d.after, str(d, 'attribute'))}`,
+    text: `: ${attributeWords(str(d, 'attribute'))} is ${d.after === undefined || d.after === null ? 'gone' : `now ${short(d.after, str(d, 'attribute'))}`}`,
     subject: str(d, 'name', 'item') || 'Item',
     detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before, str(d, 'attribute'))}`,
   }),
+  'item.retired': (d) => ({ text: 'is no longer there', subject: str(d, 'name') || 'Item', detail: str(d, 'kind') }),
   'relation.created': (d, e) => ({
     text: `now ${relation(d)}`,
     subject: name(d, 'from') || `Something on ${e.actor_name}`,
@@ -260,7 +278,8 @@ function tellIncident(data: Data, event: Event): Told {
     status: bad ? ofSeverity(str(data, 'severity')) : (status[verb] ?? 'unknown'),
     subject: '',
     text: str(data, 'text') || `Incident ${verb.replaceAll('_', ' ')}`,
-    detail: [part, str(data, 'note')].filter(Boolean).join(' · '),
+    // The sentence of an incident often ends with the reason already.
+    detail: [str(data, 'text').includes(part) ? '' : part, str(data, 'note')].filter(Boolean).join(' · '),
   };
 }
 

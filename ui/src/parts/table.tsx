@@ -25,8 +25,12 @@ export interface Column<T> {
   cell?: (row: T) => ReactNode;
   number?: boolean;
   width?: number | string;
-  /** Left out on a phone. */
+  /** Left out where there is room for a card only, as on a phone. */
   wide?: boolean;
+  /** Left out below 900 px. */
+  roomy?: boolean;
+  /** What a row is called by; else the first column of free width. */
+  main?: boolean;
 }
 
 export interface DataTableProps<T extends object> {
@@ -41,6 +45,8 @@ export interface DataTableProps<T extends object> {
   sort?: string;
   aside?: ReactNode;
   maxHeight?: number;
+  /** Few and short columns: it stays a table on a phone too. */
+  stays?: boolean;
   /** Name of the address parameter that keeps the order. */
   param?: string;
 }
@@ -88,10 +94,11 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
   const last = virtual.getVirtualItems().at(-1);
   const after = isVirtual && last ? virtual.getTotalSize() - last.end : 0;
 
-  const main = columns.find((c) => !c.width && !c.number)?.id;
+  const main = (columns.find((c) => c.main) ?? columns.find((c) => !c.width && !c.number))?.id;
   const classes = (column: Column<T>) =>
-    [column.number && 'n', column.wide && 'hide-s', column.id === main && 'main'].filter(Boolean).join(' ') ||
-    undefined;
+    [column.number && 'n', column.wide && 'wide', column.roomy && 'roomy', column.id === main && 'main']
+      .filter(Boolean)
+      .join(' ') || undefined;
   const turn = (id: string) => setOrder(order === id ? `-${id}` : order === `-${id}` ? '' : id);
   const walk = (event: KeyboardEvent<HTMLTableRowElement>, row: T) => {
     const to = { j: 'next', ArrowDown: 'next', k: 'previous', ArrowUp: 'previous' }[event.key];
@@ -133,12 +140,12 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         </InHeader>
       )}
       <div
-        className="scroll"
+        className="scroll sheet"
         ref={scroller}
         tabIndex={isVirtual ? 0 : undefined}
         style={isVirtual ? { maxHeight: props.maxHeight ?? 640, overflow: 'auto' } : undefined}
       >
-        <table className="t rows" aria-label={label} aria-rowcount={model.length}>
+        <table className={props.stays ? 't stays' : 't rows'} aria-label={label} aria-rowcount={model.length}>
           <thead
             style={isVirtual ? { position: 'sticky', top: 0, background: 'var(--surface)', zIndex: 1 } : undefined}
           >
@@ -161,7 +168,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
             </tr>
           </thead>
           <tbody>
-            {before > 0 && <tr style={{ height: before }} />}
+            {before > 0 && <tr className="gap" style={{ height: before }} />}
             {seen.map(({ index }) => {
               const row = model[index];
               if (!row) return null;
@@ -169,20 +176,22 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
               return (
                 <tr
                   key={row.id}
+                  data-index={index}
+                  ref={isVirtual ? virtual.measureElement : undefined}
                   className={open ? 'go' : undefined}
                   tabIndex={open ? 0 : undefined}
                   onClick={open ? (event) => isOwn(event.target) || open(it) : undefined}
                   onKeyDown={open ? (event) => walk(event, it) : undefined}
                 >
                   {columns.map((column) => (
-                    <td key={column.id} className={classes(column)}>
+                    <td key={column.id} className={classes(column)} data-head={column.head || undefined}>
                       {column.cell ? column.cell(it) : (column.value(it) ?? <span className="faint">–</span>)}
                     </td>
                   ))}
                 </tr>
               );
             })}
-            {after > 0 && <tr style={{ height: after }} />}
+            {after > 0 && <tr className="gap" style={{ height: after }} />}
           </tbody>
         </table>
       </div>

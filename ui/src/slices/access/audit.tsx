@@ -1,6 +1,5 @@
 /** Who did what: acts of people and programs, without what the system did by itself. */
-import { TextInput } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
+import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { useMemo } from 'react';
@@ -8,7 +7,7 @@ import { eventsQuery } from '@/api/events';
 import type { Event } from '@/api/types';
 import { Moment } from '@/parts/ago';
 import { Card } from '@/parts/card';
-import { plural } from '@/parts/number';
+import { middle, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { tell } from '@/parts/story';
 import { type Column, DataTable } from '@/parts/table';
@@ -21,32 +20,51 @@ const sentence = (event: Event) => {
 
 const COLUMNS: Column<Event>[] = [
   { id: 'at', head: 'When', value: (e) => e.at, cell: (e) => <Moment at={e.at} />, width: 130 },
-  { id: 'who', head: 'Who', value: (e) => e.actor_name, cell: (e) => <b>{e.actor_name}</b> },
-  { id: 'what', head: 'What', value: sentence, cell: (e) => <span className="break">{sentence(e)}</span> },
+  { id: 'who', head: 'Who', value: (e) => e.actor_name, cell: (e) => <b>{e.actor_name}</b>, width: 150 },
+  {
+    id: 'what',
+    head: 'What',
+    value: sentence,
+    cell: (e) => <span className="break">{sentence(e)}</span>,
+    main: true,
+  },
   {
     id: 'topic',
     head: 'Topic',
     value: (e) => e.topic,
     cell: (e) => <span className="mono muted">{e.topic}</span>,
-    wide: true,
+    roomy: true,
   },
   {
     id: 'subject',
     head: 'Subject',
     value: (e) => e.subject,
-    cell: (e) => <span className="mono muted break">{e.subject}</span>,
-    wide: true,
+    cell: (e) => (
+      <span className="mono muted nowrap" title={e.subject}>
+        {middle(e.subject, 18)}
+      </span>
+    ),
+    roomy: true,
   },
 ];
 
+/** Those who have acted, to choose from. */
+function actors(events: Event[], chosen: string) {
+  const names = new Map(events.map((e) => [e.actor, e.actor_name]));
+  if (chosen !== '' && !names.has(chosen)) names.set(chosen, chosen);
+  return [...names]
+    .map(([value, label]) => ({ value, label: label || value }))
+    .sort((a, b) => a.label.localeCompare(b.label));
+}
+
 export function Audit() {
   const [actor, setActor] = useParam('actor');
-  const [settled] = useDebouncedValue(actor, 300);
-  const events = useQuery(eventsQuery({ actor: settled || undefined, limit: 500 }));
+  const all = useQuery(eventsQuery({ limit: 500 }));
+  const events = useQuery(eventsQuery({ actor: actor || undefined, limit: 500 }));
   const router = useRouter();
   const shown = useMemo(
-    () => (events.data?.items ?? []).filter((e) => settled !== '' || /^(person|service):/.test(e.actor)),
-    [events.data, settled],
+    () => (events.data?.items ?? []).filter((e) => actor !== '' || /^(person|service):/.test(e.actor)),
+    [events.data, actor],
   );
   return (
     <div className="below">
@@ -54,13 +72,15 @@ export function Audit() {
         title="Acts of people and programs"
         flush
         aside={
-          <TextInput
-            data-filter
+          <Select
             aria-label="Actor"
-            placeholder="person:per_… or system:…"
-            value={actor}
-            onChange={(e) => setActor(e.currentTarget.value)}
-            w={240}
+            placeholder="All people and programs"
+            data={actors(all.data?.items ?? [], actor)}
+            value={actor || null}
+            onChange={(value) => setActor(value ?? '')}
+            clearable
+            searchable
+            w={220}
           />
         }
       >

@@ -65,7 +65,7 @@ const COLUMNS: Column<Alert>[] = [
     head: 'Seen by',
     value: seenBy,
     cell: (a) => <span className="muted break">{seenBy(a)}</span>,
-    wide: true,
+    roomy: true,
   },
   {
     id: 'since',

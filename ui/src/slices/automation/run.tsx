@@ -35,7 +35,7 @@ export function RunPage() {
 
 /** What has come of it, in one sentence. */
 export function outcome(run: Run): string {
-  const what = `${run.runbook} on ${run.targets.length === 1 ? run.targets[0]?.name : plural(run.targets.length, 'target')}`;
+  const what = `${run.is_dry ? 'Dry run of ' : ''}${run.runbook} on ${run.targets.length === 1 ? run.targets[0]?.name : plural(run.targets.length, 'target')}`;
   const failed = new Set(run.tasks.filter((t) => t.state === 'failed').map((t) => t.target)).size;
   switch (run.state) {
     case 'succeeded':
@@ -84,7 +84,8 @@ function Loaded({ run }: { run: Run }) {
               </span>
             )}
             <span>
-              started by {run.source === 'person' ? run.requested_by : run.source}, <Moment at={run.requested_at} />
+              started by {run.source === 'person' ? run.requested_by : run.source === 'alert' ? 'an alert' : run.source}
+              , <Moment at={run.requested_at} />
             </span>
             {run.incident_id && (
               <Link to="/incidents/$id" params={{ id: run.incident_id }} className="link">

@@ -46,7 +46,7 @@ export function Runbooks() {
       head: 'Steps',
       value: (b) => b.steps.length,
       cell: (b) => <span className="muted">{b.steps.map((s) => s.name).join(' → ') || '–'}</span>,
-      wide: true,
+      roomy: true,
     },
     {
       id: 'starts',

@@ -51,14 +51,14 @@ export function Agents() {
       head: 'Version',
       value: (a) => a.version,
       cell: (a) => <span className="mono">{a.version}</span>,
-      wide: true,
+      roomy: true,
     },
     {
       id: 'address',
       head: 'From',
       value: (a) => a.address,
       cell: (a) => <span className="mono muted">{a.address}</span>,
-      wide: true,
+      roomy: true,
     },
     {
       id: 'certificate',

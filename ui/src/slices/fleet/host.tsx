@@ -80,8 +80,7 @@ function Loaded({ host }: { host: ItemDetail }) {
   );
   const agents = useQuery(agentsQuery);
   const agent = agents.data?.items.find((a) => a.item_id === host.id) ?? null;
-  const health =
-    agents.data && alerts.data ? healthOf(host, agent, alerts.data.items) : { status: 'unknown' as const, word: '…' };
+  const health = agents.data && alerts.data ? healthOf(host, agent, alerts.data.items) : null;
   const silence = () =>
     router.history.push(`/alerts?silence=${encodeURIComponent(`instance=${JSON.stringify(host.name)}`)}`);
   useKeys({ s: silence, r: () => setRunning(true) });
@@ -93,9 +92,13 @@ function Loaded({ host }: { host: ItemDetail }) {
         title={host.name}
         facts={
           <>
-            <StatusBadge status={health.status} pill>
-              {health.word}
-            </StatusBadge>
+            {health ? (
+              <StatusBadge status={health.status} pill>
+                {health.word}
+              </StatusBadge>
+            ) : (
+              <span className="bone" style={{ width: 52, height: 20, borderRadius: 10 }} />
+            )}
             <span>{summary(host)}</span>
             <Owner item={host} />
           </>

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { attribute, attributeNumber, attributeText, type Item, type ItemDetail } from '@/api/inventory';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
-import { plural } from '@/parts/number';
+import { bits, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { ofService, StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
@@ -42,7 +42,7 @@ const SERVICES: Column<Item>[] = [
     head: 'Manager',
     value: (i) => attributeText(i, 'manager'),
     cell: (i) => <span className="muted">{attributeText(i, 'manager')}</span>,
-    wide: true,
+    roomy: true,
   },
   {
     id: 'started',
@@ -94,12 +94,17 @@ const SOCKETS: Column<Socket>[] = [
     head: 'Port',
     number: true,
     value: (s) => s.port,
-    cell: (s) => <b className="num">{s.port}</b>,
     width: 90,
   },
-  { id: 'protocol', head: 'Protocol', value: (s) => s.protocol, width: 100 },
+  { id: 'protocol', head: 'Protocol', value: (s) => s.protocol, width: 100, wide: true },
   { id: 'address', head: 'Address', value: (s) => s.address, cell: (s) => <span className="mono">{s.address}</span> },
-  { id: 'service', head: 'Service', value: (s) => s.service },
+  {
+    id: 'service',
+    head: 'Service',
+    value: (s) => s.service,
+    cell: (s) => <b className="break">{s.service}</b>,
+    main: true,
+  },
   {
     id: 'reach',
     head: 'Reachable from',
@@ -132,7 +137,14 @@ const INTERFACES: Column<Item>[] = [
     cell: (i) => <span className="mono">{attributeText(i, 'mac')}</span>,
     wide: true,
   },
-  { id: 'speed', head: 'Speed, Mbit/s', value: (i) => attributeNumber(i, 'speed_mbit'), number: true, wide: true },
+  {
+    id: 'speed',
+    head: 'Speed',
+    value: (i) => attributeNumber(i, 'speed_mbit'),
+    cell: (i) => bits((attributeNumber(i, 'speed_mbit') ?? Number.NaN) * 1e6),
+    number: true,
+    wide: true,
+  },
 ];
 
 export function Network({ host }: { host: ItemDetail }) {

@@ -7,7 +7,7 @@ import { attributeNumber, attributeText } from '@/api/inventory';
 import { instantQuery, type Series } from '@/api/telemetry';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
-import { Headline, Meter } from '@/parts/card';
+import { Card, Headline, Meter } from '@/parts/card';
 import { type HostHealth, useHosts } from '@/parts/health';
 import { bytes, percent, plural } from '@/parts/number';
 import { Empty, Failure, Skeleton } from '@/parts/states';
@@ -30,7 +30,7 @@ function Load({ value, label, high }: { value: number | undefined; label: string
   const status = value >= 0.97 ? 'critical' : value >= high ? 'warning' : undefined;
   return (
     <span className="row tight" style={{ justifyContent: 'flex-end' }}>
-      <span className="grow hide-s" style={{ maxWidth: 72 }}>
+      <span className="grow wide" style={{ maxWidth: 72 }}>
         <Meter ratio={value} status={status} label={label} />
       </span>
       <span style={{ width: 42 }}>{percent(value)}</span>
@@ -39,6 +39,16 @@ function Load({ value, label, high }: { value: number | undefined; label: string
 }
 
 const RANK = ['critical', 'warning', 'unknown', 'maintenance', 'ok'];
+
+/** `app-1, app-2, app-3 and 7 more`; what ails each stands in the list. */
+export function firstOf(hosts: HostHealth[], most = 4): string {
+  const [only] = hosts;
+  if (hosts.length === 1 && only)
+    return only.word.includes(only.item.name) ? only.word : `${only.item.name}: ${only.word}`;
+  const names = hosts.map((h) => h.item.name).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  const rest = names.length - most;
+  return rest > 0 ? `${names.slice(0, most).join(', ')} and ${rest} more` : names.join(', ');
+}
 
 export function Hosts() {
   const { hosts, error, retry } = useHosts();
@@ -96,10 +106,11 @@ export function Hosts() {
         value: (h) => attributeNumber(h.item, 'cpu_count'),
         cell: (h) => (
           <span className="muted nowrap">
-            {attributeText(h.item, 'cpu_count')} × · {bytes(attributeNumber(h.item, 'memory_bytes') ?? Number.NaN)}
+            {plural(attributeNumber(h.item, 'cpu_count') ?? 0, 'core')} ·{' '}
+            {bytes(attributeNumber(h.item, 'memory_bytes') ?? Number.NaN)}
           </span>
         ),
-        wide: true,
+        roomy: true,
       },
       {
         id: 'os',
@@ -110,7 +121,7 @@ export function Hosts() {
             {attributeText(h.item, 'os_name').replace(' GNU/Linux', '')} {attributeText(h.item, 'os_version')}
           </span>
         ),
-        wide: true,
+        roomy: true,
       },
       {
         id: 'seen',
@@ -150,14 +161,7 @@ export function Hosts() {
                   ? `All ${plural(hosts.length, 'host')} are well`
                   : `${ill.length} of ${plural(hosts.length, 'host')} ${ill.length === 1 ? 'needs' : 'need'} a look`
         }
-        lede={
-          ill.length > 0
-            ? ill
-                .slice(0, 4)
-                .map((h) => (h.word.includes(h.item.name) ? h.word : `${h.item.name}: ${h.word}`))
-                .join(' · ')
-            : 'Measured each second; one copied command adds a host.'
-        }
+        lede={ill.length > 0 ? firstOf(ill) : 'Measured each second; one copied command adds a host.'}
         actions={
           <Guarded permission="join_tokens.write" tone="primary" onClick={() => setAdding('yes')}>
             Add a host
@@ -174,29 +178,31 @@ export function Hosts() {
           w={300}
         />
       </div>
-      <div className="card below">
-        {error ? (
-          <Failure error={error} retry={retry} what="Hosts" />
-        ) : !hosts ? (
-          <Skeleton rows={6} />
-        ) : shown.length === 0 ? (
-          <Empty title={hosts.length === 0 ? 'No host yet' : 'No host matches the filter'}>
-            {hosts.length === 0
-              ? 'Press Add a host: one copied command, and its charts move within seconds.'
-              : 'Clear the filter to see all.'}
-          </Empty>
-        ) : (
-          <DataTable
-            rows={shown}
-            columns={columns}
-            id={(h) => h.item.id}
-            label="Hosts"
-            csv="hosts"
-            sort="status"
-            aside={plural(shown.length, 'host')}
-            open={(h) => router.history.push(`/hosts/${h.item.id}`)}
-          />
-        )}
+      <div className="below">
+        <Card title="Hosts" flush>
+          {error ? (
+            <Failure error={error} retry={retry} what="Hosts" />
+          ) : !hosts ? (
+            <Skeleton rows={6} />
+          ) : shown.length === 0 ? (
+            <Empty title={hosts.length === 0 ? 'No host yet' : 'No host matches the filter'}>
+              {hosts.length === 0
+                ? 'Press Add a host: one copied command, and its charts move within seconds.'
+                : 'Clear the filter to see all.'}
+            </Empty>
+          ) : (
+            <DataTable
+              rows={shown}
+              columns={columns}
+              id={(h) => h.item.id}
+              label="Hosts"
+              csv="hosts"
+              sort="status"
+              aside={plural(shown.length, 'host')}
+              open={(h) => router.history.push(`/hosts/${h.item.id}`)}
+            />
+          )}
+        </Card>
       </div>
       <AddHost open={adding !== ''} close={() => setAdding('')} />
     </>

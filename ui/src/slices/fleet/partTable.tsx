@@ -48,7 +48,7 @@ export function PartTable({
               csv={`${host.name}-${kind}`}
               sort={sort}
               param={`sort-${kind}`}
-              aside={plural(page.items.length, 'row')}
+              aside={plural(page.items.length, kind.replaceAll('_', ' '))}
               open={(i) => router.history.push(`/items/${i.id}`)}
             />
           )}

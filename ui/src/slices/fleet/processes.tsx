@@ -41,9 +41,9 @@ function useProcesses(host: string) {
 
 const COLUMNS: Column<Process>[] = [
   { id: 'name', head: 'Process', value: (p) => p.name, cell: (p) => <span className="mono break">{p.name}</span> },
-  { id: 'count', head: 'Running', value: (p) => p.count, number: true, width: 90 },
-  { id: 'cpu', head: 'Processor', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true, width: 100 },
-  { id: 'memory', head: 'Memory', value: (p) => p.memory, cell: (p) => bytes(p.memory), number: true, width: 100 },
+  { id: 'count', head: 'Running', value: (p) => p.count, number: true, width: 76 },
+  { id: 'cpu', head: 'Processor', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true, width: 84 },
+  { id: 'memory', head: 'Memory', value: (p) => p.memory, cell: (p) => bytes(p.memory), number: true, width: 84 },
 ];
 
 const NONE = (
@@ -61,6 +61,7 @@ export function TopProcesses({ host }: { host: string }) {
             columns={COLUMNS}
             id={(p) => p.name}
             label="Top processes"
+            stays
             param="sort-top"
           />
         )}
@@ -81,6 +82,7 @@ export function Processes({ host }: { host: string }) {
               columns={COLUMNS}
               id={(p) => p.name}
               label="Processes"
+              stays
               csv={`${host}-processes`}
               sort="-cpu"
               param="sort-process"

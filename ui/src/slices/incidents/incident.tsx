@@ -84,7 +84,15 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
                   ? `acknowledged by ${incident.acknowledged_by.id === me ? 'you' : incident.acknowledged_by.name}`
                   : incident.state}
             </span>
-            <span>lead {incident.lead ? <b>{incident.lead.id === me ? 'you' : incident.lead.name}</b> : 'nobody'}</span>
+            <span>
+              {incident.lead ? (
+                <>
+                  lead <b>{incident.lead.id === me ? 'you' : incident.lead.name}</b>
+                </>
+              ) : (
+                'no lead yet'
+              )}
+            </span>
           </>
         }
         actions={
@@ -142,10 +150,10 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
           <div className="second stack">
             <Remedies incident={incident} held={incident.state !== 'triggered' && !over} />
           </div>
-          <div className="third">
+          <div className="third half">
             <IncidentAlerts alerts={incident.alerts} />
           </div>
-          <div className="third">
+          <div className="third half">
             <WhoFeelsIt incident={incident} />
           </div>
         </div>

@@ -41,7 +41,11 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
               to={to}
               marks={incidents
                 .slice(0, 3)
-                .map((i) => ({ at: Date.parse(i.opened_at) / 1000, text: i.title.slice(0, 28), color: '--critical' }))}
+                .map((i) => ({
+                  at: Date.parse(i.opened_at) / 1000,
+                  text: i.title.length > 30 ? `${i.title.slice(0, 29)}…` : i.title,
+                  color: '--critical',
+                }))}
               label={`Processors busy over the last hour, now ${format(last, 'percent')}`}
             />
           )

@@ -13,7 +13,7 @@ export function MoreMenu({ incident, ask }: { incident: IncidentDetail; ask: (wh
       <Menu.Target>
         <span>
           <Action refusal={refusal} label="More actions">
-            …
+            ⋯
           </Action>
         </span>
       </Menu.Target>

@@ -41,9 +41,10 @@ export function Now() {
           </Guarded>
         }
       />
-      <div className="cols side">
+      <div className="cols side needs">
         <div className="stack">
           <Card
+            className="first"
             title="Open incidents"
             flush
             aside={
@@ -60,7 +61,7 @@ export function Now() {
               {(page) => <IncidentRows incidents={byImpact(page.items)} />}
             </Shown>
           </Card>
-          <Card title="Hosts" aside={hosts && summary(hosts)} flush={!hosts || hosts.length === 0}>
+          <Card className="third" title="Hosts" aside={hosts && summary(hosts)} flush={!hosts || hosts.length === 0}>
             {error ? (
               <Failure error={error} retry={retry} what="Hosts" />
             ) : hosts ? (
@@ -69,11 +70,13 @@ export function Now() {
               <Skeleton rows={2} />
             )}
           </Card>
-          <LastHour incidents={world.incidents} />
+          <div className="fourth">
+            <LastHour incidents={world.incidents} />
+          </div>
         </div>
         <div className="stack">
           {waiting > 0 && (
-            <Card title="Waiting for you" flush>
+            <Card className="second" title="Waiting for you" flush>
               {(changes.data?.items ?? []).map((change) => (
                 <div className="line" key={change.id}>
                   <div>
@@ -100,8 +103,12 @@ export function Now() {
               ))}
             </Card>
           )}
-          <Recent />
-          <Standing hosts={hosts ?? []} />
+          <div className="last half">
+            <Recent />
+          </div>
+          <div className="last half">
+            <Standing hosts={hosts ?? []} />
+          </div>
         </div>
       </div>
       <DeclareDialog open={declaring} close={() => setDeclaring(false)} />

@@ -4,7 +4,7 @@ import { Ago } from '@/parts/ago';
 import { bytes } from '@/parts/number';
 import { Empty } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
-import { absolute } from '@/parts/time';
+import { ago, moment } from '@/parts/time';
 
 export function show(name: string, value: unknown): string {
   if (value === null || value === undefined) return '–';
@@ -13,7 +13,7 @@ export function show(name: string, value: unknown): string {
   if (Array.isArray(value)) return value.map((v) => (typeof v === 'object' ? JSON.stringify(v) : String(v))).join(', ');
   if (typeof value === 'object') return JSON.stringify(value);
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) && !Number.isNaN(Date.parse(value)))
-    return absolute(value);
+    return `${moment(value)}, ${ago(value)}`;
   return String(value);
 }
 

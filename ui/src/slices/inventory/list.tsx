@@ -9,6 +9,7 @@ import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Chips, Headline } from '@/parts/card';
 import { plural } from '@/parts/number';
+import { OwnerName } from '@/parts/owner';
 import { Empty, Shown } from '@/parts/states';
 import { ofService, StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
@@ -35,7 +36,13 @@ const COLUMNS: Column<Item>[] = [
     wide: true,
     width: 120,
   },
-  { id: 'owner', head: 'Owner', value: (i) => i.owner, wide: true },
+  {
+    id: 'owner',
+    head: 'Owner',
+    value: (i) => i.owner ?? i.team,
+    cell: (i) => <OwnerName item={i} />,
+    roomy: true,
+  },
   {
     id: 'tags',
     head: 'Tags',
@@ -50,8 +57,8 @@ const COLUMNS: Column<Item>[] = [
     id: 'source',
     head: 'Source',
     value: (i) => i.source,
-    cell: (i) => <span className="mono muted break">{i.source.split(':')[0]}</span>,
-    wide: true,
+    cell: (i) => <span className="muted break">{i.source.split(':')[0]}</span>,
+    roomy: true,
   },
   { id: 'changed', head: 'Changed', value: (i) => i.changed_at, cell: (i) => <Ago at={i.changed_at} />, number: true },
 ];
@@ -114,6 +121,7 @@ export function Inventory() {
             type="button"
             className="cell plain"
             style={{ padding: '3px 8px' }}
+            aria-pressed={draft.trim() === 'state=retired'}
             onClick={() => take('state=retired')}
           >
             retired

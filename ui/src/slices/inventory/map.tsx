@@ -105,7 +105,7 @@ function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Stat
         />
         <Switch
           size="xs"
-          label="Same name as one"
+          label="One box for each name"
           checked={grouped === 'yes'}
           onChange={(e) => setGrouped(e.currentTarget.checked ? 'yes' : 'no')}
         />

@@ -3,7 +3,8 @@ import { type KeyboardEvent, useMemo } from 'react';
 import type { Status } from '@/api/types';
 import { middle } from '@/parts/number';
 import { Shape, WORD } from '@/parts/status';
-import { type Arrow, draw, SIZE, upstream } from './layout';
+import { type Arrow, upstream } from './layout';
+import { draw, keyOf, SIZE } from './place';
 
 export interface MapBox {
   id: string;
@@ -22,12 +23,32 @@ interface Props {
   open: (box: MapBox) => void;
 }
 
+function Tip({ id, color }: { id: string; color: string }) {
+  return (
+    <marker
+      id={id}
+      viewBox="0 0 8 8"
+      refX="7"
+      refY="4"
+      markerUnits="userSpaceOnUse"
+      markerWidth="8"
+      markerHeight="8"
+      orient="auto"
+    >
+      <path d="M0 .8 8 4 0 7.2z" fill={color} />
+    </marker>
+  );
+}
+
 export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
   const drawing = useMemo(() => draw(boxes, arrows), [boxes, arrows]);
   const lit = useMemo(
     () => (chosen && boxes.some((b) => b.id === chosen) ? upstream(chosen, arrows) : null),
     [chosen, boxes, arrows],
   );
+  const isLit = (arrow: Arrow) => Boolean(lit?.has(arrow.from) && lit.has(arrow.to));
+  // What is lit is drawn last, above the others.
+  const inOrder = [...arrows].sort((a, b) => Number(isLit(a)) - Number(isLit(b)));
   const press = (event: KeyboardEvent, box: MapBox) => {
     if (event.key === 'Enter') open(box);
     else if (event.key === ' ') choose(box.id);
@@ -45,40 +66,26 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
             display: 'block',
             margin: '0 auto',
             width: '100%',
-            minWidth: Math.round(drawing.width * 0.72),
+            minWidth: Math.round(drawing.width * 0.84),
             maxWidth: drawing.width,
           }}
         >
           <title>{`${boxes.length} services and the connections between them`}</title>
           <defs>
-            <marker
-              id="tip"
-              viewBox="0 0 8 8"
-              refX="7"
-              refY="4"
-              markerWidth="7"
-              markerHeight="7"
-              orient="auto-start-reverse"
-            >
-              <path d="M0 0 8 4 0 8z" fill="var(--line-strong)" />
-            </marker>
+            <Tip id="tip" color="var(--edge)" />
+            <Tip id="tip-on" color="var(--accent)" />
           </defs>
-          {arrows.map((arrow) => {
-            const a = drawing.places.get(arrow.from);
-            const b = drawing.places.get(arrow.to);
-            if (!a || !b) return null;
-            const on = lit?.has(arrow.from) && lit.has(arrow.to);
-            const [x1, y1, x2, y2] = [a.x + SIZE.width, a.y + SIZE.height / 2, b.x - 2, b.y + SIZE.height / 2];
-            const bend = Math.max(28, Math.abs(x2 - x1) / 2);
+          {inOrder.map((arrow) => {
+            const on = isLit(arrow);
             return (
               <path
-                key={`${arrow.from} ${arrow.to}`}
-                d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+                key={keyOf(arrow)}
+                d={drawing.routes.get(keyOf(arrow))}
                 fill="none"
-                stroke={on ? 'var(--accent)' : 'var(--line-strong)'}
-                strokeWidth={on ? 1.8 : 1.1}
-                opacity={lit && !on ? 0.35 : 1}
-                markerEnd="url(#tip)"
+                stroke={on ? 'var(--accent)' : 'var(--edge)'}
+                strokeWidth={on ? 1.8 : 1.2}
+                opacity={lit && !on ? 0.3 : 1}
+                markerEnd={on ? 'url(#tip-on)' : 'url(#tip)'}
               />
             );
           })}

@@ -1,6 +1,8 @@
 /** The same facts as a table. */
+import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { agentsQuery } from '@/api/fleet';
 import type { MapEdge, MapNode, ServiceMap } from '@/api/inventory';
 import type { Status } from '@/api/types';
 import { plural } from '@/parts/number';
@@ -23,7 +25,11 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
       return from && to ? [{ edge, from, to }] : [];
     });
   }, [map]);
+  const agents = useQuery(agentsQuery).data?.items;
   const columns = useMemo((): Column<Row>[] => {
+    const host = new Map((agents ?? []).map((a) => [`agent:${a.id}`, a.name]));
+    const seenBy = (edge: MapEdge) =>
+      edge.sources.map((s) => (host.has(s) ? `agent on ${host.get(s)}` : (s.split(':')[0] ?? s))).join(', ');
     const shown = (n: MapNode) => (
       <StatusBadge status={statuses.get(n.id) ?? 'ok'}>
         <span className="text">{n.name}</span>
@@ -32,19 +38,19 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
     return [
       { id: 'from', head: 'Caller', value: (r) => r.from.name, cell: (r) => shown(r.from) },
       { id: 'fromHost', head: 'on', value: (r) => r.from.host_name, wide: true },
-      { id: 'kind', head: 'How', value: (r) => r.edge.kind.replaceAll('_', ' ') },
+      { id: 'kind', head: 'How', value: (r) => r.edge.kind.replaceAll('_', ' '), roomy: true },
       { id: 'to', head: 'Called', value: (r) => r.to.name, cell: (r) => shown(r.to) },
       { id: 'toHost', head: 'on', value: (r) => r.to.host_name, wide: true },
       { id: 'status', head: 'State of the called', value: (r) => WORD[statuses.get(r.to.id) ?? 'ok'], wide: true },
       {
         id: 'sources',
         head: 'Seen by',
-        value: (r) => r.edge.sources.join(', '),
-        cell: (r) => <span className="mono muted">{r.edge.sources.join(', ')}</span>,
-        wide: true,
+        value: (r) => seenBy(r.edge),
+        cell: (r) => <span className="muted">{seenBy(r.edge)}</span>,
+        roomy: true,
       },
     ];
-  }, [statuses]);
+  }, [statuses, agents]);
   return (
     <DataTable
       rows={rows}

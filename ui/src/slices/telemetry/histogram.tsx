@@ -1,5 +1,6 @@
 /** Lines over time, errors and warnings at the foot of each bar. */
 import type { LogHistogram } from '@/api/telemetry';
+import { plural } from '@/parts/number';
 import { clock, moment } from '@/parts/time';
 
 export function Histogram({ data }: { data: LogHistogram }) {
@@ -13,7 +14,7 @@ export function Histogram({ data }: { data: LogHistogram }) {
         {data.buckets.map((bucket) => (
           <div
             key={bucket.at}
-            title={`${clock(bucket.at)}: ${bucket.total} lines, ${bucket.errors} errors, ${bucket.warnings} warnings`}
+            title={`${clock(bucket.at)}: ${plural(bucket.total, 'line')}, ${plural(bucket.errors, 'error')}, ${plural(bucket.warnings, 'warning')}`}
           >
             <i className="critical" style={{ height: share(bucket.errors) }} />
             <i className="warning" style={{ height: share(bucket.warnings) }} />
@@ -23,7 +24,7 @@ export function Histogram({ data }: { data: LogHistogram }) {
       </div>
       <div className="row between faint small" style={{ marginTop: 4 }}>
         <span>{first && moment(first)}</span>
-        <span>at most {top} a bar</span>
+        <span>at most {top.toLocaleString('en')} a bar</span>
         <span>{last && moment(last)}</span>
       </div>
     </>

@@ -10,6 +10,7 @@ import { LogView, wordsOf } from '@/parts/logview';
 import { plural } from '@/parts/number';
 import { TimeRangePicker, useRange } from '@/parts/range';
 import { Empty, Shown } from '@/parts/states';
+import { span } from '@/parts/time';
 import { useParam } from '@/parts/url';
 import { Histogram } from './histogram';
 import { Tail } from './tail';
@@ -88,7 +89,7 @@ export function Logs() {
           <div className="below">
             <Card
               title="Lines over time"
-              aside={histogram.data ? `each bar ${Math.round(histogram.data.step_ms / 1000)} s` : undefined}
+              aside={histogram.data ? `each bar ${span(histogram.data.step_ms / 1000)}` : undefined}
               flush={histogram.data?.buckets.length === 0}
             >
               <Shown

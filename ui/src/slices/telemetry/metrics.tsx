@@ -141,7 +141,13 @@ function Starters({ run }: { run: (expr: string) => void }) {
     <div className="below">
       <Card title="Where to begin" flush>
         {STARTERS.map(([title, expr]) => (
-          <button type="button" key={title} className="plain line" style={{ width: '100%' }} onClick={() => run(expr)}>
+          <button
+            type="button"
+            key={title}
+            className="plain line stacks"
+            style={{ width: '100%' }}
+            onClick={() => run(expr)}
+          >
             <b className="nowrap">{title}</b>
             <span className="mono muted right break">{expr}</span>
           </button>

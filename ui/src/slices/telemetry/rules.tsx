@@ -50,7 +50,7 @@ const COLUMNS: Column<Row>[] = [
       </>
     ),
   },
-  { id: 'group', head: 'Group', value: (r) => r.group, wide: true },
+  { id: 'group', head: 'Group', value: (r) => r.group, roomy: true },
   {
     id: 'for',
     head: 'Has to hold',
@@ -59,7 +59,7 @@ const COLUMNS: Column<Row>[] = [
     number: true,
     wide: true,
   },
-  { id: 'how', head: 'Looked at', value: (r) => (r.is_on_ingest ? 'each sample' : 'by timer'), wide: true },
+  { id: 'how', head: 'Looked at', value: (r) => (r.is_on_ingest ? 'each sample' : 'by timer'), roomy: true },
   { id: 'ms', head: 'Takes, ms', value: (r) => Number(r.evaluation_ms.toFixed(2)), number: true, wide: true },
 ];
 
