@@ -155,6 +155,7 @@ export function Shell() {
               strokeWidth="1.6"
               strokeLinecap="round"
               aria-hidden="true"
+              style={{ display: 'block' }}
             >
               <path d="M2 5h14M2 9h14M2 13h14" />
             </svg>

@@ -28,5 +28,5 @@ export function Owner({ item }: { item: Owned }) {
 /** The name alone, for a column. */
 export function OwnerName({ item }: { item: Owned }) {
   const { owner, team } = useOwner(item);
-  return owner || team ? <>{owner ?? team}</> : <span className="faint">nobody</span>;
+  return owner || team ? <span>{owner ?? team}</span> : <span className="faint">nobody</span>;
 }

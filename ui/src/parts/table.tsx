@@ -27,7 +27,7 @@ export interface Column<T> {
   width?: number | string;
   /** Left out where there is room for a card only, as on a phone. */
   wide?: boolean;
-  /** Left out below 900 px. */
+  /** Left out below 1000 px. */
   roomy?: boolean;
   /** What a row is called by; else the first column of free width. */
   main?: boolean;

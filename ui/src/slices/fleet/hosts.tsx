@@ -117,7 +117,7 @@ export function Hosts() {
         head: 'System',
         value: (h) => `${attributeText(h.item, 'os_name')} ${attributeText(h.item, 'os_version')}`,
         cell: (h) => (
-          <span className="muted">
+          <span className="muted nowrap">
             {attributeText(h.item, 'os_name').replace(' GNU/Linux', '')} {attributeText(h.item, 'os_version')}
           </span>
         ),
@@ -130,7 +130,7 @@ export function Hosts() {
         cell: (h) =>
           h.agent?.presence === 'connected' ? <span className="muted">now</span> : <Ago at={h.agent?.heard_at} />,
         number: true,
-        wide: true,
+        roomy: true,
       },
     ];
   }, [cpu, memory, disk]);

@@ -39,13 +39,11 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
               height={130}
               from={to - SPAN}
               to={to}
-              marks={incidents
-                .slice(0, 3)
-                .map((i) => ({
-                  at: Date.parse(i.opened_at) / 1000,
-                  text: i.title.length > 30 ? `${i.title.slice(0, 29)}…` : i.title,
-                  color: '--critical',
-                }))}
+              marks={incidents.slice(0, 3).map((i) => ({
+                at: Date.parse(i.opened_at) / 1000,
+                text: i.title.length > 30 ? `${i.title.slice(0, 29)}…` : i.title,
+                color: '--critical',
+              }))}
               label={`Processors busy over the last hour, now ${format(last, 'percent')}`}
             />
           )

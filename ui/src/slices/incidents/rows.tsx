@@ -62,40 +62,42 @@ export function IncidentRows({ incidents }: { incidents: Incident[] }) {
     event.preventDefault();
   };
   return (
-    <table className="t" aria-label="Incidents">
-      <tbody>
-        {incidents.map((incident) => (
-          <tr
-            key={incident.id}
-            className="go"
-            tabIndex={0}
-            onClick={() => router.history.push(`/incidents/${incident.id}`)}
-            onKeyDown={(event) => press(event, incident)}
-          >
-            <td style={{ width: 112 }} className="hide-s">
-              <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)}>
-                {incident.resolved_at ? 'Resolved' : sevWord(incident.severity)}
-              </StatusBadge>
-            </td>
-            <td>
-              <span className="row tight" style={{ alignItems: 'baseline' }}>
-                <span className="only-s">
-                  <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />
+    <div className="sheet">
+      <table className="t incidents" aria-label="Incidents">
+        <tbody>
+          {incidents.map((incident) => (
+            <tr
+              key={incident.id}
+              className="go"
+              tabIndex={0}
+              onClick={() => router.history.push(`/incidents/${incident.id}`)}
+              onKeyDown={(event) => press(event, incident)}
+            >
+              <td className="severity">
+                <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)}>
+                  {incident.resolved_at ? 'Resolved' : sevWord(incident.severity)}
+                </StatusBadge>
+              </td>
+              <td>
+                <span className="row tight" style={{ alignItems: 'baseline' }}>
+                  <span className="shape">
+                    <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />
+                  </span>
+                  <b className="break">{incident.title}</b>
                 </span>
-                <b className="break">{incident.title}</b>
-              </span>
-              <div className="muted break">{where(incident)}</div>
-            </td>
-            <td className="hide-s" style={{ width: '34%' }}>
-              <Likely id={incident.id} open={!incident.resolved_at} />
-            </td>
-            <td className="n" style={{ width: 120 }}>
-              <Since at={incident.opened_at} until={incident.resolved_at} short />
-              <div className="muted">{hands(incident, me)}</div>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+                <div className="muted break">{where(incident)}</div>
+              </td>
+              <td className="likely">
+                <Likely id={incident.id} open={!incident.resolved_at} />
+              </td>
+              <td className="n since">
+                <Since at={incident.opened_at} until={incident.resolved_at} short />
+                <div className="muted">{hands(incident, me)}</div>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

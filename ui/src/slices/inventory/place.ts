@@ -1,7 +1,7 @@
 /**
  * A layered drawing of who calls whom: callers left, called right. Small and deterministic, so that things keep their places when the
- * map is read again. A connection over several layers keeps a lane of its own between the boxes of each, so that no line runs behind a
- * box. Order within a layer: mean place of the neighbours, swept to and fro, the order with the fewest crossings stays. Heights: as
+ * map is read again. A connection over several layers keeps a lane between the boxes of each, so that no line runs behind a box; those
+ * to the same box share their lanes. Order within a layer: mean place of the neighbours, swept to and fro, the order with the fewest crossings stays. Heights: as
  * close to the neighbours as order and distance allow.
  */
 import { type Arrow, type Box, layers } from './layout';
@@ -26,7 +26,7 @@ const SETTLES = 16;
 
 export const keyOf = (arrow: Arrow) => `${arrow.from} ${arrow.to}`;
 
-/** A box, or the lane of a connection through a layer. `y` is its middle. */
+/** A box, or the lane through a layer to one. `y` is its middle. */
 interface Slot {
   id: string;
   layer: number;
@@ -54,6 +54,7 @@ function grid(boxes: Box[], arrows: Arrow[]): Grid {
   };
   const found = new Map([...layer].map(([id, at]) => [id, slot(id, at, SIZE.height / 2)]));
   const chains = new Map<string, Slot[]>();
+  const lanes = new Map<string, Slot>();
   const order = new Map([...found.keys()].map((id, i) => [id, i]));
   const place = (id: string) => order.get(id) ?? 0;
   const sorted = [...arrows].sort((a, b) => place(a.from) - place(b.from) || place(a.to) - place(b.to));
@@ -63,13 +64,18 @@ function grid(boxes: Box[], arrows: Arrow[]): Grid {
     if (!from || !to || from.layer === to.layer || chains.has(keyOf(arrow))) continue;
     const step = Math.sign(to.layer - from.layer);
     const chain = [from];
-    for (let at = from.layer + step; at !== to.layer; at += step) chain.push(slot(`${keyOf(arrow)} ${at}`, at, 0));
+    for (let at = from.layer + step; at !== to.layer; at += step) {
+      const lane = lanes.get(`${to.id} ${at}`) ?? slot(`${to.id} ${at}`, at, 0);
+      lanes.set(lane.id, lane);
+      chain.push(lane);
+    }
     chain.push(to);
     chains.set(keyOf(arrow), chain);
     for (const [i, one] of chain.entries()) {
       const next = chain[i + 1];
       if (!next) continue;
       const [left, right] = step > 0 ? [one, next] : [next, one];
+      if (left.right.includes(right)) continue;
       left.right.push(right);
       right.left.push(left);
     }
@@ -163,32 +169,23 @@ function settle({ columns }: Grid) {
 
 const leftOf = (slot: Slot) => SIZE.pad + slot.layer * (SIZE.width + SIZE.gapX);
 
-/** Where each line meets its boxes: spread over the side, in the order in which the lines arrive. */
-function ports(chains: Map<string, Slot[]>): Map<string, number> {
-  const sides = new Map<string, { key: string; toward: number; middle: number }[]>();
-  for (const [key, chain] of chains) {
-    const ends = [
-      [chain[0], chain[1], 'from'],
-      [chain.at(-1), chain.at(-2), 'to'],
-    ] as const;
-    for (const [end, next, role] of ends) {
-      if (!end || !next) continue;
-      const side = `${end.id} ${next.layer > end.layer ? 'right' : 'left'}`;
-      const known = sides.get(side) ?? [];
-      sides.set(side, [...known, { key: `${role} ${key}`, toward: next.y, middle: end.y }]);
-    }
-  }
+const meeting = (end: Slot, next: Slot) => `${end.id} > ${next.id}`;
+
+/** Where lines meet a box: spread over its side, in the order in which they arrive; those of one lane arrive as one. */
+function ports(boxes: Iterable<Slot>): Map<string, number> {
   const out = new Map<string, number>();
-  for (const lines of sides.values()) {
-    lines.sort((a, b) => a.toward - b.toward || a.key.localeCompare(b.key));
-    const step = Math.min(8, (SIZE.height - 14) / Math.max(1, lines.length - 1));
-    for (const [i, line] of lines.entries()) out.set(line.key, line.middle + (i - (lines.length - 1) / 2) * step);
+  for (const box of boxes) {
+    for (const side of [box.left, box.right]) {
+      const lines = [...side].sort((a, b) => a.y - b.y || a.id.localeCompare(b.id));
+      const step = Math.min(8, (SIZE.height - 14) / Math.max(1, lines.length - 1));
+      for (const [i, line] of lines.entries()) out.set(meeting(box, line), box.y + (i - (lines.length - 1) / 2) * step);
+    }
   }
   return out;
 }
 
-function routes({ chains }: Grid): Map<string, string> {
-  const port = ports(chains);
+function routes({ boxes, chains }: Grid): Map<string, string> {
+  const port = ports(boxes.values());
   const out = new Map<string, string>();
   for (const [key, chain] of chains) {
     const isForward = (chain.at(-1)?.layer ?? 0) > (chain[0]?.layer ?? 0);
@@ -199,11 +196,12 @@ function routes({ chains }: Grid): Map<string, string> {
     for (const [i, slot] of chain.entries()) {
       const isLast = i === chain.length - 1;
       if (i === 0) {
-        [x, y] = [far(slot), port.get(`from ${key}`) ?? slot.y];
+        [x, y] = [far(slot), port.get(meeting(slot, chain[1] as Slot)) ?? slot.y];
         path = `M${x} ${y}`;
         continue;
       }
-      const [nextX, nextY] = [near(slot), isLast ? (port.get(`to ${key}`) ?? slot.y) : slot.y];
+      const before = chain[i - 1] as Slot;
+      const [nextX, nextY] = [near(slot), isLast ? (port.get(meeting(slot, before)) ?? slot.y) : slot.y];
       const half = (x + nextX) / 2;
       path += `C${half} ${y} ${half} ${nextY} ${nextX - (isLast ? (isForward ? 2 : -2) : 0)} ${nextY}`;
       [x, y] = [far(slot), nextY];
