@@ -1,6 +1,6 @@
 /** Every page: shows its answer, without errors or sideways scroll, light and dark, on a desk and on a phone, and to everybody. */
 import AxeBuilder from '@axe-core/playwright';
-import { expect, noSidewaysScroll, settled, test } from './lib';
+import { expect, fitsEverywhere, noSidewaysScroll, openFirstHost, settled, test } from './lib';
 
 const PAGES: [string, string][] = [
   ['Now', '/'],
@@ -17,6 +17,7 @@ const PAGES: [string, string][] = [
   ['Runbooks', '/runbooks'],
   ['a new runbook', '/runbooks/new'],
   ['Runs', '/runs'],
+  ['the map as a table', '/services?view=table'],
   ['Timeline', '/timeline'],
   ...['people', 'teams', 'tokens', 'agents', 'channels', 'rules', 'server', 'audit'].map((tab): [string, string] => [
     `Admin, ${tab}`,
@@ -36,7 +37,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
             await page.goto(path);
             await settled(page);
             await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme);
-            await noSidewaysScroll(page);
+            // The look does not change how wide things are: all widths once.
+            await (width === 1440 && colorScheme === 'light' ? fitsEverywhere(page) : noSidewaysScroll(page));
             const found = await new AxeBuilder({ page })
               .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
               .analyze();
@@ -51,6 +53,30 @@ for (const colorScheme of ['light', 'dark'] as const) {
   }
 }
 
+test('a host and what is known of it fit every width', async ({ page }) => {
+  await openFirstHost(page);
+  const host = page.url();
+  const tabs = ['overview', 'processes', 'services', 'network', 'disks', 'packages', 'certificates', 'logs', 'changes'];
+  for (const address of [...tabs.map((tab) => `${host}?tab=${tab}`), host.replace('/hosts/', '/items/')]) {
+    await test.step(address, async () => {
+      await page.goto(address);
+      await settled(page);
+      await fitsEverywhere(page);
+    });
+  }
+});
+
+test('where there is little room the navigation waits behind a button', async ({ page }) => {
+  await page.setViewportSize({ width: 768, height: 900 });
+  await page.goto('/');
+  await settled(page);
+  await expect(page.getByRole('navigation', { name: 'Main' })).toHaveCount(0);
+  await page.getByRole('button', { name: 'Menu', exact: true }).click();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Runbooks' }).click();
+  await expect(page).toHaveURL(/\/runbooks$/);
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+});
+
 test('an address without a page says so', async ({ page }) => {
   await page.goto('/no/such/page');
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('There is no page at this address');
@@ -60,6 +86,7 @@ test('a thing that is not there says so, and the frame stays', async ({ page }) 
   await page.goto('/incidents/inc_00000000000000000000000000000000');
   await expect(page.getByRole('alert')).toBeVisible();
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
+  await fitsEverywhere(page);
 });
 
 test('a query that cannot be read is marked where it fails', async ({ page }) => {

@@ -31,12 +31,15 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
     const known = Object.entries(start ?? {}).filter(([field]) => asked.has(field));
     return { ...Object.fromEntries(known), ...typed };
   }, [book.data, start, typed]);
+  const missing = (book.data?.inputs ?? [])
+    .filter((f) => f.is_required && !(inputs[f.name] ?? f.default))
+    .map((f) => f.name);
   const [selector, setSelector] = useState(targets ?? '');
   const [wish] = useDebouncedValue({ inputs, targets: selector.trim() || undefined, incident_id: incident }, 250);
   const plan = useQuery({
     queryKey: ['runbooks', 'plan', runbook, wish],
     queryFn: () => planRun(runbook, wish),
-    enabled: book.data !== undefined,
+    enabled: book.data !== undefined && missing.length === 0,
     retry: false,
     staleTime: 0,
   });
@@ -47,8 +50,16 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
       open
       close={close}
       size={600}
-      verb={plan.data && hosts > 0 ? `Run on ${plural(hosts, 'target')}` : 'Run'}
-      refusal={plan.isError ? 'The plan has faults; see above.' : plan.data ? null : 'Wait for the plan.'}
+      verb={missing.length === 0 && plan.data && hosts > 0 ? `Run on ${plural(hosts, 'target')}` : 'Run'}
+      refusal={
+        missing.length > 0
+          ? `Fill in ${missing.join(', ')} first.`
+          : plan.isError
+            ? 'The plan has faults; see above.'
+            : plan.data
+              ? null
+              : 'Wait for the plan.'
+      }
       submit={async () => {
         const run = await startRun(runbook, { ...wish, plan_hash: plan.data?.hash });
         void queries.invalidateQueries({ queryKey: ['runs'] });
@@ -79,7 +90,9 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
             onChange={(e) => setSelector(e.currentTarget.value)}
             error={fault('targets')}
           />
-          {plan.isError ? (
+          {missing.length > 0 ? (
+            <p className="muted">What it would do stands here once {missing.join(', ')} is filled in.</p>
+          ) : plan.isError ? (
             <Failure error={plan.error} what="The plan" retry={() => void plan.refetch()} />
           ) : plan.data ? (
             <PlanView plan={plan.data} />

@@ -146,9 +146,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
         style={isVirtual ? { maxHeight: props.maxHeight ?? 640, overflow: 'auto' } : undefined}
       >
         <table className={props.stays ? 't stays' : 't rows'} aria-label={label} aria-rowcount={model.length}>
-          <thead
-            style={isVirtual ? { position: 'sticky', top: 0, background: 'var(--surface)', zIndex: 1 } : undefined}
-          >
+          <thead className={isVirtual ? 'sticky' : undefined}>
             <tr>
               {columns.map((column) => (
                 <th

@@ -53,7 +53,7 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
       </div>
       {sessions && (
         <>
-          <div className="row between">
+          <div className="row between" style={{ marginTop: 6 }}>
             <h3>Signed in</h3>
             {sessions.length > 0 && (
               <Guarded

@@ -53,7 +53,7 @@ function Inner({ agent }: { agent: Agent }) {
       <Fact name="Heard of">
         <Ago at={agent.heard_at} />
       </Fact>
-      <Fact name={`${state.word} since`}>
+      <Fact name={`${state.word.charAt(0).toUpperCase()}${state.word.slice(1)} since`}>
         <Ago at={agent.presence_at} />
       </Fact>
       <Fact name="Version">

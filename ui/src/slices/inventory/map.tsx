@@ -103,17 +103,25 @@ function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Stat
             { value: 'table', label: 'Table' },
           ]}
         />
-        <Switch
-          size="xs"
-          label="One box for each name"
-          checked={grouped === 'yes'}
-          onChange={(e) => setGrouped(e.currentTarget.checked ? 'yes' : 'no')}
-        />
+        {view === 'map' && (
+          <Switch
+            size="xs"
+            label="One box for each name"
+            checked={grouped === 'yes'}
+            onChange={(e) => setGrouped(e.currentTarget.checked ? 'yes' : 'no')}
+          />
+        )}
       </div>
       <div className="below">
         <Card
           title={view === 'map' ? 'Who calls whom' : 'Connections'}
-          aside={`${plural(boxes.length, 'service')}, ${plural(arrows.length, 'connection')}${map.is_cut ? ', cut short' : ''}`}
+          aside={
+            view === 'map'
+              ? `${plural(boxes.length, 'service')}, ${plural(arrows.length, 'connection')}${map.is_cut ? ', cut short' : ''}`
+              : map.is_cut
+                ? 'cut short'
+                : undefined
+          }
           flush
         >
           {view === 'map' ? (

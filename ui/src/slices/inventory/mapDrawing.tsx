@@ -1,5 +1,5 @@
 /** The map as SVG: boxes by layers, arrows between; a chosen box lights up what depends on it. */
-import { type KeyboardEvent, useMemo } from 'react';
+import { type CSSProperties, type KeyboardEvent, useMemo } from 'react';
 import type { Status } from '@/api/types';
 import { middle } from '@/parts/number';
 import { Shape, WORD } from '@/parts/status';
@@ -58,17 +58,10 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard */}
-      <section className="scroll" style={{ padding: 14 }} tabIndex={0} aria-label="Map of services">
+      <section className="map" tabIndex={0} aria-label="Map of services">
         <svg
           viewBox={`0 0 ${drawing.width} ${drawing.height}`}
-          // As wide as the card, but never so small that the names cannot be read, and never larger than drawn.
-          style={{
-            display: 'block',
-            margin: '0 auto',
-            width: '100%',
-            minWidth: Math.round(drawing.width * 0.84),
-            maxWidth: drawing.width,
-          }}
+          style={{ '--drawn': `${drawing.width}px` } as CSSProperties}
         >
           <title>{`${boxes.length} services and the connections between them`}</title>
           <defs>

@@ -33,6 +33,7 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
     const shown = (n: MapNode) => (
       <StatusBadge status={statuses.get(n.id) ?? 'ok'}>
         <span className="text">{n.name}</span>
+        {n.host_name && <span className="muted narrow">on {n.host_name}</span>}
       </StatusBadge>
     );
     return [

@@ -105,12 +105,12 @@ function AddRelation({ item, close, done }: { item: ItemDetail; close: () => voi
   const [settled] = useDebouncedValue(typed.trim(), 250);
   const query = settled ? `name=${JSON.stringify(`*${settled}*`)}` : 'kind=service';
   const items = useQuery({ ...itemsQuery(query, 50), retry: false }).data?.items ?? [];
-  const hosts = useHostNames(true);
+  const hosts = new Map((useQuery(itemsQuery('kind=host', 500)).data?.items ?? []).map((h) => [h.id, h.name]));
   const data = items
     .filter((i) => i.id !== item.id)
     .map((i) => ({
       value: i.id,
-      label: `${i.name}${hosts.get(i.id) ? ` on ${hosts.get(i.id)}` : ''}, ${words(i.kind)}`,
+      label: `${i.name}${i.parent && hosts.has(i.parent) ? ` on ${hosts.get(i.parent)}` : ''}, ${words(i.kind)}`,
     }));
   return (
     <FormDialog
