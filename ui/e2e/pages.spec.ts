@@ -39,6 +39,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
             await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme);
             // The look does not change how wide things are: all widths once.
             await (width === 1440 && colorScheme === 'light' ? fitsEverywhere(page) : noSidewaysScroll(page));
+            // The colours of dark and the shapes of the phone have each been looked at by then.
+            if (width === 390 && colorScheme === 'dark') return;
             const found = await new AxeBuilder({ page })
               .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
               .analyze();

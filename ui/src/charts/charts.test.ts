@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { LastSample } from '@/api/telemetry';
 import { align, colorOf, legend, withGaps } from './align';
 import { advance, fresh } from './liveHost';
+import { ceiling } from './scale';
 import { cut, push } from './useHostLive';
 
 const sample = (name: string, t: number, v: number, labels: Record<string, string> = {}): LastSample => ({
@@ -85,5 +86,18 @@ describe('align', () => {
     expect(colorOf('web-01', new Set())).toBe(colorOf('web-01', new Set()));
     const taken = new Set<string>();
     expect(new Set(Array.from({ length: 10 }, (_, i) => colorOf(String(i), taken))).size).toBe(10);
+  });
+});
+
+describe('scale', () => {
+  it('ends at a round number above what is drawn', () => {
+    expect(ceiling(1.6, 'plain')).toBe(2);
+    expect(ceiling(2, 'plain')).toBe(3);
+    expect(ceiling(73e6, 'bits')).toBe(80e6);
+    expect(ceiling(0.31, 'percent')).toBeCloseTo(0.4);
+    expect(ceiling(7 * 1024 ** 3, 'bytes')).toBe(8 * 1024 ** 3);
+    expect(ceiling(0, 'plain')).toBe(1);
+    expect(ceiling(Number.NaN, 'plain')).toBe(1);
+    for (const high of [0.003, 1, 9.9, 10, 99, 1023, 5e9]) expect(ceiling(high, 'bytes')).toBeGreaterThan(high);
   });
 });

@@ -129,6 +129,26 @@ const event = (topic: string, data: Record<string, unknown>, more: Partial<Event
 });
 
 describe('story', () => {
+  it('counts steps as people do, and names what changed', () => {
+    const said = (topic: string, data: Record<string, unknown>) => {
+      const { subject, text, detail } = tell(event(topic, data));
+      return `${subject} ${text} | ${detail}`;
+    };
+    expect(said('run.step_finished', { step: 0, name: 'Look', state: 'ok', target: 'web-1' })).toBe(
+      'Step 1, Look ok | web-1',
+    );
+    expect(said('package.changed', { host: 'app-5', updated: ['shop 1 → 2'], updated_count: 1, added: [] })).toBe(
+      'app-5 : packages changed | shop 1 → 2',
+    );
+    expect(said('package.changed', { host: 'a', updated: ['x', 'y'], removed: ['z'] })).toContain(
+      '2 updated, removed z',
+    );
+    expect(said('item.changed', { name: 'p', attribute: 'listening', before: ['tcp :1'], after: null })).toBe(
+      'p : listening is gone | was tcp :1',
+    );
+    const grew = { text: 'A joined: it is about B too.', alert: { reason: 'it is about B too.' } };
+    expect(said('incident.grew', grew).match(/it is about B/g)).toHaveLength(1);
+  });
   it('tells events as sentences', () => {
     const fired = tell(
       event('alert.fired', {

@@ -7,6 +7,7 @@ import { place, QueryError } from '@/api/telemetry';
 import type { Event } from '@/api/types';
 import { cronWords } from '@/parts/cron';
 import { diff, excerpt } from '@/parts/diff';
+import type { HostHealth } from '@/parts/health';
 import { healthOf } from '@/parts/health';
 import { fold, named, readable, tell } from '@/parts/story';
 import { parseTags } from '@/parts/tags';
@@ -16,6 +17,7 @@ import { STARTERS, starterFiles } from './automation/starters';
 import { hours } from './change/windows';
 import { findings } from './fleet/attention';
 import { socket } from './fleet/hostServices';
+import { firstOf } from './fleet/hosts';
 import { show } from './inventory/attributes';
 import { group, layers, upstream } from './inventory/layout';
 import { draw } from './inventory/place';
@@ -98,6 +100,16 @@ describe('fleet', () => {
       'nginx.service has failed',
       'Certificate /etc/a.pem expires in 9 d',
     ]);
+  });
+});
+
+describe('hosts', () => {
+  it('names a few of those that need a look', () => {
+    const host = (name: string, word = 'is slow') => ({ item: { name }, word }) as unknown as HostHealth;
+    expect(firstOf([host('a-1')])).toBe('a-1: is slow');
+    expect(firstOf([host('a-1', 'a-1 is down')])).toBe('a-1 is down');
+    expect(firstOf(['a-10', 'a-2', 'a-1'].map((n) => host(n)))).toBe('a-1, a-2, a-10');
+    expect(firstOf(['e', 'd', 'c', 'b', 'a'].map((n) => host(n)))).toBe('a, b, c, d and 1 more');
   });
 });
 

@@ -6,7 +6,7 @@ import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { ConfirmDialog } from '@/parts/dialog';
-import { plural } from '@/parts/number';
+import { middle, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
@@ -133,7 +133,7 @@ export function Agents() {
                 {valid.map((token) => (
                   <div className="line" key={token.id}>
                     <div>
-                      <b>{token.note || token.id}</b>
+                      <b title={token.id}>{token.note || `Join token ${middle(token.id, 16)}`}</b>
                       <div className="muted">
                         used {token.used} of {token.uses} times · ends <Ago at={token.expires_at} />
                       </div>

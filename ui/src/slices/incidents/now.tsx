@@ -20,6 +20,9 @@ import { LastHour } from './lastHour';
 import { IncidentRows } from './rows';
 import { Standing } from './standing';
 
+/** So many incidents stand here, the gravest; more would push all else out of sight. */
+const MOST = 8;
+
 export function Now() {
   const incidents = useQuery(incidentsQuery({ state: 'open', limit: 50 }));
   const { hosts, error, retry } = useHosts();
@@ -58,7 +61,16 @@ export function Now() {
               what="Open incidents"
               empty={{ when: (p) => p.items.length === 0, show: <NoIncidents /> }}
             >
-              {(page) => <IncidentRows incidents={byImpact(page.items)} />}
+              {(page) => (
+                <>
+                  <IncidentRows incidents={byImpact(page.items).slice(0, MOST)} />
+                  {page.items.length > MOST && (
+                    <Link to="/incidents" className="line link">
+                      and {plural(page.items.length - MOST, 'more open incident')}
+                    </Link>
+                  )}
+                </>
+              )}
             </Shown>
           </Card>
           <Card className="third" title="Hosts" aside={hosts && summary(hosts)} flush={!hosts || hosts.length === 0}>
