@@ -1,5 +1,6 @@
-// Takes pictures of pages, light and dark, 1440, 1024 and 390 px wide, to be looked at:
-// node scripts/shots.mjs BASE OUT [name=path …]; SHOTS=light,dark,tablet,tablet-dark,phone,phone-dark chooses.
+// Takes pictures of pages, light and dark, 1440, 1024, 768 and 390 px wide, to be looked at:
+// node scripts/shots.mjs BASE OUT [name=path …]; SHOTS=light,dark,tablet,tablet-dark,upright,upright-dark,phone,phone-dark
+// chooses.
 import { chromium } from '@playwright/test';
 
 const [base, out, ...wanted] = process.argv.slice(2);
@@ -18,9 +19,9 @@ const browser = await chromium.launch({
   ],
 });
 for (const kind of kinds) {
-  const width = kind.startsWith('phone') ? 390 : kind.startsWith('tablet') ? 1024 : 1440;
+  const width = { phone: 390, upright: 768, tablet: 1024 }[kind.replace('-dark', '')] ?? 1440;
   const context = await browser.newContext({
-    viewport: { width, height: width === 390 ? 844 : width === 1024 ? 768 : 900 },
+    viewport: { width, height: { 390: 844, 768: 1024, 1024: 768 }[width] ?? 900 },
     colorScheme: kind.endsWith('dark') ? 'dark' : 'light',
     extraHTTPHeaders: token ? { authorization: `Bearer ${token}` } : {},
     reducedMotion: 'reduce',

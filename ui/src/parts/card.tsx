@@ -108,7 +108,6 @@ export function Tabs({ tabs, current }: { tabs: { id: string; text: string; coun
 export function Meter({ ratio, status, label }: { ratio: number; status?: 'warning' | 'critical'; label: string }) {
   const share = Math.max(0, Math.min(1, ratio));
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a meter element cannot be styled alike in all browsers
     <div
       className={`meter ${status ?? ''}`}
       role="meter"

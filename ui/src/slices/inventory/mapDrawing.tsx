@@ -88,7 +88,6 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
             const ill = box.status === 'critical' || box.status === 'warning';
             const dim = lit !== null && !lit.has(box.id);
             return (
-              // biome-ignore lint/a11y/useSemanticElements: a button element cannot stand in a drawing
               <g
                 key={box.id}
                 transform={`translate(${place.x} ${place.y})`}
