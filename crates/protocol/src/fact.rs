@@ -41,6 +41,10 @@ pub struct Facts {
     pub peers: Vec<PeerFact>,
     pub packages: Vec<PackageFact>,
     pub certificates: Vec<CertificateFact>,
+    /// Those that run.
+    pub containers: Vec<ContainerFact>,
+    /// Those that listen.
+    pub databases: Vec<DatabaseFact>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,6 +114,34 @@ pub struct PackageFact {
     pub name: String,
     pub version: String,
     pub architecture: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerFact {
+    pub name: String,
+    pub id: String,
+    /// `docker`, `podman`, `containerd`, `lxc`, …
+    pub runtime: String,
+    pub image: Option<String>,
+    pub main_pid: Option<u32>,
+    pub started_at_ms: Option<i64>,
+}
+
+/// A database server, not the databases in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DatabaseFact {
+    /// Engine and lowest port.
+    pub name: String,
+    /// `postgresql`, `mysql`, `redis`, …
+    pub engine: String,
+    pub version: Option<String>,
+    pub port: u16,
+    pub data_directory: Option<String>,
+    /// The service that runs it.
+    pub service: Option<String>,
+    pub main_pid: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -18,7 +18,8 @@ mod message;
 pub use codec::{CodecError, MAX_FRAME, decode, encode, frame_len};
 pub use command::{Action, Command, CommandState, HttpMethod, ServiceVerb, Stream};
 pub use fact::{
-    CertificateFact, DiskFact, Facts, Identity, InterfaceFact, ListenFact, PackageFact, PeerFact, ServiceFact,
+    CertificateFact, ContainerFact, DatabaseFact, DiskFact, Facts, Identity, InterfaceFact, ListenFact,
+    PackageFact, PeerFact, ServiceFact,
 };
 pub use message::{
     AgentConfig, Batch, Body, Gap, Labels, LogLine, LogSource, Sample, SeriesDef, ToAgent, ToServer,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::packages::Packages;
-use super::{certificates, identity, network};
+use super::{certificates, containers, databases, identity, network};
 use crate::collect::node::filesystem::parse_mounts;
 use crate::collect::node::identity::{os_release, parse_os_release};
 use crate::collect::own::certificate_paths;
@@ -94,6 +94,7 @@ impl Gatherer {
         let roots = &self.roots;
         let services = self.services.all();
         let (listening, peers) = network::sockets(roots, &services);
+        let databases = databases::find(roots, &listening);
         let release = os_release(roots).unwrap_or_default();
         let release = parse_os_release(&release);
         let of_release = |key: &str| {
@@ -130,6 +131,8 @@ impl Gatherer {
             peers,
             packages: self.packages.look(),
             certificates: certificates::find(&certificate_paths(roots, config)),
+            containers: containers::find(roots),
+            databases,
         }
     }
 }

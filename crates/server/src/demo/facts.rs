@@ -1,7 +1,8 @@
 //! What a made-up host is made of, as its agent tells it.
 
 use protocol::{
-    CertificateFact, DiskFact, Facts, Identity, InterfaceFact, ListenFact, PackageFact, PeerFact, ServiceFact,
+    CertificateFact, DatabaseFact, DiskFact, Facts, Identity, InterfaceFact, ListenFact, PackageFact,
+    PeerFact, ServiceFact,
 };
 
 use super::host::{Host, State};
@@ -92,6 +93,8 @@ pub fn facts(host: &Host, state: &State, all: &[HostSpec], boot_ms: i64) -> Fact
         peers: peers(host, state, all),
         packages: packages(state, role.package),
         certificates: certificates(host, state, boot_ms),
+        containers: Vec::new(),
+        databases: databases(host, state),
     }
 }
 
@@ -149,6 +152,26 @@ fn packages(state: &State, own: &str) -> Vec<PackageFact> {
         architecture: "amd64".into(),
     };
     all.map(fact).collect()
+}
+
+fn databases(host: &Host, state: &State) -> Vec<DatabaseFact> {
+    let role = host.spec.role;
+    let own = state.services.first().filter(|own| own.is_up);
+    let (engine, version, folder) = match role.unit {
+        "postgresql" => ("postgresql", Some("15"), "/var/lib/postgresql/15/main"),
+        "redis-server" => ("redis", None, "/var/lib/redis"),
+        _ => return Vec::new(),
+    };
+    let fact = |own: &super::host::Service| DatabaseFact {
+        name: format!("{engine}:{}", role.port),
+        engine: engine.into(),
+        version: version.map(str::to_owned),
+        port: role.port,
+        data_directory: Some(folder.into()),
+        service: Some(role.unit.into()),
+        main_pid: Some(own.pid),
+    };
+    own.map(fact).into_iter().collect()
 }
 
 fn certificates(host: &Host, state: &State, boot_ms: i64) -> Vec<CertificateFact> {

@@ -21,6 +21,7 @@ import { HostCharts } from './hostCharts';
 import { Certificates, Disks } from './hostDisks';
 import { HostHistory, Packages } from './hostFacts';
 import { HostLogs } from './hostLogs';
+import { Running } from './hostRunning';
 import { Network, Services } from './hostServices';
 import { Processes, TopProcesses } from './processes';
 import { RunOn } from './runOn';
@@ -129,7 +130,12 @@ function Loaded({ host }: { host: ItemDetail }) {
         </>
       )}
       {tab === 'processes' && <Processes host={host.name} />}
-      {tab === 'services' && <Services host={host} />}
+      {tab === 'services' && (
+        <>
+          <Services host={host} />
+          <Running host={host} />
+        </>
+      )}
       {tab === 'network' && <Network host={host} />}
       {tab === 'disks' && <Disks host={host} />}
       {tab === 'packages' && <Packages host={host} />}

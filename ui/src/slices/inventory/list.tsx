@@ -16,7 +16,17 @@ import { type Column, DataTable } from '@/parts/table';
 import { useParam } from '@/parts/url';
 import { AddItem } from './addItem';
 
-const KINDS = ['host', 'service', 'disk', 'interface', 'certificate', 'package_set', 'endpoint'];
+const KINDS = [
+  'host',
+  'service',
+  'disk',
+  'interface',
+  'certificate',
+  'container',
+  'database',
+  'package_set',
+  'endpoint',
+];
 
 const state = (item: Item) => (item.state === 'retired' ? 'retired' : String(item.attributes.state?.value ?? ''));
 

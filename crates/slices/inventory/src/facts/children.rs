@@ -21,7 +21,9 @@ pub fn observations(host: &ItemId, source: &str, facts: &Facts) -> Vec<Observati
         .into_iter()
         .chain(disks(facts))
         .chain(interfaces(facts))
-        .chain(certificates(facts));
+        .chain(certificates(facts))
+        .chain(containers(facts))
+        .chain(databases(facts));
     let mut taken = BTreeSet::new();
     list.filter(|(kind, key, _)| !key.is_empty() && taken.insert((*kind, key.clone())))
         .map(|(kind, key, attributes)| Observation {
@@ -79,6 +81,36 @@ fn certificates(facts: &Facts) -> impl Iterator<Item = Seen> {
             ("fingerprint", text(&certificate.fingerprint)),
         ];
         ("certificate", clean(&certificate.path), attributes)
+    })
+}
+
+fn containers(facts: &Facts) -> impl Iterator<Item = Seen> {
+    facts.containers.iter().take(MOST).map(|container| {
+        let attributes = vec![
+            ("runtime", text(&container.runtime)),
+            ("container_id", text(&container.id)),
+            ("image", optional(&container.image)),
+            ("running", json!(true)),
+            (
+                "started_at",
+                json!(container.started_at_ms.map(|ms| from_millis(ms).to_string())),
+            ),
+        ];
+        ("container", clean(&container.name), attributes)
+    })
+}
+
+fn databases(facts: &Facts) -> impl Iterator<Item = Seen> {
+    facts.databases.iter().take(MOST).map(|database| {
+        let attributes = vec![
+            ("engine", text(&database.engine)),
+            ("version", optional(&database.version)),
+            ("port", json!(database.port)),
+            ("data_directory", optional(&database.data_directory)),
+            ("service", optional(&database.service)),
+            ("running", json!(true)),
+        ];
+        ("database", clean(&database.name), attributes)
     })
 }
 

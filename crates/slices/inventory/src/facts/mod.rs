@@ -20,6 +20,10 @@ use crate::{observe, store};
 
 /// Kinds that agents tell of completely: what is missing in new facts is gone.
 const AGENT_KINDS: [&str; 4] = ["service", "disk", "interface", "certificate"];
+/// Kinds of which agents tell what runs: what is missing has stopped, and is gone when it does not come back.
+const RUNNING_KINDS: [&str; 2] = ["container", "database"];
+/// So long what has stopped may come back.
+const STOPPED_US: i64 = 7 * 86_400 * 1_000_000;
 
 /// The host that shows this identity, made when there is none. For the moment of enrolment, before there are facts.
 pub async fn observe_host(
@@ -106,11 +110,34 @@ async fn observe_children(
         }
     }
     for ((kind, _), item) in known {
-        if AGENT_KINDS.contains(&kind.as_str()) && item.is_active() && item.source.starts_with(AGENT) {
+        if !item.is_active() || !item.source.starts_with(AGENT) {
+            continue;
+        }
+        let is_running_kind = RUNNING_KINDS.contains(&kind.as_str());
+        let age_us = tx.now().as_microsecond() - item.observed_at.as_microsecond();
+        let is_stopped = item.value("running") == Some(&Value::Bool(false));
+        if is_running_kind && !(is_stopped && age_us > STOPPED_US) {
+            let seen = stopped(&item, source);
+            observe::update(tx, actor, item, &seen).await?;
+        } else if is_running_kind || AGENT_KINDS.contains(&kind.as_str()) {
             observe::retire(tx, actor, &item.id, source).await?;
         }
     }
     Ok(services)
+}
+
+/// What is said of a container or a database server that does not run any more.
+fn stopped(item: &Item, source: &str) -> Observation {
+    Observation {
+        kind: item.kind.clone(),
+        key: item.key.clone(),
+        parent: item.parent.clone(),
+        name: item.key.clone(),
+        identity: Vec::new(),
+        attributes: BTreeMap::from([("running".to_owned(), json!(false))]),
+        source: source.into(),
+        tags: BTreeMap::new(),
+    }
 }
 
 fn host_observation(

@@ -257,3 +257,80 @@ async fn what_was_retired_long_ago_is_forgotten_with_all_that_was_on_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_database_server_and_a_container_stop_before_they_are_gone() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        let mut running = facts("db-1", "10.0.0.1");
+        running.databases = vec![protocol::DatabaseFact {
+            name: "postgresql:5432".into(),
+            engine: "postgresql".into(),
+            version: Some("15".into()),
+            port: 5432,
+            service: Some("postgresql".into()),
+            ..protocol::DatabaseFact::default()
+        }];
+        running.containers = vec![protocol::ContainerFact {
+            name: "shop".into(),
+            runtime: "docker".into(),
+            image: Some("shop:2".into()),
+            ..protocol::ContainerFact::default()
+        }];
+        let host = observe(kernel, 1, &running).await;
+        let database = named(kernel, "database", "postgresql:5432").await;
+        assert_eq!(
+            (database.text("engine"), database.parent.as_ref()),
+            (Some("postgresql"), Some(&host))
+        );
+        assert_eq!(database.value("running"), Some(&json!(true)));
+        assert_eq!(
+            named(kernel, "container", "shop").await.text("image"),
+            Some("shop:2")
+        );
+        let mut reader = kernel.db.read().await.unwrap();
+        let relations = inventory::store::relations_of(&mut reader, &database.id)
+            .await
+            .unwrap();
+        assert!(
+            relations
+                .iter()
+                .any(|r| r.kind == RelationKind::RunsOn && r.to == host)
+        );
+        drop(reader);
+
+        let before = events(kernel).await.len();
+        let stopped = facts("db-1", "10.0.0.1");
+        observe(kernel, 1, &stopped).await;
+        observe(kernel, 1, &stopped).await;
+        let told: Vec<_> = events(kernel).await.split_off(before);
+        assert_eq!(told.len(), 2, "each said once: {told:?}");
+        assert!(
+            told.iter()
+                .all(|e| e.topic == "item.changed" && e.data["attribute"] == "running"),
+            "{told:?}"
+        );
+        let database = item(kernel, &database.id).await;
+        assert_eq!(
+            (database.state, database.value("running")),
+            (State::Active, Some(&json!(false)))
+        );
+
+        observe(kernel, 1, &running).await;
+        assert_eq!(
+            item(kernel, &database.id).await.value("running"),
+            Some(&json!(true))
+        );
+        observe(kernel, 1, &stopped).await;
+        let mut tx = kernel.db.write().await.unwrap();
+        // Eight days in microseconds.
+        sqlx::query("UPDATE item SET observed_at = observed_at - 691200000000 WHERE kind = 'database'")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        observe(kernel, 1, &stopped).await;
+        assert_eq!(item(kernel, &database.id).await.state, State::Retired);
+        assert_eq!(named(kernel, "container", "shop").await.state, State::Active);
+    }
+}
