@@ -4,7 +4,7 @@ import { useRouter } from '@tanstack/react-router';
 import type { KeyboardEvent } from 'react';
 import { type Incident, incidentQuery } from '@/api/incidents';
 import { useSession } from '@/api/session';
-import { Since } from '@/parts/ago';
+import { Moment, Since } from '@/parts/ago';
 import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
 import { useVerbs } from './verbs';
 
@@ -91,8 +91,19 @@ export function IncidentRows({ incidents }: { incidents: Incident[] }) {
                 <Likely id={incident.id} open={!incident.resolved_at} />
               </td>
               <td className="n since">
-                <Since at={incident.opened_at} until={incident.resolved_at} short />
-                <div className="muted">{hands(incident, me)}</div>
+                {incident.resolved_at ? (
+                  <>
+                    <Moment at={incident.opened_at} />
+                    <div className="muted">
+                      over after <Since at={incident.opened_at} until={incident.resolved_at} short />
+                    </div>
+                  </>
+                ) : (
+                  <>
+                    <Since at={incident.opened_at} short />
+                    <div className="muted">{hands(incident, me)}</div>
+                  </>
+                )}
               </td>
             </tr>
           ))}
