@@ -14,6 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,20 @@ pub(crate) struct State {
     _lock: File,
 }
 
+/// The lock of an agent that was killed is free once the last program that it was about to start is on its own.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn take(lock: &File) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
 impl State {
     /// Makes the folder when it is missing and takes its lock.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
@@ -48,8 +63,7 @@ impl State {
             .mode(0o600)
             .open(&path);
         let lock = lock.map_err(|source| Error::state("open", &path, source))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| Error::Locked(folder.to_owned()))?;
+        take(&lock).map_err(|_| Error::Locked(folder.to_owned()))?;
         Ok(Self {
             folder: folder.to_owned(),
             _lock: lock,

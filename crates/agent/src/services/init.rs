@@ -325,9 +325,12 @@ mod tests {
         std::fs::create_dir_all(root("etc/init.d")).unwrap();
         std::fs::create_dir_all(root("run")).unwrap();
         std::fs::create_dir_all(root("etc/rc2.d")).unwrap();
+        // A program of its own: others on this machine may have left a `sleep` without a parent.
+        let program = root("mainstay-test-web");
+        std::fs::copy("/usr/bin/sleep", &program).unwrap();
         std::fs::write(
             root("etc/init.d/web"),
-            SCRIPT.replace("/usr/sbin/$NAME", "/usr/bin/sleep"),
+            SCRIPT.replace("/usr/sbin/$NAME", &program.display().to_string()),
         )
         .unwrap();
         std::fs::write(root("etc/rc2.d/S02web"), "").unwrap();
@@ -342,7 +345,7 @@ mod tests {
             (service.state.clone(), service.expected, service.enabled)
         };
         assert_eq!(state(&mut init), ("inactive".into(), false, Some(true)));
-        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let mut child = std::process::Command::new(&program).arg("600").spawn().unwrap();
         std::fs::write(root("run/web.pid"), format!("{}\n", child.id())).unwrap();
         assert_eq!(state(&mut init), ("active".into(), true, Some(true)));
         child.kill().unwrap();
