@@ -73,7 +73,9 @@ try {
   await until('the fleet', async () => (await ask('GET', 'agents?limit=100')).items.length >= 40);
   await ask('POST', 'demo/faults', { fault: 'database_stopped' });
   const incident = await until('the incident', async () =>
-    (await ask('GET', 'incidents')).items.find((i) => i.title.includes('postgresql') && i.alert_count > 4),
+    (await ask('GET', 'incidents')).items.find(
+      (i) => !i.resolved_at && i.title.includes('postgresql') && i.alert_count > 4,
+    ),
   );
   const hosts = (await ask('GET', 'items?q=kind%3Dhost&limit=500')).items;
   const host = hosts.find((h) => h.name === 'shop-db-2') ?? hosts[0];

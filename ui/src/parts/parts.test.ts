@@ -146,6 +146,10 @@ describe('story', () => {
     expect(said('item.changed', { name: 'p', attribute: 'listening', before: ['tcp :1'], after: null })).toBe(
       'p : listening is gone | was tcp :1',
     );
+    expect(
+      said('item.changed', { name: 'postgresql:5432', attribute: 'running', before: true, after: false }),
+    ).toContain('stopped');
+    expect(said('item.changed', { name: 'web-1', attribute: 'kernel', before: '6.1', after: '6.2' })).toContain('6.2');
     const grew = { text: 'A joined: it is about B too.', alert: { reason: 'it is about B too.' } };
     expect(said('incident.grew', grew).match(/it is about B/g)).toHaveLength(1);
   });

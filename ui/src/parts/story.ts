@@ -186,12 +186,13 @@ const TELLERS: Record<string, Teller> = {
     subject: str(d, 'name') || 'Item',
     detail: str(d, 'kind'),
   }),
-  'item.changed': (d) => ({
-    status: 'unknown',
-    text: `: ${attributeWords(str(d, 'attribute'))} is ${d.after === undefined || d.after === null ? 'gone' : `now ${short(d.after, str(d, 'attribute'))}`}`,
-    subject: str(d, 'name', 'item') || 'Item',
-    detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before, str(d, 'attribute'))}`,
-  }),
+  'item.changed': (d) => {
+    const subject = str(d, 'name', 'item') || 'Item';
+    // Of containers and database servers.
+    if (d.attribute === 'running' && typeof d.after === 'boolean')
+      return { status: d.after ? 'ok' : 'warning', text: d.after ? 'runs again' : 'stopped', subject };
+    return changed(d, subject);
+  },
   'item.retired': (d) => ({ text: 'is no longer there', subject: str(d, 'name') || 'Item', detail: str(d, 'kind') }),
   'relation.created': (d, e) => ({
     text: `now ${relation(d)}`,
@@ -257,6 +258,14 @@ function short(value: unknown, attribute = ''): string {
   const told = readable(text ?? 'nothing');
   return told.length > 60 ? `${told.slice(0, 59)}…` : told;
 }
+
+/** An attribute with another value. */
+const changed = (d: Data, subject: string): Told => ({
+  status: 'unknown',
+  text: `: ${attributeWords(str(d, 'attribute'))} is ${d.after === undefined || d.after === null ? 'gone' : `now ${short(d.after, str(d, 'attribute'))}`}`,
+  subject,
+  detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before, str(d, 'attribute'))}`,
+});
 
 /** Incidents say themselves what happened, in a sentence. */
 function tellIncident(data: Data, event: Event): Told {

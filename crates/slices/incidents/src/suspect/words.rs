@@ -71,6 +71,11 @@ pub fn describe(event: &Event) -> (&'static str, String, String) {
             }
         }
         "item.retired" => ("item", format!("{} is gone", text("name")), text("kind")),
+        _ if text("attribute") == "running" => {
+            let is_up = event.data.get("after") == Some(&Value::Bool(true));
+            let verb = if is_up { "runs again" } else { "stopped" };
+            ("item", format!("{} {verb}", text("name")), text("kind"))
+        }
         _ if text("attribute") == "boot_at" => {
             ("reboot", format!("{} was booted", text("name")), shown("after"))
         }
