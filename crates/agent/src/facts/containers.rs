@@ -20,10 +20,13 @@ const SHOWN: usize = 12;
 pub(crate) fn find(roots: &Roots) -> Vec<ContainerFact> {
     let processes = Processes::new(&roots.procfs);
     let boot_ms = processes.boot_ms().unwrap_or(0);
+    // An agent in a container tells of those beside it, not of its own, which is the host here.
+    let own = cgroup(roots, 1).as_deref().and_then(container);
     // The first process of a container is the one that it lives as long as.
     let mut first: BTreeMap<(&'static str, String), (u64, u32)> = BTreeMap::new();
     for pid in processes.pids() {
-        let Some(found) = cgroup(roots, pid).as_deref().and_then(container) else {
+        let found = cgroup(roots, pid).as_deref().and_then(container);
+        let Some(found) = found.filter(|found| own.as_ref() != Some(found)) else {
             continue;
         };
         let Some(stat) = processes.stat(pid) else { continue };
@@ -264,5 +267,8 @@ mod tests {
             ]
         );
         assert_eq!(found[0].started_at_ms, Some(1_700_000_005_000));
+        write("proc/1/cgroup", "0::/lxc.payload.web\n");
+        let beside: Vec<String> = find(&roots).into_iter().map(|c| c.name).collect();
+        assert_eq!(beside, ["shop"], "the one that the agent is in is its host");
     }
 }
