@@ -76,7 +76,7 @@ pub async fn join(token: &str, state_dir: &Path) -> Result<Joined, Error> {
         token: Some(token.to_owned()),
         ..Options::new(state_dir)
     };
-    let state = State::open(state_dir)?;
+    let state = State::open_soon(state_dir).await?;
     let enrolment = enrol(&Token::parse(token)?, &state, &options).await?;
     Ok(Joined {
         agent_id: enrolment.agent_id,
@@ -92,7 +92,7 @@ async fn enrol(token: &Token, state: &State, options: &Options) -> Result<Enrolm
 
 /// Runs the agent until `stop` is cancelled. Returns early only for what waiting cannot mend.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error> {
-    let state = Arc::new(State::open(&options.state_dir)?);
+    let state = Arc::new(State::open_soon(&options.state_dir).await?);
     let Some(enrolment) = enrolment(&state, &options, &stop).await? else {
         return Ok(());
     };

@@ -14,9 +14,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::error::Error;
 
@@ -40,18 +41,20 @@ pub(crate) struct State {
 /// The lock of an agent that was killed is free once the last program that it was about to start is on its own.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-fn take(lock: &File) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(error) if Instant::now() >= deadline => return Err(error.into()),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
-}
+const LOOK: Duration = Duration::from_millis(20);
 
 impl State {
+    /// Like [`State::open`], once a lock that is about to be free is so.
+    pub(crate) async fn open_soon(folder: &Path) -> Result<Self, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::open(folder) {
+                Err(Error::Locked(_)) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+                done => return done,
+            }
+        }
+    }
+
     /// Makes the folder when it is missing and takes its lock.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         make_folder(folder).map_err(|source| Error::state("create the state folder", folder, source))?;
@@ -63,7 +66,8 @@ impl State {
             .mode(0o600)
             .open(&path);
         let lock = lock.map_err(|source| Error::state("open", &path, source))?;
-        take(&lock).map_err(|_| Error::Locked(folder.to_owned()))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Error::Locked(folder.to_owned()))?;
         Ok(Self {
             folder: folder.to_owned(),
             _lock: lock,
@@ -177,6 +181,19 @@ mod tests {
         assert!(matches!(State::open(dir.path()), Err(Error::Locked(_))));
         drop(first);
         State::open(dir.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_let_go_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = State::open(dir.path()).unwrap();
+        let path = dir.path().to_owned();
+        let second = State::open_soon(&path);
+        let letting_go = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        tokio::join!(second, letting_go).0.unwrap();
     }
 
     #[test]

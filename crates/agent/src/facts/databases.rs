@@ -1,11 +1,15 @@
 //! Database servers on the host: known programs that listen. No credentials are needed, and none are used.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use protocol::{DatabaseFact, ListenFact};
+use rustix::fs::OFlags;
 
-use crate::collect::{Roots, read_text};
+use crate::collect::Roots;
 
 /// Name of the program, as the kernel keeps it (15 letters), and the engine.
 const ENGINES: [(&str, &str); 12] = [
@@ -22,6 +26,9 @@ const ENGINES: [(&str, &str); 12] = [
     ("etcd", "etcd"),
     ("cassandra", "cassandra"),
 ];
+
+/// Of the file that says the version.
+const MOST_BYTES: u64 = 16;
 
 /// One for each server process, named after its engine and lowest port.
 pub(crate) fn find(roots: &Roots, listening: &[ListenFact]) -> Vec<DatabaseFact> {
@@ -58,21 +65,33 @@ fn describe(roots: &Roots, pid: u32, engine: &str, listen: &ListenFact) -> Datab
     let version = folder
         .as_ref()
         .filter(|_| engine == "postgresql")
-        .and_then(|folder| {
-            let inside = folder.strip_prefix("/").unwrap_or(folder);
-            read_text(&roots.root(&inside.join("PG_VERSION").to_string_lossy()))
-        });
+        .and_then(|folder| version(&roots.root(&folder.join("PG_VERSION").to_string_lossy())));
     DatabaseFact {
         name: String::new(),
         engine: engine.to_owned(),
-        version: version
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty()),
+        version,
         port: listen.port,
         data_directory: folder.map(|folder| folder.to_string_lossy().into_owned()),
         service: listen.service.clone(),
         main_pid: Some(pid),
     }
+}
+
+/// `15`, `9.6`. Anybody may start a program of that name in a folder of theirs: a link, a pipe or any other text is not read on.
+fn version(path: &Path) -> Option<String> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
+        .ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    let version = text.trim();
+    let is_version = !version.is_empty() && version.chars().all(|c| c.is_ascii_digit() || c == '.');
+    is_version.then(|| version.to_owned())
 }
 
 #[cfg(test)]
@@ -122,5 +141,33 @@ mod tests {
                 ("redis:6379", None, None),
             ]
         );
+    }
+
+    #[test]
+    fn a_version_is_a_number_in_a_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let say = |name: &str, text: &str| {
+            std::fs::write(at(name), text).unwrap();
+            version(&at(name))
+        };
+        assert_eq!(say("old", "9.6\n").as_deref(), Some("9.6"));
+        assert_eq!(say("secret", "root:$6$secret\n"), None);
+        assert_eq!(say("empty", ""), None);
+        std::os::unix::fs::symlink(at("old"), at("link")).unwrap();
+        assert_eq!(
+            version(&at("link")),
+            None,
+            "a link leads where its owner may not read"
+        );
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(version(&at("pipe")), None, "a pipe would be waited for");
     }
 }

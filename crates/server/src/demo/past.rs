@@ -23,8 +23,8 @@ pub struct Upgrade {
     /// How long before the trouble.
     pub minutes_before: f64,
     pub from: &'static str,
-    /// The version that mended it, when it was not the old one.
     pub to: &'static str,
+    /// The version that mended it; the host's own when `None`.
     pub mended_by: Option<&'static str>,
 }
 

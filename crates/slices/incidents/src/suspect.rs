@@ -5,6 +5,7 @@
 
 mod words;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
@@ -129,19 +130,22 @@ pub async fn find(
 
 /// The same packages brought to the same versions on several hosts are one suspect: the best of them stands for all.
 fn rollouts(ranked: Vec<Suspect>, events: &[(Event, f64)]) -> Vec<Suspect> {
-    let host_of = |suspect: &Suspect| -> Option<String> {
-        let (event, _) = events.iter().find(|(event, _)| event.seq == suspect.seq)?;
-        Some(event.data.get("host")?.as_str()?.to_owned())
-    };
+    let host_of = |(event, _): &(Event, f64)| Some((event.seq, event.data.get("host")?.as_str()?.to_owned()));
+    let mut hosts: HashMap<i64, String> = events.iter().filter_map(host_of).collect();
     let mut kept: Vec<(Suspect, Vec<String>)> = Vec::new();
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
     for suspect in ranked {
-        let host = host_of(&suspect).filter(|_| suspect.kind == "package");
-        let same = kept.iter_mut().find(|(known, _)| {
-            known.kind == "package" && known.title == suspect.title && known.detail == suspect.detail
-        });
-        match (same, host) {
-            (Some((_, hosts)), Some(host)) => hosts.push(host),
-            (_, host) => kept.push((suspect, host.into_iter().collect())),
+        let host = hosts.remove(&suspect.seq).filter(|_| suspect.kind == "package");
+        let Some(host) = host else {
+            kept.push((suspect, Vec::new()));
+            continue;
+        };
+        match known.entry((suspect.title.clone(), suspect.detail.clone())) {
+            Entry::Occupied(slot) => kept[*slot.get()].1.push(host),
+            Entry::Vacant(slot) => {
+                slot.insert(kept.len());
+                kept.push((suspect, vec![host]));
+            }
         }
     }
     let name = |(mut suspect, mut hosts): (Suspect, Vec<String>)| {
