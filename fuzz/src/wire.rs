@@ -105,6 +105,7 @@ fn to_server() -> Vec<ToServer> {
             hostname: "web-1".into(),
             started_at_ms: 1,
             running: vec!["cmd_1".into()],
+            now_ms: Some(1),
         },
         ToServer::Batch(batch),
         ToServer::Output {
@@ -118,7 +119,10 @@ fn to_server() -> Vec<ToServer> {
             at_ms: 1,
             state: CommandState::Accepted,
         },
-        ToServer::Pong { nonce: 9 },
+        ToServer::Pong {
+            nonce: 9,
+            now_ms: Some(1),
+        },
     ]
 }
 

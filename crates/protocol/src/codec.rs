@@ -88,7 +88,10 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        round_trip(&ToServer::Pong { nonce: 7 });
+        round_trip(&ToServer::Pong {
+            nonce: 7,
+            now_ms: Some(1),
+        });
         round_trip(&ToServer::Output {
             id: "cmd_1".into(),
             stream: Stream::Stderr,

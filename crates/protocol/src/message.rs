@@ -12,7 +12,8 @@ pub type Labels = Vec<(String, String)>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToServer {
-    /// The only message that a connection without a client certificate may send.
+    /// The only message that a connection without a client certificate may send. With the certificate of an agent before, the
+    /// connection proves that this is the host that the agent was enrolled on.
     Join {
         protocol: u32,
         token: String,
@@ -29,6 +30,9 @@ pub enum ToServer {
         hostname: String,
         started_at_ms: i64,
         running: Vec<String>,
+        /// The agent's clock when it said this, Unix milliseconds; agents from before it was sent do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        now_ms: Option<i64>,
     },
     /// Asks for a new certificate for the same agent.
     Renew { csr_pem: String },
@@ -48,8 +52,12 @@ pub enum ToServer {
         #[serde(with = "bytes_as_bin")]
         data: Vec<u8>,
     },
-    /// Answer to `Ping`.
-    Pong { nonce: u64 },
+    /// Answer to `Ping`, with the agent's clock (Unix milliseconds) where the agent says it.
+    Pong {
+        nonce: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        now_ms: Option<i64>,
+    },
 }
 
 /// What the server says.

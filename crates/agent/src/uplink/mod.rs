@@ -189,7 +189,10 @@ impl Uplink {
                 self.batches.ack(seq);
                 self.feed(live).await;
             }
-            ToAgent::Ping { nonce } => live.say(ToServer::Pong { nonce }),
+            ToAgent::Ping { nonce } => live.say(ToServer::Pong {
+                nonce,
+                now_ms: Some(rt::now_ms()),
+            }),
             ToAgent::Throttle { min_interval_ms } => {
                 live.min_interval = Duration::from_millis(min_interval_ms.min(60_000));
                 self.feed(live).await;

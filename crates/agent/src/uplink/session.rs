@@ -364,5 +364,6 @@ pub(crate) fn hello(
         hostname: hostname.to_owned(),
         started_at_ms,
         running,
+        now_ms: Some(rt::now_ms()),
     }
 }

@@ -142,7 +142,18 @@ async fn pings_are_answered_and_settings_taken() {
     server.tell(ToAgent::Ping { nonce: 77 });
     eventually("a pong", || {
         let messages = server.record.messages.lock().unwrap();
-        messages.contains(&ToServer::Pong { nonce: 77 }).then_some(())
+        messages
+            .iter()
+            .any(|message| {
+                matches!(
+                    message,
+                    ToServer::Pong {
+                        nonce: 77,
+                        now_ms: Some(_)
+                    }
+                )
+            })
+            .then_some(())
     })
     .await;
     server.tell(ToAgent::Throttle {

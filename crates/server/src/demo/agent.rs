@@ -296,7 +296,7 @@ impl Agent {
 
     async fn obey(&mut self, link: &mut Link, message: ToAgent) -> anyhow::Result<()> {
         match message {
-            ToAgent::Ping { nonce } => link.send(&ToServer::Pong { nonce }).await?,
+            ToAgent::Ping { nonce } => link.send(&ToServer::Pong { nonce, now_ms: None }).await?,
             ToAgent::Ack { seq } => {
                 while self.kept.front().is_some_and(|batch| batch.seq <= seq) {
                     self.kept.pop_front();

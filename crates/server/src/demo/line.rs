@@ -89,6 +89,7 @@ impl Member {
             hostname: self.hostname.clone(),
             started_at_ms,
             running,
+            now_ms: None,
         };
         write(&mut stream, &hello).await?;
         match tokio::time::timeout(PATIENCE, read(&mut stream)).await?? {

@@ -35,7 +35,12 @@ pub struct FakeAgent {
     pub ca_pem: String,
     /// Commands that the next hello names.
     pub running: Vec<String>,
+    /// Reads the agent's clock; one that does not say its time, like agents of long ago, when `None`.
+    pub clock: Option<Clock>,
 }
+
+/// Unix milliseconds of a made-up clock.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A connection after hello. Pings are answered by themselves.
 pub struct FakeLink {
@@ -97,6 +102,7 @@ impl FakeAgent {
                 certificate_pem,
                 ca_pem,
                 running: Vec::new(),
+                clock: None,
             }),
             ToAgent::Refused { reason } => Err(reason),
             other => Err(format!("unexpected {other:?}")),
@@ -118,10 +124,11 @@ impl FakeAgent {
             hostname: self.hostname.clone(),
             started_at_ms: 0,
             running: self.running.clone(),
+            now_ms: self.clock.as_ref().map(|clock| clock()),
         };
         send(&mut stream, &hello).await?;
         match receive(&mut stream).await? {
-            ToAgent::Welcome { config, .. } => Ok(FakeLink::start(stream, config)),
+            ToAgent::Welcome { config, .. } => Ok(FakeLink::start(stream, config, self.clock.clone())),
             ToAgent::Refused { reason } => Err(reason),
             other => Err(format!("unexpected {other:?}")),
         }
@@ -129,7 +136,7 @@ impl FakeAgent {
 }
 
 impl FakeLink {
-    fn start(stream: Tls, config: AgentConfig) -> Self {
+    fn start(stream: Tls, config: AgentConfig, clock: Option<Clock>) -> Self {
         let (mut reader, writer) = tokio::io::split(stream);
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         let (sender, inbox) = mpsc::channel(10_000);
@@ -141,7 +148,8 @@ impl FakeLink {
         let reader = tokio::spawn(async move {
             while let Ok(message) = read_frame(&mut reader).await {
                 if let ToAgent::Ping { nonce } = message {
-                    let frame = protocol::encode(&ToServer::Pong { nonce }).unwrap();
+                    let now_ms = clock.as_ref().map(|clock| clock());
+                    let frame = protocol::encode(&ToServer::Pong { nonce, now_ms }).unwrap();
                     let mut writer = answer.lock().await;
                     if writer.write_all(&frame).await.is_err() || writer.flush().await.is_err() {
                         return;
