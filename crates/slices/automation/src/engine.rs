@@ -165,7 +165,7 @@ pub(crate) fn page(run: &Run, kind: PageKind, severity: Severity, word: &str, te
         text: text.to_owned(),
         url_path: Some(format!("/runs/{}", run.id)),
         fields: vec![("Requested by".into(), run.requested_by_name.clone())],
-        channels: None,
+        ..Page::default()
     }
 }
 

@@ -100,7 +100,7 @@ mod tests {
             text: String::new(),
             url_path: None,
             fields: Vec::new(),
-            channels: None,
+            ..Page::default()
         }
     }
 

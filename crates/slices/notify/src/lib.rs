@@ -14,6 +14,7 @@ mod deliver;
 pub mod events;
 pub mod model;
 mod page;
+mod page_alert;
 mod send;
 pub mod store;
 mod tasks;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use kernel::secret::{SecretError, random_hex};
 use kernel::{Kernel, Migration, Slice, Wake};
-pub use model::{ChannelId, Page, PageKind, Severity};
+pub use model::{ChannelId, Page, PageAlert, PageKind, Severity};
 pub use page::page;
 use serde::Deserialize;
 pub use tasks::bounds;

@@ -6,6 +6,8 @@ use kernel::{Id, Prefix, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::page_alert::PageAlert;
+
 pub struct ChannelTag;
 impl Prefix for ChannelTag {
     const PREFIX: &'static str = "chn";
@@ -40,7 +42,7 @@ impl Severity {
 }
 
 /// What a page tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PageKind {
     IncidentOpened,
@@ -49,6 +51,7 @@ pub enum PageKind {
     RunFinished,
     RunWaiting,
     Test,
+    #[default]
     Custom,
 }
 
@@ -66,8 +69,9 @@ impl PageKind {
     }
 }
 
-/// Something that people are to be told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that people are to be told. Build it with `..Page::default()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Page {
     /// The same key is never queued twice on one channel.
     pub dedup_key: String,
@@ -82,6 +86,13 @@ pub struct Page {
     pub url_path: Option<String>,
     /// Name and value, shown as a list.
     pub fields: Vec<(String, String)>,
+    /// The alerts that it is about, the most urgent first; at most ten are kept.
+    pub alerts: Vec<PageAlert>,
+    /// How many more there are.
+    pub alerts_left_out: u64,
+    /// What produced it, for instance the name of the rule: a flood from one source does not delay the pages of another.
+    /// `None`: its `url_path` stands for it.
+    pub source: Option<String>,
     /// Only on these channels, whatever they subscribe to; `None`: on each that subscribes to it.
     pub channels: Option<Vec<ChannelId>>,
 }

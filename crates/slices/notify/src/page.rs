@@ -5,9 +5,9 @@ use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
 
 use crate::decide::{EXPIRES_S, takes};
 use crate::events::MessageData;
-use crate::model::{Message, MessageId, MessageState, Page};
+use crate::model::{Message, MessageId, MessageState, Page, PageAlert};
+use crate::page_alert::{ALERTS_MAX, block, line};
 use crate::store::{channels, messages};
-use crate::template::cut;
 
 /// Queues `page` and returns how many messages that made. They are sent as soon as the transaction is committed; when it is not,
 /// nothing is sent. What was queued before under the same key is not queued again.
@@ -49,20 +49,6 @@ pub async fn page(tx: &mut Tx, actor: &Actor, page: &Page) -> Result<u64, DbErro
 
 /// Alert annotations come from anywhere: bounded, and without what a database or a mail header does not take.
 fn clean(page: &Page) -> Page {
-    let line = |text: &str, max| {
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        cut(line.trim(), max)
-    };
-    let block = |text: &str, max| {
-        let block: String = text
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .collect();
-        cut(&block, max)
-    };
     Page {
         dedup_key: line(&page.dedup_key, 300),
         title: line(&page.title, 250),
@@ -74,6 +60,9 @@ fn clean(page: &Page) -> Page {
             .take(30)
             .map(|(name, value)| (line(name, 100), line(value, 1000)))
             .collect(),
+        alerts_left_out: page.alerts_left_out + page.alerts.len().saturating_sub(ALERTS_MAX) as u64,
+        alerts: page.alerts.iter().take(ALERTS_MAX).map(PageAlert::clean).collect(),
+        source: page.source.as_deref().map(|source| line(source, 300)),
         ..page.clone()
     }
 }

@@ -1,8 +1,10 @@
-//! From a page to the words of a message: minijinja with a bound on work, and a default text for each type of channel.
+//! From a page to the words of a message: minijinja with a bound on work, and a default text.
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::{Value, json};
 
-use crate::model::{ChannelConfig, Page, PageKind, Severity};
+use crate::model::{ChannelConfig, Page, PageAlert, PageKind, Severity};
+use crate::page_alert;
 
 /// Instructions that one template may take.
 const FUEL: u64 = 50_000;
@@ -10,11 +12,6 @@ pub const TEMPLATE_MAX: usize = 10_000;
 const TITLE_MAX: usize = 300;
 const TEXT_MAX: usize = 20_000;
 
-const TITLE: &str = "{% if kind == 'incident_resolved' %}Resolved: {% elif severity == 'critical' %}Critical: \
-    {% elif severity == 'warning' %}Warning: {% endif %}{{ title }}";
-const MAIL_TEXT: &str = "{{ title }}\n\n{% if text %}{{ text }}\n\n{% endif %}\
-    {% for field in fields %}{{ field.name }}: {{ field.value }}\n{% endfor %}{% if url %}\n{{ url }}\n{% endif %}";
-const CHAT_TEXT: &str = "{{ text }}";
 
 /// The words of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +28,74 @@ pub struct TemplateError {
     pub reason: String,
 }
 
-fn text_default(config: &ChannelConfig) -> &'static str {
-    match config {
-        ChannelConfig::Email { .. } => MAIL_TEXT,
-        ChannelConfig::Webhook { .. } | ChannelConfig::Slack {} | ChannelConfig::Matrix { .. } => CHAT_TEXT,
+/// The text of a message without a template: everything that is needed to act. Chat programs show fields and link by themselves.
+fn default_text(config: &ChannelConfig, page: &Page, url: Option<&str>) -> String {
+    let alerts = page_alert::list(page);
+    let mut parts = vec![page.text.trim().to_owned()];
+    if let ChannelConfig::Email { .. } = config {
+        parts.insert(0, page.title.clone());
+        let fields = page.fields.iter().map(|(name, value)| format!("{name}: {value}"));
+        parts.push(fields.collect::<Vec<_>>().join("\n"));
     }
+    parts.push(alerts);
+    if let ChannelConfig::Email { .. } = config {
+        parts.extend(url.map(str::to_owned));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn default_title(page: &Page) -> String {
+    let lead = match (page.kind, page.severity) {
+        (PageKind::IncidentResolved, _) => "Resolved: ",
+        (_, Severity::Critical) => "Critical: ",
+        (_, Severity::Warning) => "Warning: ",
+        (_, Severity::Info) => "",
+    };
+    format!("{lead}{}", page.title)
+}
+
+fn alert_values(alert: &PageAlert) -> Value {
+    json!({
+        "name": alert.name,
+        "severity": alert.severity,
+        "state": if alert.is_resolved { "resolved" } else { "firing" },
+        "summary": alert.summary,
+        "description": alert.description,
+        "value": alert.value,
+        "service": alert.service,
+        "host": alert.host,
+        "since": alert.since.map(page_alert::at),
+        "runbook_url": alert.runbook_url,
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+    })
+}
+
+/// What templates see. What the first alert says stands at the top too, for templates that know of one.
+fn values(page: &Page, url: Option<&str>) -> Value {
+    let fields = page.fields.iter();
+    let fields: Vec<Value> = fields
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect();
+    let first = page.alerts.first().map_or_else(|| json!({}), alert_values);
+    let mut values = json!({
+        "kind": page.kind,
+        "severity": page.severity,
+        "team": page.team,
+        "title": page.title,
+        "text": page.text,
+        "url": url,
+        "fields": fields,
+        "alerts": page.alerts.iter().map(alert_values).collect::<Vec<_>>(),
+        "alerts_left_out": page.alerts_left_out,
+    });
+    if let (Some(values), Value::Object(first)) = (values.as_object_mut(), first) {
+        for (name, value) in first {
+            values.entry(name).or_insert(value);
+        }
+    }
+    values
 }
 
 fn render(template: &str, page: &Page, url: Option<&str>) -> Result<String, TemplateError> {
@@ -43,23 +103,9 @@ fn render(template: &str, page: &Page, url: Option<&str>) -> Result<String, Temp
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(50);
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-    let fields: Vec<_> = page
-        .fields
-        .iter()
-        .map(|(name, value)| context! { name, value })
-        .collect();
-    let values = context! {
-        kind => page.kind.as_str(),
-        severity => page.severity.as_str(),
-        team => page.team.clone(),
-        title => page.title.clone(),
-        text => page.text.clone(),
-        url,
-        fields,
-    };
     let rendered = environment
         .template_from_str(template)
-        .and_then(|template| template.render(values));
+        .and_then(|template| template.render(minijinja::value::Serde(values(page, url))));
     rendered.map_err(|error| TemplateError {
         line: error.line().unwrap_or(1),
         reason: match error.detail() {
@@ -87,19 +133,17 @@ pub fn words(
     page: &Page,
     url: Option<&str>,
 ) -> Words {
-    let one = |own: &str, default: &str| {
-        let own = (!own.is_empty()).then(|| render(own, page, url));
-        match own {
-            Some(Ok(text)) => text,
-            Some(Err(error)) => {
-                tracing::warn!(%error, "a channel's template failed; the default is used");
-                render(default, page, url).unwrap_or_default()
-            }
-            None => render(default, page, url).unwrap_or_default(),
+    let one = |own: &str, default: String| {
+        if own.is_empty() {
+            return default;
         }
+        render(own, page, url).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a channel's template failed; the default is used");
+            default
+        })
     };
-    let title = one(title_template, TITLE);
-    let text = one(text_template, text_default(config));
+    let title = one(title_template, default_title(page));
+    let text = one(text_template, default_text(config, page, url));
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     Words {
         title: cut(if title.is_empty() { &page.title } else { &title }, TITLE_MAX),
@@ -125,7 +169,21 @@ fn sample() -> Page {
         text: "The service left the state active.".into(),
         url_path: Some("/incidents/inc_1".into()),
         fields: vec![("Host".into(), "web-1".into())],
-        channels: None,
+        alerts: vec![PageAlert {
+            name: "ServiceDown".into(),
+            severity: Severity::Critical,
+            summary: "nginx on web-1 has stopped".into(),
+            description: "It was active before.".into(),
+            value: Some("0".into()),
+            service: Some("nginx".into()),
+            host: Some("web-1".into()),
+            since: Some(kernel::clock::from_micros(1_772_366_400_000_000)),
+            runbook_url: Some("https://runbooks.example.org/nginx".into()),
+            labels: [("job".to_owned(), "node".to_owned())].into(),
+            annotations: [("dashboard".to_owned(), "https://grafana.example.org/d/1".to_owned())].into(),
+            ..PageAlert::default()
+        }],
+        ..Page::default()
     }
 }
 
@@ -143,7 +201,11 @@ mod tests {
         assert_eq!(words.title, "Critical: nginx on web-1 has stopped");
         assert_eq!(
             words.text,
-            "nginx on web-1 has stopped\n\nThe service left the state active.\n\nHost: web-1\n\nhttps://x/incidents/inc_1"
+            "nginx on web-1 has stopped\n\nThe service left the state active.\n\nHost: web-1\n\n\
+             - nginx on web-1 has stopped (critical, firing)\n  Service: nginx · Host: web-1\n  \
+             Since: 2026-03-01 12:00:00 UTC\n  Value: 0\n  It was active before.\n  \
+             dashboard: https://grafana.example.org/d/1\n  Alert: ServiceDown · Labels: job=node\n  \
+             Runbook: https://runbooks.example.org/nginx\n\nhttps://x/incidents/inc_1"
         );
     }
 

@@ -8,6 +8,7 @@ use alerting::AlertData;
 use super::Desk;
 use super::life::{Beginning, begin};
 use super::page::{Why, tell};
+use super::page_alert::annotation;
 use crate::decide::group::{Candidate, Effect, Kind, Link, Newcomer, group, outranks};
 use crate::events::{self, AlertPart, IncidentData};
 use crate::model::{Incident, Member, Role, Severity, State, severity_of};
@@ -113,11 +114,8 @@ impl Desk<'_> {
             (None, None) => (format!("fingerprint:{}", data.fingerprint), None),
         };
         let is_down = HOST_GONE.contains(&data.name.as_str()) && host.as_ref() == Some(&place);
-        let annotation = |name: &str| data.annotations.get(name).filter(|text| !text.is_empty());
-        let summary = annotation("summary")
-            .or_else(|| annotation("description"))
-            .cloned()
-            .unwrap_or_else(|| match instance {
+        let summary =
+            annotation(&data.annotations, &["summary", "message", "description"]).unwrap_or_else(|| match instance {
                 Some(instance) => format!("{} on {instance}", data.name),
                 None => data.name.clone(),
             });
@@ -138,7 +136,7 @@ impl Desk<'_> {
             role: Role::Root,
             reason: String::new(),
             path: Vec::new(),
-            runbook: annotation("runbook").map(|text| cut(text, MAX_TITLE)),
+            runbook: annotation(&data.annotations, &["runbook"]).map(|text| cut(&text, MAX_TITLE)),
             fired_at: event.at.as_microsecond(),
             resolved_at: None,
         }

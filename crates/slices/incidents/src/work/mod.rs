@@ -6,6 +6,7 @@ pub mod join;
 pub mod life;
 pub mod merge;
 pub mod page;
+mod page_alert;
 
 use std::sync::Arc;
 

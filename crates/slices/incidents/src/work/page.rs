@@ -4,11 +4,12 @@ use kernel::DbError;
 use notify::{Page, PageKind};
 
 use super::Desk;
+use super::page_alert::page_alerts;
 use crate::model::{Incident, Severity};
 use crate::store;
 
 /// Alerts that a page lists.
-const LISTED: i64 = 5;
+const LISTED: i64 = 10;
 
 /// Why people are told.
 #[derive(Clone, Copy, Debug)]
@@ -67,21 +68,8 @@ pub async fn tell(desk: &mut Desk<'_>, incident: &Incident, why: Why<'_>, cause:
     let (all, firing) = store::member::count(desk.tx, incident.id.as_str()).await?;
     let mut text: Vec<String> = vec![why.lead_in(), incident.summary.clone()];
     text.extend(incident.resolution.clone());
-    for member in &members {
-        let state = if member.resolved_at.is_some() {
-            "ended"
-        } else {
-            "firing"
-        };
-        text.push(format!(
-            "- {} ({}, {state}): {}",
-            member.name, member.severity, member.summary
-        ));
-    }
-    if all > LISTED {
-        text.push(format!("- and {} more alerts", all - LISTED));
-    }
     text.retain(|line| !line.is_empty());
+    let alerts = page_alerts(desk, &members).await?;
     let mut fields = vec![
         ("Incident".to_owned(), format!("#{}", incident.number)),
         ("Severity".to_owned(), incident.severity.to_string()),
@@ -104,7 +92,10 @@ pub async fn tell(desk: &mut Desk<'_>, incident: &Incident, why: Why<'_>, cause:
         text: text.join("\n"),
         url_path: Some(format!("/incidents/{}", incident.id)),
         fields,
-        channels: None,
+        alerts,
+        alerts_left_out: u64::try_from(all - LISTED).unwrap_or(0),
+        source: members.first().map(|member| member.name.clone()),
+        ..Page::default()
     };
     let before = desk.tx.cause();
     desk.tx.set_cause(Some(cause));

@@ -4,6 +4,7 @@
 
 mod api;
 mod grouping;
+mod messages;
 mod parts;
 mod retention;
 mod story;

@@ -82,15 +82,14 @@ fn test_message(actor: &Actor, channel: &Channel, target: String, now: Timestamp
             dedup_key: id.to_string(),
             kind: PageKind::Test,
             severity: Severity::Info,
-            team: None,
             title: "This is a test".into(),
             text: format!(
                 "{} tried the channel \"{}\". If you can read this, it works.",
                 actor.name, channel.name
             ),
-            url_path: None,
             fields: vec![("Channel".into(), channel.name.clone())],
             channels: Some(vec![channel.id.clone()]),
+            ..Page::default()
         },
         id,
         state: MessageState::Waiting,

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::http::{Client, call, judge};
 use super::{Letter, permanent};
 use crate::decide::Outcome;
-use crate::model::{ChannelSecrets, PageKind, Severity};
+use crate::model::{ChannelSecrets, PageAlert, PageKind, Severity};
 
 /// The body of a webhook: a public contract.
 #[derive(Serialize)]
@@ -26,6 +26,9 @@ struct Body<'a> {
     text: &'a str,
     url: Option<&'a str>,
     fields: Vec<Field<'a>>,
+    alerts: &'a [PageAlert],
+    /// Alerts beyond those listed.
+    alerts_left_out: u64,
     /// When it was queued.
     at: String,
 }
@@ -57,6 +60,8 @@ pub async fn send(
             .iter()
             .map(|(name, value)| Field { name, value })
             .collect(),
+        alerts: &letter.page.alerts,
+        alerts_left_out: letter.page.alerts_left_out,
         at: letter.created_at.to_string(),
     };
     let body = serde_json::to_vec(&body).map_err(permanent)?;

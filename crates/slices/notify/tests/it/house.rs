@@ -167,6 +167,6 @@ pub fn incident(key: &str) -> Page {
         text: "It was active for 3 days & left with <status 1>.".into(),
         url_path: Some("/incidents/inc_1".into()),
         fields: vec![("Host".into(), "web-1".into())],
-        channels: None,
+        ..Page::default()
     }
 }

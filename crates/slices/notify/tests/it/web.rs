@@ -1,10 +1,12 @@
 //! Webhook, Slack-compatible and Matrix channels, against a receiver that looks closely.
 
 use jiff::SignedDuration;
+use notify::{Page, PageAlert, Severity};
 use serde_json::json;
 
 use crate::house::{House, incident};
 use crate::http_sink::HttpSink;
+use crate::smtp_sink::SmtpSink;
 
 #[tokio::test]
 async fn a_webhook_is_signed_and_carries_its_key() {
@@ -179,5 +181,79 @@ async fn a_channels_own_words_replace_the_default() {
         let body = sink.got()[0].json();
         assert_eq!(body["title"], "CRITICAL web-1");
         assert_eq!(body["text"], "see https://ops.example.org/incidents/inc_1");
+    }
+}
+
+/// What a rule says of its alert, in every channel and in templates.
+#[tokio::test]
+async fn description_runbook_value_labels_and_place_reach_people_on_every_channel() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        let mail = SmtpSink::start(house.kernel(), false).await;
+        house.webhook("Hook", &format!("{}/hook", sink.url)).await;
+        let chat = json!({ "url": format!("{}/chat", sink.url) });
+        house.channel("Chat", json!({ "type": "slack" }), chat).await;
+        let room = json!({ "type": "matrix", "homeserver": sink.url, "room": "!ops:example.org" });
+        house.channel("Room", room, json!({ "access_token": "syt_1" })).await;
+        let address = json!({
+            "type": "email", "host": "localhost", "port": mail.port, "security": "none",
+            "from": "mainstay@example.org", "to": ["ann@example.org"],
+        });
+        house.channel("Mail", address, json!({})).await;
+        let own = house.webhook("Own words", &format!("{}/own", sink.url)).await;
+        let template = "{{ description }} {{ runbook_url }} {{ labels.job }} {{ alerts[0].annotations.dashboard }}";
+        let change = json!({ "text_template": template });
+        assert_eq!(house.patch(&format!("/api/v1/channels/{own}"), change).await.0, 200);
+        let alert = PageAlert {
+            name: "DataVolumeFills".into(),
+            severity: Severity::Critical,
+            summary: "A volume fills".into(),
+            description: "Volume data has 42 % left; delete old dumps first".into(),
+            value: Some("42.5".into()),
+            service: Some("postgres".into()),
+            host: Some("db-7".into()),
+            since: Some(house.clock.now()),
+            runbook_url: Some("https://runbooks.example.org/volume".into()),
+            labels: [("job".to_owned(), "node".to_owned())].into(),
+            annotations: [("dashboard".to_owned(), "https://g.example.org/d/1".to_owned())].into(),
+            ..PageAlert::default()
+        };
+        let page = Page {
+            alerts: vec![alert],
+            alerts_left_out: 470,
+            ..incident("k")
+        };
+        assert_eq!(house.page(&page).await, 5);
+        house.notify.deliver().await.unwrap();
+        let sent = |part: &str| {
+            let got = sink.got();
+            let one = got.iter().find(|got| got.path.contains(part)).unwrap();
+            one.json().to_string()
+        };
+        // The first alternative of a mail is plain text; lines may be wrapped.
+        let mail = mail.mails()[0].data.replace("=\r\n", "").replace("=3D", "=");
+        for (channel, text) in [
+            ("hook", sent("/hook")),
+            ("chat", sent("/chat")),
+            ("room", sent("/rooms/")),
+            ("mail", mail),
+        ] {
+            for part in [
+                "42 % left; delete old dumps first",
+                "https://runbooks.example.org/volume",
+                "42.5",
+                "postgres",
+                "db-7",
+                "2026-03-01",
+                "https://g.example.org/d/1",
+                "node",
+                "470",
+            ] {
+                assert!(text.contains(part), "{channel} lacks {part}: {text}");
+            }
+        }
+        let own = "Volume data has 42 % left; delete old dumps first https://runbooks.example.org/volume node \
+            https://g.example.org/d/1";
+        assert!(sent("/own").contains(own), "{}", sent("/own"));
     }
 }
