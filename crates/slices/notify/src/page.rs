@@ -61,7 +61,12 @@ fn clean(page: &Page) -> Page {
             .map(|(name, value)| (line(name, 100), line(value, 1000)))
             .collect(),
         alerts_left_out: page.alerts_left_out + page.alerts.len().saturating_sub(ALERTS_MAX) as u64,
-        alerts: page.alerts.iter().take(ALERTS_MAX).map(PageAlert::clean).collect(),
+        alerts: page
+            .alerts
+            .iter()
+            .take(ALERTS_MAX)
+            .map(PageAlert::clean)
+            .collect(),
         source: page.source.as_deref().map(|source| line(source, 300)),
         ..page.clone()
     }

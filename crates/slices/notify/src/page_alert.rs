@@ -126,7 +126,11 @@ pub fn list(page: &Page) -> String {
         alert.write(&mut text);
     }
     if page.alerts_left_out > 0 {
-        let noun = if page.alerts_left_out == 1 { "alert" } else { "alerts" };
+        let noun = if page.alerts_left_out == 1 {
+            "alert"
+        } else {
+            "alerts"
+        };
         let _ = writeln!(text, "- and {} more {noun}", page.alerts_left_out);
     }
     text.trim_end().to_owned()

@@ -12,7 +12,6 @@ pub const TEMPLATE_MAX: usize = 10_000;
 const TITLE_MAX: usize = 300;
 const TEXT_MAX: usize = 20_000;
 
-
 /// The words of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
@@ -180,7 +179,11 @@ fn sample() -> Page {
             since: Some(kernel::clock::from_micros(1_772_366_400_000_000)),
             runbook_url: Some("https://runbooks.example.org/nginx".into()),
             labels: [("job".to_owned(), "node".to_owned())].into(),
-            annotations: [("dashboard".to_owned(), "https://grafana.example.org/d/1".to_owned())].into(),
+            annotations: [(
+                "dashboard".to_owned(),
+                "https://grafana.example.org/d/1".to_owned(),
+            )]
+            .into(),
             ..PageAlert::default()
         }],
         ..Page::default()

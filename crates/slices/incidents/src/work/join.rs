@@ -115,9 +115,11 @@ impl Desk<'_> {
         };
         let is_down = HOST_GONE.contains(&data.name.as_str()) && host.as_ref() == Some(&place);
         let summary =
-            annotation(&data.annotations, &["summary", "message", "description"]).unwrap_or_else(|| match instance {
-                Some(instance) => format!("{} on {instance}", data.name),
-                None => data.name.clone(),
+            annotation(&data.annotations, &["summary", "message", "description"]).unwrap_or_else(|| {
+                match instance {
+                    Some(instance) => format!("{} on {instance}", data.name),
+                    None => data.name.clone(),
+                }
             });
         Member {
             alert: data.alert_id.as_str().to_owned(),

@@ -45,9 +45,7 @@ fn page_alert(member: &Member, alert: Option<&Alert>, items: &HashMap<ItemId, It
         is_resolved: member.resolved_at.is_some(),
         summary: member.summary.clone(),
         description: annotation(&annotations, &["description", "message"]).unwrap_or_default(),
-        value: alert
-            .and_then(|alert| alert.value)
-            .map(|value| value.to_string()),
+        value: alert.and_then(|alert| alert.value).map(|value| value.to_string()),
         service: service.or_else(|| label("service")),
         host: host.or_else(|| label("host")).or_else(|| label("instance")),
         since: Some(from_micros(member.fired_at)),

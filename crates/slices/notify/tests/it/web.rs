@@ -194,16 +194,22 @@ async fn description_runbook_value_labels_and_place_reach_people_on_every_channe
         let chat = json!({ "url": format!("{}/chat", sink.url) });
         house.channel("Chat", json!({ "type": "slack" }), chat).await;
         let room = json!({ "type": "matrix", "homeserver": sink.url, "room": "!ops:example.org" });
-        house.channel("Room", room, json!({ "access_token": "syt_1" })).await;
+        house
+            .channel("Room", room, json!({ "access_token": "syt_1" }))
+            .await;
         let address = json!({
             "type": "email", "host": "localhost", "port": mail.port, "security": "none",
             "from": "mainstay@example.org", "to": ["ann@example.org"],
         });
         house.channel("Mail", address, json!({})).await;
         let own = house.webhook("Own words", &format!("{}/own", sink.url)).await;
-        let template = "{{ description }} {{ runbook_url }} {{ labels.job }} {{ alerts[0].annotations.dashboard }}";
+        let template =
+            "{{ description }} {{ runbook_url }} {{ labels.job }} {{ alerts[0].annotations.dashboard }}";
         let change = json!({ "text_template": template });
-        assert_eq!(house.patch(&format!("/api/v1/channels/{own}"), change).await.0, 200);
+        assert_eq!(
+            house.patch(&format!("/api/v1/channels/{own}"), change).await.0,
+            200
+        );
         let alert = PageAlert {
             name: "DataVolumeFills".into(),
             severity: Severity::Critical,
