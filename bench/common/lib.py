@@ -93,16 +93,26 @@ class Peers:
                 subprocess.run(["dpkg-deb", "-x", str(archive), str(self.root)], check=True, timeout=120)
 
     def share(self):
-        """Alertmanager reads its templates from a fixed place; while we run, it leads to the unpacked ones."""
+        """Alertmanager reads its templates from a fixed folder; while we run, what is missing there leads to the unpacked one.
+
+        The folder above it may be there without them: Debian's prometheus keeps its own files beside."""
         place, unpacked = pathlib.Path("/usr/share/prometheus"), self.root / "usr/share/prometheus"
-        if place.is_symlink() and not place.exists():
-            place.unlink()
-        if not place.exists() and unpacked.exists():
+        if not unpacked.exists():
+            return
+        if place.is_dir() and not place.is_symlink():
+            links = {place / entry.name: entry for entry in unpacked.iterdir()}
+        else:
+            links = {place: unpacked}
+        for link, target in links.items():
+            if link.is_symlink() and not link.exists():
+                link.unlink()
+            if link.exists():
+                continue
             try:
-                place.symlink_to(unpacked)
+                link.symlink_to(target)
             except OSError as error:
-                sys.exit(f"Alertmanager needs {place}: run this as root, or install prometheus-alertmanager ({error})")
-            atexit.register(place.unlink, missing_ok=True)
+                sys.exit(f"Alertmanager needs {link}: run this as root, or install prometheus-alertmanager ({error})")
+            atexit.register(link.unlink, missing_ok=True)
 
     def path(self, package):
         return shutil.which(package) or str(self.root / "usr/bin" / package)
@@ -115,15 +125,33 @@ class House(contextlib.ExitStack):
         super().__init__()
         self.dir = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="mainstay-bench-")))
 
-    def start(self, argv, name):
+    def start(self, argv, name, may_end=False):
+        """`may_end`: the benchmark ends it itself. Any other process that ends is named by the next `until`."""
         log = open(self.dir / f"{name}.log", "ab")
         child = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir)
         self.callback(stop, child)
+        if not may_end:
+            watched = (child, name, self.dir / f"{name}.log")
+            WATCHED.append(watched)
+            self.callback(lambda: watched in WATCHED and WATCHED.remove(watched))
         return child
 
-    def stop_on_failure(self, child, name):
+
+# Processes that must not end while a benchmark waits for something: child, name, log.
+WATCHED = []
+
+
+def stop_if_one_ended():
+    for child, name, log in WATCHED:
         if child.poll() is not None:
-            sys.exit(f"{name} ended:\n" + (self.dir / f"{name}.log").read_text()[-2000:])
+            sys.exit(f"{name} ended by itself with status {child.returncode}; its last words:\n"
+                     + log.read_text(errors="replace")[-2000:])
+
+
+def end(child):
+    """Ends a process that the benchmark started and does not need any more."""
+    WATCHED[:] = [watched for watched in WATCHED if watched[0] is not child]
+    stop(child)
 
 
 def stop(child):
@@ -145,6 +173,7 @@ def until(what, check, seconds=60, pause=0.02):
     """Asks again until there is an answer that is not None or False; gives it with the seconds that it took."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
+        stop_if_one_ended()
         with contextlib.suppress(OSError, urllib.error.URLError, KeyError, IndexError, ValueError):
             found = check()
             if found is not None and found is not False:

@@ -61,6 +61,32 @@ impl Options {
             bus: None,
         }
     }
+
+    /// Watches the host whose files are under `root`, with its systemd, in place of the machine that the agent runs on.
+    pub fn watching(mut self, root: &Path) -> Self {
+        self.roots = Roots::under(root);
+        if self.roots.root("run/systemd/system").is_dir() {
+            let bus = self.roots.root("run/dbus/system_bus_socket");
+            self.bus = Some(format!("unix:path={}", bus_escaped(&bus)));
+        }
+        self
+    }
+}
+
+/// A path in a D-Bus address: other bytes than these stand as `%XX` (D-Bus specification, "Server Addresses").
+fn bus_escaped(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt;
+    let mut text = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_/.\\*".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(text, "%{byte:02x}");
+        }
+    }
+    text
 }
 
 /// What a join gave.

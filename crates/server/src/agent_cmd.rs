@@ -28,6 +28,9 @@ pub enum AgentCommand {
         /// Joins with this token when the machine has not joined yet
         #[arg(long, env = "MAINSTAY_JOIN_TOKEN", hide_env_values = true)]
         token: Option<String>,
+        /// Where the root of the host to watch is mounted, for an agent in a container: its `/proc`, `/sys` and files are read there
+        #[arg(long, env = "MAINSTAY_AGENT_ROOT")]
+        root: Option<PathBuf>,
         /// Ends when the process that started it ends
         #[arg(long, hide = true)]
         with_parent: bool,
@@ -56,6 +59,7 @@ pub fn run(command: AgentCommand) -> Result<ExitCode> {
         AgentCommand::Run {
             state,
             token,
+            root,
             with_parent,
             log,
         } => {
@@ -73,6 +77,10 @@ pub fn run(command: AgentCommand) -> Result<ExitCode> {
                 token,
                 version: env!("CARGO_PKG_VERSION").into(),
                 ..agent::Options::new(state)
+            };
+            let options = match root {
+                Some(root) => options.watching(&root),
+                None => options,
             };
             runtime.block_on(async {
                 let signals = async {

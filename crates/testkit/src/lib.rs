@@ -9,7 +9,9 @@
 
 pub mod agent;
 mod bed;
+mod host;
 pub mod postgres;
 
 pub use agent::{FakeAgent, FakeLink};
 pub use bed::{Bed, age_into_the_future};
+pub use host::TestHost;

@@ -39,6 +39,16 @@ impl Default for Roots {
 }
 
 impl Roots {
+    /// Everything under one folder, as where a host's root is mounted into a container.
+    pub fn under(root: &Path) -> Self {
+        Self {
+            procfs: root.join("proc"),
+            sysfs: root.join("sys"),
+            rootfs: root.to_owned(),
+            udev: root.join("run/udev/data"),
+        }
+    }
+
     pub(crate) fn proc(&self, path: &str) -> PathBuf {
         self.procfs.join(path)
     }

@@ -19,8 +19,8 @@ fn did(program: &str, args: &[&str]) -> bool {
 
 impl Disk {
     /// `None`, with the reason printed, where mounting is not allowed: a container, or a user who is not root.
-    pub fn mounted(folder: &Path, megabytes: u32) -> Option<Disk> {
-        let (point, image) = (folder.join("disk"), folder.join("disk.img"));
+    pub fn mounted(point: &Path, megabytes: u32) -> Option<Disk> {
+        let (point, image) = (point.to_owned(), point.with_extension("img"));
         std::fs::create_dir_all(&point).unwrap();
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(u64::from(megabytes) << 20).unwrap();

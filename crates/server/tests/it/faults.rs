@@ -31,8 +31,7 @@ async fn a_killed_server_loses_and_doubles_nothing_on_postgresql() {
 async fn kill_through_the_loop(mut house: House) {
     // A service for each round: one that fails again and again would rightly be held open as flapping.
     let names: Vec<String> = (0..kills()).map(|_| unique("till")).collect();
-    let folder = house.scratch("");
-    let mut services: Vec<Service> = names.iter().map(|name| Service::start(&folder, name)).collect();
+    let mut services: Vec<Service> = names.iter().map(|name| Service::start(&house, name)).collect();
     house
         .watch(&names.iter().map(String::as_str).collect::<Vec<_>>())
         .await;

@@ -20,7 +20,7 @@ fn runbook(name: &str) -> Value {
 #[tokio::test]
 async fn a_full_data_disk_is_said_and_survived() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mounted(folder.path(), 128) else {
+    let Some(disk) = Disk::mounted(&folder.path().join("disk"), 128) else {
         return;
     };
     let mut house = House::built(Plan {
@@ -29,7 +29,7 @@ async fn a_full_data_disk_is_said_and_survived() {
     })
     .await;
     let name = unique("tide");
-    let mut service = Service::start(&house.scratch(""), &name);
+    let mut service = Service::start(&house, &name);
     house.watch(&[&name]).await;
     let filler = disk.fill(0);
     let mut refused = Value::Null;
@@ -92,7 +92,7 @@ async fn a_full_data_disk_is_said_and_survived() {
 #[tokio::test]
 async fn a_read_only_data_disk_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mounted(folder.path(), 128) else {
+    let Some(disk) = Disk::mounted(&folder.path().join("disk"), 128) else {
         return;
     };
     let mut house = House::built(Plan {

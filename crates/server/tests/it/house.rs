@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::TestHost;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mainstay");
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub config: String,
     /// Where the data folder is, when not in the test's own folder.
     pub data: Option<PathBuf>,
+    /// The agent watches this very machine, not a made-up host.
+    pub is_this_machine: bool,
 }
 
 impl Plan {
@@ -42,6 +45,7 @@ impl Plan {
 pub struct House {
     dir: TempDir,
     plan: Plan,
+    pub host: TestHost,
     port: u16,
     server: Option<Child>,
     http: reqwest::Client,
@@ -75,9 +79,11 @@ impl House {
             .build()
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
+        let host = TestHost::new(dir.path().join("host"), "0123456789abcdef0123456789abcdef");
         let mut house = House {
             dir,
             plan,
+            host,
             port: free_port(),
             server: None,
             http,
@@ -87,33 +93,10 @@ impl House {
         std::fs::create_dir_all(house.data()).unwrap();
         std::fs::write(house.data().join("mainstay.toml"), &house.plan.config).unwrap();
         house.start().await;
-        house.hush().await;
         let channel = json!({ "name": "sink", "config": { "type": "webhook", "url": house.sink } });
         let (status, body) = house.call("POST", "/api/v1/channels", Some(&channel)).await;
         assert!(status < 300, "{body}");
         house
-    }
-
-    /// The machine's own troubles are not the test's: a disk that is nearly full, somebody else's service.
-    async fn hush(&self) {
-        let matcher = |name: &str, op: &str, value: &str| json!({ "name": name, "op": op, "value": value });
-        let mut silences = vec![vec![matcher("alertname", "!~", "ServiceDown|HostLost|DiskFull")]];
-        silences.push(vec![
-            matcher("alertname", "=", "ServiceDown"),
-            matcher("name", "!~", ".*[0-9]x[0-9]+"),
-        ]);
-        silences.push(vec![
-            matcher("alertname", "=", "DiskFull"),
-            matcher("mountpoint", "!~", ".*/[.]tmp.*"),
-        ]);
-        let tomorrow = kernel::Clock::System.now() + Duration::from_secs(24 * 3600);
-        for mut matchers in silences {
-            matchers.push(matcher("severity", "=~", "info|warning|critical"));
-            let ends_at = tomorrow.to_string();
-            let silence = json!({ "matchers": matchers, "comment": "not this test's", "ends_at": ends_at });
-            let (status, body) = self.call("POST", "/api/v1/silences", Some(&silence)).await;
-            assert!(status < 300, "{body}");
-        }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -153,6 +136,9 @@ impl House {
             .arg(self.token_file());
         if let Some(url) = &self.plan.database_url {
             command.args(["--database-url", url]);
+        }
+        if !self.plan.is_this_machine {
+            command.env("MAINSTAY_AGENT_ROOT", self.host.root());
         }
         command
     }
@@ -338,15 +324,18 @@ async fn start_sink(pages: Arc<Mutex<Vec<Value>>>) -> String {
 /// A program under a name of its own, so that the agent can watch it.
 pub struct Service {
     program: PathBuf,
+    host: TestHost,
     child: Child,
 }
 
 impl Service {
-    pub fn start(folder: &Path, name: &str) -> Service {
-        let program = folder.join(name);
+    pub fn start(house: &House, name: &str) -> Service {
+        let program = house.scratch(name);
         std::fs::copy("/bin/sleep", &program).unwrap();
         let child = Command::new(&program).arg("1000").spawn().unwrap();
-        Service { program, child }
+        let host = house.host.clone();
+        host.show(child.id());
+        Service { program, host, child }
     }
 
     pub fn program(&self) -> &Path {
@@ -360,6 +349,7 @@ impl Service {
 
     pub fn restart(&mut self) {
         self.child = Command::new(&self.program).arg("1000").spawn().unwrap();
+        self.host.show(self.child.id());
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
+use testkit::TestHost;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -69,6 +70,7 @@ impl Line {
 pub struct Agent {
     state: PathBuf,
     log: PathBuf,
+    host: TestHost,
     token: String,
     child: Option<Child>,
 }
@@ -83,6 +85,7 @@ impl Agent {
         let mut agent = Agent {
             state: house.scratch("far-agent"),
             log: house.scratch("far-agent.log"),
+            host: TestHost::new(house.scratch("far-host"), "fedcba9876543210fedcba9876543210"),
             token: made["token"].as_str().unwrap().to_owned(),
             child: None,
         };
@@ -100,6 +103,7 @@ impl Agent {
             .args(["agent", "run", "--state"])
             .arg(&self.state)
             .env("MAINSTAY_JOIN_TOKEN", &self.token)
+            .env("MAINSTAY_AGENT_ROOT", self.host.root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -18,15 +18,16 @@ async fn a_stopped_service_is_paged_mended_and_closed() {
 
 async fn stopped_service(house: &House) {
     let name = unique("shop");
-    let mut service = Service::start(house.scratch("").as_path(), &name);
+    let mut service = Service::start(house, &name);
     house.watch(&[&name]).await;
     let text = format!(
         "name: Start the shop\nrisk: low\ninputs:\n  service: {{ pattern: \"[a-z0-9]+\" }}\n\
          triggers:\n  - alert: ServiceDown\n    inputs: {{ service: \"{{{{ alert.labels.name }}}}\" }}\n    mode: ask\n\
          steps:\n  - name: Look\n    command: [sh, -c, \"echo looking at $INPUT_SERVICE\"]\n  \
-         - name: Start\n    script: setsid '{}' 1000 >/dev/null 2>&1 </dev/null &\n  \
+         - name: Start\n    script: |\n      setsid '{}' 1000 >/dev/null 2>&1 </dev/null &\n      ln -sfn /proc/$! '{}'/proc/$!\n  \
          - name: Up again\n    wait: {{ query: 'mainstay_service_up{{name=\"{{{{ inputs.service }}}}\"}} == 1', every: 1s }}\n    timeout: 1m\n",
-        service.program().display()
+        service.program().display(),
+        house.host.root().display(),
     );
     let (status, runbook) = house
         .call("POST", "/api/v1/runbooks", Some(&json!({ "text": text })))
@@ -107,7 +108,11 @@ async fn stopped_service(house: &House) {
 /// This machine is there within seconds: host, services, disks, charts, logs, its own figures.
 #[tokio::test]
 async fn a_newcomer_sees_this_machine() {
-    let house = House::up().await;
+    let house = House::built(Plan {
+        is_this_machine: true,
+        ..Plan::default()
+    })
+    .await;
     house
         .until("the host", "/api/v1/items?q=kind%3Dhost", |body| {
             body["items"][0]["name"].as_str().map(|_| ())
@@ -148,18 +153,17 @@ async fn a_newcomer_sees_this_machine() {
 /// A real file system fills: told with the sample that shows it, over when there is room again.
 #[tokio::test]
 async fn a_disk_that_fills_is_an_incident_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mounted(folder.path(), 64) else {
+    let house = House::up().await;
+    let point = "/shop";
+    let Some(disk) = Disk::mounted(&house.host.mount_point("shop"), 64) else {
         return;
     };
-    let house = House::up().await;
-    let point = disk.point().display().to_string();
     let path = format!("/api/v1/query?query=node_filesystem_avail_bytes%7Bmountpoint%3D%22{point}%22%7D");
     let value = |body: &Value| body["data"]["result"][0]["value"][1].as_str().map(str::to_owned);
     house.until("the disk's samples", &path, value).await;
     let filler = disk.fill(0);
-    house.until_paged(&point, 1).await;
-    let incident = house.open_incidents(&point).await.remove(0);
+    house.until_paged(point, 1).await;
+    let incident = house.open_incidents(point).await.remove(0);
     let incident = house
         .get(&format!("/api/v1/incidents/{}", incident["id"].as_str().unwrap()))
         .await;
@@ -168,7 +172,7 @@ async fn a_disk_that_fills_is_an_incident_until_there_is_room() {
     house
         .until("the end of the incident", "/api/v1/incidents", |body| {
             let all = body["items"].as_array()?;
-            let ours = |i: &&Value| i["title"].as_str().is_some_and(|title| title.contains(&point));
+            let ours = |i: &&Value| i["title"].as_str().is_some_and(|title| title.contains(point));
             all.iter()
                 .filter(ours)
                 .all(|i| i["state"] == "resolved")

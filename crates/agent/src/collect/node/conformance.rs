@@ -152,9 +152,24 @@ fn ours(dir: &Path) -> Samples {
         cpu_bug: |bug| bug == "cpu_meltdown" || bug == "mds" || bug.starts_with("spectre_"),
     };
     let mut samples = collect(&roots, &choice, None);
-    // The made-up host has no /proc/net/dev: node_exporter asked the running kernel for its loopback, and so do we.
-    samples.extend(collect(&Roots::default(), &choice, Some("netdev")));
+    // The fixtures have no /proc/net/dev: node_exporter asked the running kernel, whose loopback had dropped nothing. What this
+    // machine's loopback has dropped is not the test's, so it gets one of its own.
+    let beside = tempfile::tempdir().unwrap();
+    samples.extend(collect(&quiet_loopback(beside.path()), &choice, Some("netdev")));
     samples
+}
+
+/// A host with a loopback that has seen some traffic and dropped nothing.
+fn quiet_loopback(dir: &Path) -> Roots {
+    let (net, statistics) = (dir.join("proc/net"), dir.join("sys/class/net/lo/statistics"));
+    std::fs::create_dir_all(&net).unwrap();
+    std::fs::create_dir_all(&statistics).unwrap();
+    let head = "Inter-|   Receive                                                |  Transmit\n \
+                face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+    let line = "    lo:    3193      29    0    0    0     0          0         0     3193      29    0    0    0     0       0          0\n";
+    std::fs::write(net.join("dev"), format!("{head}{line}")).unwrap();
+    std::fs::write(statistics.join("rx_nohandler"), "0\n").unwrap();
+    Roots::under(dir)
 }
 
 fn is_compared(key: &str) -> bool {

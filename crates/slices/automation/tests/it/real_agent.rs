@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::tasks;
 use crate::kit::{House, until};
 
-/// The agent of this machine, until the drop of the guard.
+/// The agent of a made-up host, until the drop of the guard.
 async fn agent(house: &House) -> tokio_util::sync::DropGuard {
     let token = house.token(&[], None).await;
     let folder = house
@@ -16,9 +16,10 @@ async fn agent(house: &House) -> tokio_util::sync::DropGuard {
         .path()
         .join(format!("agent-{}", house.agents_address().port()));
     let stop = CancellationToken::new();
+    let host = testkit::TestHost::new(house.dir.path().join("host"), "0123456789abcdef0123456789abcdef");
     let options = agent::Options {
         token: Some(token),
-        ..agent::Options::new(&folder)
+        ..agent::Options::new(&folder).watching(host.root())
     };
     let ended = stop.clone();
     #[expect(clippy::disallowed_methods, reason = "the agent is outside of the server")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fleet::{Order, Presence, State, Target};
 use protocol::{Action, Body};
+use testkit::TestHost;
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{Rig, tester, wait_until};
@@ -14,9 +15,10 @@ async fn the_real_agent_joins_observes_and_obeys() {
         let token = rig.token(1).await;
         let dir = rig.bed.dir().join("agent");
         let stop = CancellationToken::new();
+        let host = TestHost::new(rig.bed.dir().join("host"), "0123456789abcdef0123456789abcdef");
         let options = agent::Options {
             token: Some(token),
-            ..agent::Options::new(&dir)
+            ..agent::Options::new(&dir).watching(host.root())
         };
         let ended = stop.clone();
         let kernel = rig.kernel();
@@ -78,9 +80,10 @@ struct Running {
 impl Running {
     fn start(rig: &Rig, token: Option<String>) -> Self {
         let stop = CancellationToken::new();
+        let host = TestHost::new(rig.bed.dir().join("host"), "0123456789abcdef0123456789abcdef");
         let options = agent::Options {
             token,
-            ..agent::Options::new(rig.bed.dir().join("agent"))
+            ..agent::Options::new(rig.bed.dir().join("agent")).watching(host.root())
         };
         let ended = stop.clone();
         let kernel = rig.kernel();
