@@ -12,6 +12,11 @@ const imports = (text: string) =>
   [...text.matchAll(/from '([^']+)'|import\('([^']+)'\)/g)].map((m) => m[1] ?? m[2] ?? '');
 
 describe('structure', () => {
+  it('counts disks by the one formula on every page', () => {
+    const own = files.filter((f) => /node_filesystem_(size|avail)_bytes/.test(f.text)).map((f) => f.name);
+    expect(own).toEqual(['parts/disk.ts']);
+  });
+
   it('finds the sources', () => {
     expect(files.length).toBeGreaterThan(80);
   });

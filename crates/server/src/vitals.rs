@@ -45,6 +45,10 @@ const HELP: &[(&str, &str)] = &[
     ),
     ("mainstay_data_size_bytes", "Size of the disk of the data folder."),
     (
+        "mainstay_data_used_bytes",
+        "Used bytes of the disk of the data folder; with the free bytes, what df counts as its whole.",
+    ),
+    (
         "mainstay_db_connections",
         "Open connections to the database, by pool.",
     ),
@@ -234,6 +238,8 @@ fn disk(data: &Path, out: &mut Vec<Reading>) {
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize) as f64;
     out.push(plain("mainstay_data_free_bytes", bytes(found.f_bavail)));
     out.push(plain("mainstay_data_size_bytes", bytes(found.f_blocks)));
+    let used = found.f_blocks.saturating_sub(found.f_bfree);
+    out.push(plain("mainstay_data_used_bytes", bytes(used)));
 }
 
 fn stores(telemetry: &Telemetry, data: &Path, out: &mut Vec<Reading>) {

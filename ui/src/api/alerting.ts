@@ -1,6 +1,6 @@
 /** Alerts, silences and maintenance windows. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { api, body } from './client';
+import { api, body, wholeList } from './client';
 import type { Event, Labels, Page, Severity } from './types';
 
 export type AlertState = 'pending' | 'firing' | 'resolved';
@@ -83,6 +83,15 @@ export const alertsQuery = (filter: {
     queryFn: () => body<Page<Alert>>(api.GET('/api/v1/alerts', { params: { query: filter } })),
     placeholderData: keepPreviousData,
   });
+
+/** All that fires, muted or not: what headlines and counts are made from. */
+export const firingAlertsQuery = queryOptions({
+  queryKey: ['alerts', 'firing'],
+  queryFn: () =>
+    wholeList((cursor) =>
+      body<Page<Alert>>(api.GET('/api/v1/alerts', { params: { query: { state: 'firing', limit: 500, cursor } } })),
+    ),
+});
 
 export const silencesQuery = queryOptions({
   queryKey: ['silences'],

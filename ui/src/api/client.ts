@@ -88,3 +88,18 @@ export async function everyPage<T>(
   } while (cursor && all.length < most);
   return all;
 }
+
+/** The same as one page: `next` says whether there is more than `most`, so that a count can say "at least". */
+export async function wholeList<T>(
+  read: (cursor: string | undefined) => Promise<{ items: T[]; next?: string | null }>,
+  most = 5000,
+): Promise<{ items: T[]; next: string | null }> {
+  const items: T[] = [];
+  let next: string | null = null;
+  do {
+    const page = await read(next ?? undefined);
+    items.push(...page.items);
+    next = page.next ?? null;
+  } while (next && items.length < most);
+  return { items, next };
+}

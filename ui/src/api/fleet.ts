@@ -1,6 +1,6 @@
 /** Agents, join tokens and commands. */
 import { queryOptions } from '@tanstack/react-query';
-import { api, body } from './client';
+import { api, body, wholeList } from './client';
 import type { Labels, Page } from './types';
 
 export interface Agent {
@@ -38,7 +38,11 @@ export interface NewJoinToken extends JoinToken {
 
 export const agentsQuery = queryOptions({
   queryKey: ['agents'],
-  queryFn: () => body<Page<Agent>>(api.GET('/api/v1/agents', { params: { query: { limit: 500 } } })),
+  queryFn: () =>
+    wholeList(
+      (cursor) => body<Page<Agent>>(api.GET('/api/v1/agents', { params: { query: { limit: 500, cursor } } })),
+      20_000,
+    ),
 });
 
 export const joinTokensQuery = queryOptions({

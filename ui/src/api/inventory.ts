@@ -1,6 +1,6 @@
 /** Items, their relations and history, and the service map. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { api, body, everyPage } from './client';
+import { api, body, everyPage, wholeList } from './client';
 import type { Event, Labels, Page } from './types';
 
 export interface AttributeValue {
@@ -97,6 +97,16 @@ export const itemsQuery = (q: string, limit = 200) =>
     queryFn: () => body<Page<Item>>(api.GET('/api/v1/items', { params: { query: { q: q || undefined, limit } } })),
     placeholderData: keepPreviousData,
   });
+
+const everyItem = (q: string) => () =>
+  wholeList(
+    (cursor) => body<Page<Item>>(api.GET('/api/v1/items', { params: { query: { q, limit: 500, cursor } } })),
+    20_000,
+  );
+
+/** Every host, and every service: a count of some of them would be wrong. */
+export const hostItemsQuery = queryOptions({ queryKey: ['items', 'hosts'], queryFn: everyItem('kind=host') });
+export const serviceItemsQuery = queryOptions({ queryKey: ['items', 'services'], queryFn: everyItem('kind=service') });
 
 export const itemQuery = (id: string) =>
   queryOptions({

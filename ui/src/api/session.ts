@@ -22,6 +22,11 @@ export function useSession(): Session | null {
   return useQuery(sessionQuery).data ?? null;
 }
 
+/** Whether a permission is held: a page asks for nothing that its reader may not see. */
+export function useMay(permission: string): boolean {
+  return useSession()?.permissions.includes(permission) ?? false;
+}
+
 /** `null` when the permission is held, else the reason to show on the disabled button. */
 export function useRefusal(permission: string): string | null {
   const session = useSession();

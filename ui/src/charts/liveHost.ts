@@ -3,6 +3,7 @@
  * `useHostLive` feeds it.
  */
 import type { LastSample } from '@/api/telemetry';
+import { DATA_DISKS, diskUsed } from '@/parts/disk';
 
 export type Gauge = 'cpu' | 'memory' | 'disk' | 'busy' | 'rx' | 'tx' | 'load';
 
@@ -28,7 +29,6 @@ const COUNTERS = new Set([
 
 /** Partitions and stacked devices would count the same work twice. */
 const isDisk = (device: string) => /^(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+|dm-\d+)$/.test(device);
-export const PSEUDO = /^(tmpfs|overlay|squashfs|ramfs|devtmpfs|iso9660|nsfs|proc|sysfs)$/;
 
 /** Growth per second since the last sample; null for the first one, after a reset or after a gap. */
 function growth(state: LiveState, key: string, t: number, v: number): number | null {
@@ -101,7 +101,7 @@ export function expressions(host: string, step: number): Record<Gauge, string> {
   return {
     cpu: `1 - avg(rate(node_cpu_seconds_total{mode="idle",${on}}[${window}]))`,
     memory: `1 - node_memory_MemAvailable_bytes{${on}} / node_memory_MemTotal_bytes{${on}}`,
-    disk: `max(1 - node_filesystem_avail_bytes{${on},fstype!~"tmpfs|overlay|squashfs|ramfs|iso9660"} / node_filesystem_size_bytes{${on}})`,
+    disk: `max(${diskUsed(on, DATA_DISKS)})`,
     busy: `max(rate(node_disk_io_time_seconds_total{${on}}[${window}]))`,
     rx: `sum(rate(node_network_receive_bytes_total{device!="lo",${on}}[${window}])) * 8`,
     tx: `sum(rate(node_network_transmit_bytes_total{device!="lo",${on}}[${window}])) * 8`,

@@ -1,10 +1,11 @@
 /** The health of every host, from its agent and the alerts that fire on it or on what runs there. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { type Alert, alertsQuery } from '@/api/alerting';
+import { type Alert, firingAlertsQuery } from '@/api/alerting';
 import { type Agent, agentsQuery } from '@/api/fleet';
-import { type Item, itemsQuery } from '@/api/inventory';
+import { hostItemsQuery, type Item } from '@/api/inventory';
 import type { Status } from '@/api/types';
+import { plural } from './number';
 import { ofSeverity, worst } from './status';
 
 export interface HostHealth {
@@ -15,34 +16,65 @@ export interface HostHealth {
   word: string;
 }
 
-export function healthOf(item: Item, agent: Agent | null, alerts: Alert[]): { status: Status; word: string } {
-  const loud = alerts.filter((a) => !a.silenced_by && !a.suppressed_by);
-  if (agent?.state === 'active' && agent.presence === 'lost') return { status: 'critical', word: 'not heard of' };
+export const isMuted = (alert: Alert) => Boolean(alert.silenced_by || alert.suppressed_by);
+
+/** An agent is expected to report, and does not. */
+export const isStale = (agent: Agent | null): boolean =>
+  agent !== null && agent.state === 'active' && agent.presence !== 'connected' && agent.presence !== 'new';
+
+/**
+ * The worst of what is known. "OK" is said only of a host whose agent reports and on which nothing fires, muted or not; without an
+ * answer about its alerts nothing is known.
+ */
+export function healthOf(item: Item, agent: Agent | null, alerts: Alert[] | null): { status: Status; word: string } {
+  if (agent?.state === 'active' && agent.presence === 'lost') return { status: 'critical', word: 'stopped reporting' };
+  if (alerts === null) return { status: 'unknown', word: 'alerts cannot be read' };
+  const firing = alerts.filter((a) => a.state === 'firing');
+  const loud = firing.filter((a) => !isMuted(a));
   const status = worst(loud.map((a) => ofSeverity(a.severity)).filter((s) => s !== 'unknown'));
   const first = loud.find((a) => ofSeverity(a.severity) === status);
   if (status !== 'ok' && first) return { status, word: first.annotations.summary ?? first.name };
-  if (alerts.some((a) => a.suppressed_by)) return { status: 'maintenance', word: 'in maintenance' };
+  if (isStale(agent)) return { status: 'unknown', word: 'disconnected' };
+  if (firing.some((a) => a.suppressed_by)) return { status: 'maintenance', word: 'in maintenance' };
+  const silenced = firing.filter((a) => a.silenced_by && ofSeverity(a.severity) !== 'unknown').length;
+  if (silenced > 0) return { status: 'maintenance', word: plural(silenced, 'silenced alert') };
   if (!agent) return { status: 'unknown', word: item.retired_at ? 'retired' : 'no agent' };
   if (agent.state !== 'active') return { status: 'unknown', word: `agent ${agent.state}` };
-  if (agent.presence !== 'connected')
-    return { status: 'unknown', word: agent.presence === 'new' ? 'not yet connected' : 'disconnected' };
-  return { status: 'ok', word: 'OK' };
+  if (agent.presence !== 'connected') return { status: 'unknown', word: 'not yet connected' };
+  return { status: 'ok', word: firing.length > 0 ? `OK, ${plural(firing.length, 'info alert')}` : 'OK' };
+}
+
+function grouped<K, V>(list: V[], key: (value: V) => K | null | undefined): Map<K, V[]> {
+  const groups = new Map<K, V[]>();
+  for (const value of list) {
+    const at = key(value);
+    if (at === null || at === undefined) continue;
+    const group = groups.get(at);
+    if (group) group.push(value);
+    else groups.set(at, [value]);
+  }
+  return groups;
 }
 
 export function useHosts(): { hosts: HostHealth[] | undefined; error: unknown; retry: () => void } {
-  const items = useQuery(itemsQuery('kind=host', 500));
+  const items = useQuery(hostItemsQuery);
   const agents = useQuery(agentsQuery);
-  const alerts = useQuery(alertsQuery({ state: 'firing', limit: 500 }));
+  const alerts = useQuery(firingAlertsQuery);
   const hosts = useMemo(() => {
-    // Until the agents are read, nothing is said of any host: no host is ill because an answer is late.
-    if (!items.data || (!agents.data && !agents.isError)) return undefined;
+    // Until agents and alerts are read, nothing is said of any host: none is ill, and none is OK, because an answer is late.
+    if (!items.data || (!agents.data && !agents.isError) || (!alerts.data && !alerts.isError)) return undefined;
     const byItem = new Map((agents.data?.items ?? []).flatMap((a) => (a.item_id ? [[a.item_id, a] as const] : [])));
+    const firing = alerts.data?.items ?? [];
+    const ofItem = grouped(firing, (a) => a.item_id);
+    const ofName = grouped(firing, (a) => a.labels.instance);
     return items.data.items.map((item): HostHealth => {
-      const own = (alerts.data?.items ?? []).filter((a) => a.item_id === item.id || a.labels.instance === item.name);
+      const own = [...new Set([...(ofItem.get(item.id) ?? []), ...(ofName.get(item.name) ?? [])])];
       const agent = byItem.get(item.id) ?? null;
-      const health = agents.data ? healthOf(item, agent, own) : { status: 'unknown' as Status, word: '' };
+      const health = agents.data
+        ? healthOf(item, agent, alerts.data ? own : null)
+        : { status: 'unknown' as Status, word: 'agents cannot be read' };
       return { item, agent, alerts: own, ...health };
     });
-  }, [items.data, agents.data, agents.isError, alerts.data]);
+  }, [items.data, agents.data, agents.isError, alerts.data, alerts.isError]);
   return { hosts, error: items.error, retry: () => void items.refetch() };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Event } from '@/api/types';
 import { toCsv } from './csv';
+import { diskPercent, diskUsed, projectedFull } from './disk';
 import { marked, wordAt } from './editor';
 import { meaning } from './keys';
 import { wordsOf } from './logview';
@@ -11,6 +12,30 @@ import { ofRun, ofService, ofSeverity, worst } from './status';
 import { address, tell } from './story';
 import { ago, span } from './time';
 import { causeOf } from './timeline';
+
+describe('disks', () => {
+  it('count as df does', () => {
+    expect(diskUsed('instance="a"')).toBe(
+      '1 - node_filesystem_avail_bytes{instance="a"} / (node_filesystem_size_bytes{instance="a"} - ' +
+        'node_filesystem_free_bytes{instance="a"} + node_filesystem_avail_bytes{instance="a"})',
+    );
+    expect(diskPercent(0.1583)).toBe('16 %');
+    expect(diskPercent(0.16)).toBe('16 %');
+    expect(diskPercent(1)).toBe('100 %');
+    expect(diskPercent(Number.NaN)).toBe('–');
+  });
+  it('say when they are full, and never "later" of one that is', () => {
+    for (const pace of [undefined, Number.NaN, -5, 0, 1e12, Number.POSITIVE_INFINITY]) {
+      expect(projectedFull(1, pace)).toMatchObject({ text: 'Full now', status: 'critical' });
+      expect(projectedFull(0.97, pace).status).toBe('critical');
+    }
+    expect(projectedFull(0.5, 3 * 86_400).text).toBe('in 3 d');
+    expect(projectedFull(0.5, 100 * 86_400).text).toBe('> 90 days');
+    expect(projectedFull(0.5, -1).text).toBe('Not growing');
+    expect(projectedFull(0.9, -1)).toMatchObject({ text: '90 % full, not growing', status: 'warning' });
+    expect(projectedFull(undefined, 1).text).toBe('no data');
+  });
+});
 
 describe('times', () => {
   it.each([

@@ -17,9 +17,10 @@ import { STARTERS, starterFiles } from './automation/starters';
 import { hours } from './change/windows';
 import { findings } from './fleet/attention';
 import { socket } from './fleet/hostServices';
-import { firstOf } from './fleet/hosts';
+import { firstOf, healthOfAll } from './fleet/hosts';
 import { show } from './inventory/attributes';
 import { group, layers, upstream } from './inventory/layout';
+import { counts, headline, type MapWorld, statusOf } from './inventory/mapStatus';
 import { draw } from './inventory/place';
 import { toConfig } from './notify/channelFields';
 import { unitOf } from './telemetry/guess';
@@ -78,14 +79,43 @@ describe('fleet', () => {
   });
   const item = { id: 'itm_1', name: 'web-01', retired_at: null, attributes: {} } as unknown as Item;
   const agent = (presence: string) => ({ state: 'active', presence }) as unknown as Agent;
+  const alert = (more: object) =>
+    ({
+      state: 'firing',
+      severity: 'warning',
+      annotations: { summary: 'Disk' },
+      labels: {},
+      name: 'D',
+      ...more,
+    }) as never;
   it('tells health from agent and alerts', () => {
-    expect(healthOf(item, agent('connected'), []).status).toBe('ok');
-    expect(healthOf(item, agent('lost'), []).status).toBe('critical');
+    expect(healthOf(item, agent('connected'), [])).toEqual({ status: 'ok', word: 'OK' });
+    expect(healthOf(item, agent('lost'), [])).toEqual({ status: 'critical', word: 'stopped reporting' });
     expect(healthOf(item, agent('disconnected'), []).status).toBe('unknown');
     expect(healthOf(item, null, []).word).toBe('no agent');
-    const alert = { severity: 'warning', annotations: { summary: 'Disk' }, labels: {}, name: 'D' } as never;
-    expect(healthOf(item, agent('connected'), [alert])).toEqual({ status: 'warning', word: 'Disk' });
-    expect(healthOf(item, agent('connected'), [{ ...(alert as object), silenced_by: 's' } as never]).status).toBe('ok');
+    expect(healthOf(item, agent('connected'), [alert({})])).toEqual({ status: 'warning', word: 'Disk' });
+  });
+  it('calls nothing OK that fires, is silent or is unknown', () => {
+    for (const [presence, alerts] of [
+      ['connected', null],
+      ['connected', [alert({ silenced_by: 's' })]],
+      ['connected', [alert({ suppressed_by: 'm' })]],
+      ['connected', [alert({ severity: 'critical' })]],
+      ['disconnected', []],
+      ['new', []],
+    ] as const) {
+      expect(healthOf(item, agent(presence), alerts && [...alerts]).status).not.toBe('ok');
+    }
+    expect(healthOf(item, agent('connected'), [alert({ severity: 'info' })]).word).toBe('OK, 1 info alert');
+    expect(healthOf(item, agent('connected'), [alert({ state: 'pending' })]).word).toBe('OK');
+  });
+  it('counts all hosts in its headline', () => {
+    const host = (status: string) => ({ item: { name: 'web-01' }, status }) as unknown as HostHealth;
+    expect(healthOfAll([])).toBe('No hosts are monitored yet');
+    expect(healthOfAll([host('ok'), host('ok')])).toBe('All 2 hosts healthy');
+    expect(healthOfAll([host('ok'), host('critical'), host('unknown'), host('maintenance')])).toBe(
+      '4 hosts: 1 unhealthy, 1 unknown, 1 in maintenance or silenced',
+    );
   });
   it('finds what no rule has spoken of', () => {
     const now = Date.parse('2026-01-01T00:00:00Z');
@@ -110,6 +140,33 @@ describe('hosts', () => {
     expect(firstOf([host('a-1', 'a-1 is down')])).toBe('a-1 is down');
     expect(firstOf(['a-10', 'a-2', 'a-1'].map((n) => host(n)))).toBe('a-1, a-2, a-10');
     expect(firstOf(['e', 'd', 'c', 'b', 'a'].map((n) => host(n)))).toBe('a, b, c, d and 1 more');
+  });
+});
+
+describe('the map', () => {
+  const node = (id: string, kind: string, host: string | null = 'h1') =>
+    ({ id, kind, name: id, host, host_name: host && 'web-01' }) as never;
+  const agent = (presence: string) => ({ state: 'active', presence }) as never;
+  const world = (more: Partial<MapWorld> = {}): MapWorld => ({
+    alerts: [],
+    states: new Map([['s1', 'running']]),
+    hosts: new Map([['h1', { status: 'ok', agent: agent('connected') }]]),
+    ...more,
+  });
+  const nodes = [node('s1', 'service'), node('h1', 'host'), node('10.0.0.9:443', 'endpoint', null)];
+  const all = (w: MapWorld) => new Map(nodes.map((n: { id: string }) => [n.id, statusOf(n as never, w)]));
+  it('counts hosts and endpoints beside services, not among them', () => {
+    expect(counts(nodes)).toBe('1 service, 1 host, 1 endpoint');
+    expect(headline(nodes, all(world()))).toBe('1 service healthy');
+  });
+  it('shows what fires, and what is no longer known', () => {
+    const fires = { state: 'firing', severity: 'critical', item_id: 's1', labels: {} } as never;
+    expect(headline(nodes, all(world({ alerts: [fires] })))).toBe('s1 on web-01 is unhealthy');
+    const silent = new Map([['h1', { status: 'critical' as const, agent: agent('lost') }]]);
+    expect(headline(nodes, all(world({ hosts: silent })))).toBe('1 service: 1 unknown, 1 host not healthy');
+    expect(all(world({ alerts: null })).get('s1')).toBe('unknown');
+    expect(all(world({ states: new Map() })).get('s1')).toBe('unknown');
+    expect(statusOf(nodes[2] as never, world())).toBe('unknown');
   });
 });
 

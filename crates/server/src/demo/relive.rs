@@ -216,9 +216,9 @@ fn causes(episode: &Episode, struck: &[Arc<Host>]) -> Vec<Signal> {
         }
         Trouble::Full => {
             let (mount, device, _) = DISKS[1];
-            let summary = format!("{mount} on {} has 4.6 % left", host.spec.name);
+            let summary = format!("Disk {mount} on {} is 95 % full", host.spec.name);
             let on = [("device", device), ("fstype", "ext4"), ("mountpoint", mount)];
-            signal("DiskFull", host, Severity::Critical, &on, summary, 4.6)
+            signal("DiskFull", host, Severity::Critical, &on, summary, 95.4)
         }
         Trouble::Leak => {
             let summary = format!("{} has 4.2 % of its memory available", host.spec.name);

@@ -1,11 +1,12 @@
-/** A host's disks, with when they are full at this pace, and its certificates, with when they end. */
+/** A host's disks, with when they are projected to be full, and its certificates, with when they expire. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { attribute, attributeNumber, attributeText, type Item, type ItemDetail } from '@/api/inventory';
 import { instantQuery, type Series } from '@/api/telemetry';
 import type { Status } from '@/api/types';
 import { Meter } from '@/parts/card';
-import { bytes, percent } from '@/parts/number';
+import { diskPercent, diskSecondsLeft, diskStatus, diskUsed, projectedFull } from '@/parts/disk';
+import { bytes } from '@/parts/number';
 import { StatusBadge } from '@/parts/status';
 import type { Column } from '@/parts/table';
 import { span } from '@/parts/time';
@@ -15,17 +16,13 @@ const byMount = (series: Series[] | undefined) =>
   new Map((series ?? []).map((s) => [s.labels.mountpoint ?? '', s.points[0]?.[1] ?? Number.NaN]));
 
 export function Disks({ host }: { host: ItemDetail }) {
-  const on = `{instance=${JSON.stringify(host.name)}}`;
-  const used = useQuery(
-    instantQuery(`1 - node_filesystem_avail_bytes${on} / node_filesystem_size_bytes${on}`, 10_000),
-  ).data;
-  const days = useQuery(
-    instantQuery(`node_filesystem_avail_bytes${on} / -deriv(node_filesystem_avail_bytes${on}[1h]) > 0`, 60_000),
-  ).data;
+  const on = `instance=${JSON.stringify(host.name)}`;
+  const used = useQuery(instantQuery(diskUsed(on), 10_000)).data;
+  const left = useQuery(instantQuery(diskSecondsLeft(on), 60_000)).data;
   const columns = useMemo((): Column<Item>[] => {
-    const [u, d] = [byMount(used), byMount(days)];
+    const [u, d] = [byMount(used), byMount(left)];
     return [
-      { id: 'name', head: 'Mounted at', value: (i) => i.name, cell: (i) => <b className="mono break">{i.name}</b> },
+      { id: 'name', head: 'Mount point', value: (i) => i.name, cell: (i) => <b className="mono break">{i.name}</b> },
       {
         id: 'used',
         head: 'Used',
@@ -37,25 +34,22 @@ export function Disks({ host }: { host: ItemDetail }) {
           return (
             <span className="row tight" style={{ justifyContent: 'flex-end' }}>
               <span className="grow" style={{ maxWidth: 120 }}>
-                <Meter
-                  ratio={share}
-                  status={share > 0.95 ? 'critical' : share > 0.85 ? 'warning' : undefined}
-                  label={`${i.name} used`}
-                />
+                <Meter ratio={share} status={diskStatus(share)} label={`${i.name} used`} />
               </span>
-              {percent(share)}
+              {diskPercent(share)}
             </span>
           );
         },
       },
       {
         id: 'full',
-        head: 'Full in, at this pace',
+        head: 'Projected full',
         number: true,
-        value: (i) => d.get(i.name),
+        value: (i) => projectedFull(u.get(i.name), d.get(i.name)).sort,
         cell: (i) => {
-          const s = d.get(i.name);
-          return s !== undefined && s < 90 * 86_400 ? span(s, true) : <span className="faint">not soon</span>;
+          const full = projectedFull(u.get(i.name), d.get(i.name));
+          if (full.status === 'unknown') return <span className="faint">{full.text}</span>;
+          return full.status === 'ok' ? full.text : <StatusBadge status={full.status}>{full.text}</StatusBadge>;
         },
         wide: true,
       },
@@ -75,10 +69,8 @@ export function Disks({ host }: { host: ItemDetail }) {
       },
       { id: 'fs', head: 'File system', value: (i) => attributeText(i, 'fs_type'), wide: true },
     ];
-  }, [used, days]);
-  return (
-    <PartTable host={host} kind="disk" title="Disks" columns={columns} sort="name" empty="No disk has been found" />
-  );
+  }, [used, left]);
+  return <PartTable host={host} kind="disk" title="Disks" columns={columns} sort="name" empty="No disks found" />;
 }
 
 function ends(item: Item): { status: Status; word: string } {
@@ -130,8 +122,8 @@ export function Certificates({ host }: { host: ItemDetail }) {
       title="Certificates"
       columns={CERTIFICATES}
       sort="end"
-      empty="No certificate has been found"
-      hint="The agent looks into the files and folders that its settings name, under Admin, Agents."
+      empty="No certificates found"
+      hint="The agent reads the files and folders named in its settings, under Admin, Agents."
     />
   );
 }

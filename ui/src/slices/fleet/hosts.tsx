@@ -1,4 +1,4 @@
-/** Hosts: who is ill, how loaded each is, and the way to add one more. */
+/** Hosts: which are unhealthy, how loaded each is, and the way to add one more. */
 import { TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
@@ -8,7 +8,8 @@ import { instantQuery, type Series } from '@/api/telemetry';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Headline, Meter } from '@/parts/card';
-import { type HostHealth, useHosts } from '@/parts/health';
+import { DATA_DISKS, diskPercent, diskUsed } from '@/parts/disk';
+import { type HostHealth, isStale, useHosts } from '@/parts/health';
 import { bytes, percent, plural } from '@/parts/number';
 import { Empty, Failure, Skeleton } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
@@ -18,14 +19,22 @@ import { AddHost } from './addHost';
 
 const CPU = '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[30s]))';
 const MEMORY = '1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes';
-const DISK =
-  'max by (instance) (1 - node_filesystem_avail_bytes{fstype!~"tmpfs|overlay|squashfs|ramfs|iso9660"} / node_filesystem_size_bytes)';
+const DISK = `max by (instance) (${diskUsed(DATA_DISKS)})`;
 const EVERY = 10_000;
 
 const byHost = (series: Series[] | undefined) =>
   new Map((series ?? []).map((s) => [s.labels.instance ?? '', s.points[0]?.[1] ?? Number.NaN]));
 
-function Load({ value, label, high }: { value: number | undefined; label: string; high: number }) {
+function Load(props: {
+  value: number | undefined;
+  label: string;
+  high: number;
+  /** A host that does not report is not as busy as it was when it last did. */
+  stale: boolean;
+  show?: (share: number) => string;
+}) {
+  const { value, label, high, show = percent } = props;
+  if (props.stale) return <span className="faint">stale</span>;
   if (value === undefined || Number.isNaN(value)) return <span className="faint">no data</span>;
   const status = value >= 0.97 ? 'critical' : value >= high ? 'warning' : undefined;
   return (
@@ -33,14 +42,14 @@ function Load({ value, label, high }: { value: number | undefined; label: string
       <span className="grow wide" style={{ maxWidth: 72 }}>
         <Meter ratio={value} status={status} label={label} />
       </span>
-      <span style={{ width: 42 }}>{percent(value)}</span>
+      <span style={{ width: 42 }}>{show(value)}</span>
     </span>
   );
 }
 
 const RANK = ['critical', 'warning', 'unknown', 'maintenance', 'ok'];
 
-/** `app-1, app-2, app-3 and 7 more`; what ails each stands in the list. */
+/** `app-1, app-2, app-3 and 7 more`; what is wrong with each is in the list. */
 export function firstOf(hosts: HostHealth[], most = 4): string {
   const [only] = hosts;
   if (hosts.length === 1 && only)
@@ -48,6 +57,21 @@ export function firstOf(hosts: HostHealth[], most = 4): string {
   const names = hosts.map((h) => h.item.name).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   const rest = names.length - most;
   return rest > 0 ? `${names.slice(0, most).join(', ')} and ${rest} more` : names.join(', ');
+}
+
+/** `3 of 10 hosts unhealthy, 1 in maintenance`. */
+export function healthOfAll(hosts: HostHealth[]): string {
+  const count = (...statuses: string[]) => hosts.filter((h) => statuses.includes(h.status)).length;
+  if (hosts.length === 0) return 'No hosts are monitored yet';
+  const parts = [
+    count('critical', 'warning') > 0 && `${count('critical', 'warning')} unhealthy`,
+    count('unknown') > 0 && `${count('unknown')} unknown`,
+    count('maintenance') > 0 && `${count('maintenance')} in maintenance or silenced`,
+  ].filter(Boolean);
+  if (parts.length === 0) {
+    return hosts.length === 1 ? `${hosts[0]?.item.name} is healthy` : `All ${plural(hosts.length, 'host')} healthy`;
+  }
+  return `${plural(hosts.length, 'host')}: ${parts.join(', ')}`;
 }
 
 export function Hosts() {
@@ -66,19 +90,17 @@ export function Hosts() {
         head: 'State',
         value: (h) => `${RANK.indexOf(h.status)} ${h.word}`,
         cell: (h) => (
-          <StatusBadge status={h.status}>
-            {h.status === 'ok' ? 'OK' : h.word.length > 34 ? `${h.word.slice(0, 33)}…` : h.word}
-          </StatusBadge>
+          <StatusBadge status={h.status}>{h.word.length > 34 ? `${h.word.slice(0, 33)}…` : h.word}</StatusBadge>
         ),
         width: 240,
       },
       { id: 'name', head: 'Host', value: (h) => h.item.name, cell: (h) => <b>{h.item.name}</b> },
       {
         id: 'cpu',
-        head: 'Processors',
+        head: 'CPU',
         number: true,
         value: (h) => c.get(h.item.name),
-        cell: (h) => <Load value={c.get(h.item.name)} label="Processors" high={0.9} />,
+        cell: (h) => <Load stale={isStale(h.agent)} value={c.get(h.item.name)} label="CPU" high={0.9} />,
         width: 140,
       },
       {
@@ -86,16 +108,24 @@ export function Hosts() {
         head: 'Memory',
         number: true,
         value: (h) => m.get(h.item.name),
-        cell: (h) => <Load value={m.get(h.item.name)} label="Memory" high={0.9} />,
+        cell: (h) => <Load stale={isStale(h.agent)} value={m.get(h.item.name)} label="Memory" high={0.9} />,
         width: 140,
         wide: true,
       },
       {
         id: 'disk',
-        head: 'Fullest disk',
+        head: 'Disk usage (highest)',
         number: true,
         value: (h) => d.get(h.item.name),
-        cell: (h) => <Load value={d.get(h.item.name)} label="Fullest disk" high={0.85} />,
+        cell: (h) => (
+          <Load
+            stale={isStale(h.agent)}
+            value={d.get(h.item.name)}
+            label="Disk usage (highest)"
+            high={0.85}
+            show={diskPercent}
+          />
+        ),
         width: 140,
         wide: true,
       },
@@ -125,7 +155,7 @@ export function Hosts() {
       },
       {
         id: 'seen',
-        head: 'Heard of',
+        head: 'Last seen',
         value: (h) => h.agent?.heard_at,
         cell: (h) =>
           h.agent?.presence === 'connected' ? <span className="muted">now</span> : <Ago at={h.agent?.heard_at} />,
@@ -143,28 +173,18 @@ export function Hosts() {
       return words.every((w) => hay.includes(w));
     });
   }, [hosts, filter]);
-  const ill = (hosts ?? [])
+  const other = (hosts ?? [])
     .filter((h) => h.status !== 'ok')
     .sort((a, b) => RANK.indexOf(a.status) - RANK.indexOf(b.status));
   return (
     <>
       <Headline
         tab="Hosts"
-        title={
-          !hosts
-            ? 'Hosts'
-            : hosts.length === 0
-              ? 'No host is watched yet'
-              : hosts.length === 1
-                ? `${hosts[0]?.item.name} ${ill.length === 0 ? 'is well' : 'needs a look'}`
-                : ill.length === 0
-                  ? `All ${plural(hosts.length, 'host')} are well`
-                  : `${ill.length} of ${plural(hosts.length, 'host')} ${ill.length === 1 ? 'needs' : 'need'} a look`
-        }
-        lede={ill.length > 0 ? firstOf(ill) : 'Measured each second; one copied command adds a host.'}
+        title={hosts ? healthOfAll(hosts) : 'Hosts'}
+        lede={other.length > 0 ? firstOf(other) : 'Sampled every second. One command adds a host.'}
         actions={
           <Guarded permission="join_tokens.write" tone="primary" onClick={() => setAdding('yes')}>
-            Add a host
+            Add host
           </Guarded>
         }
       />
@@ -185,9 +205,9 @@ export function Hosts() {
           ) : !hosts ? (
             <Skeleton rows={6} />
           ) : shown.length === 0 ? (
-            <Empty title={hosts.length === 0 ? 'No host yet' : 'No host matches the filter'}>
+            <Empty title={hosts.length === 0 ? 'No hosts yet' : 'No hosts match the filter'}>
               {hosts.length === 0
-                ? 'Press Add a host: one copied command, and its charts move within seconds.'
+                ? 'Press Add host: one command to copy, and its charts appear within seconds.'
                 : 'Clear the filter to see all.'}
             </Empty>
           ) : (

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Alert } from '@/api/alerting';
 import type { Incident } from '@/api/incidents';
-import { answer, byImpact, lede } from './answer';
+import { answer, byImpact, lede, type World } from './answer';
 import { chartFor } from './measure';
 import { hands, where } from './rows';
 import { before } from './suspects';
@@ -21,24 +21,46 @@ const incident = (more: Partial<Incident>): Incident =>
     ...more,
   }) as Incident;
 
+const calm: World = { incidents: [], firing: 0, muted: 0, hosts: [], waiting: 0, unread: [] };
+const ok = { status: 'ok' as const, stale: false };
+const silent = { status: 'unknown' as const, stale: true };
+
 describe('the answer', () => {
-  it('is one sentence about the state of the world', () => {
-    expect(answer({ incidents: [], hosts: [], waiting: 0 })).toBe('No host is watched yet');
-    expect(answer({ incidents: [], hosts: ['ok'], waiting: 0 })).toBe('All is well');
-    expect(answer({ incidents: [], hosts: ['ok', 'warning'], waiting: 0 })).toBe(
-      'No open incident; 1 host needs a look',
+  it('names the incident, and never says that the rest is healthy', () => {
+    const one = { ...calm, incidents: [incident({})], firing: 3, hosts: [ok, silent] };
+    expect(answer(one)).toBe('Disk is full');
+    expect(lede(one)).toBe(
+      '1 open incident, 1 unacknowledged, 3 alerts firing, 1 host not reporting, 1 of 2 hosts healthy.',
     );
-    expect(answer({ incidents: [incident({})], hosts: ['ok'], waiting: 0 })).toBe(
-      'Disk is full; everything else holds',
-    );
-    expect(answer({ incidents: [incident({}), incident({ id: 'inc_2' })], hosts: [], waiting: 0 })).toBe(
+    expect(answer({ ...one, incidents: [incident({}), incident({ id: 'inc_2' })] })).toBe(
       'Disk is full, and 1 other open incident',
     );
   });
-  it('counts what is not in hand', () => {
-    expect(lede({ incidents: [incident({})], hosts: ['ok', 'critical'], waiting: 2 })).toBe(
-      '1 open incident, 1 not yet acknowledged, 1 of 2 hosts healthy. 2 things wait for an answer.',
+  it('counts alerts and silent hosts where there is no incident', () => {
+    expect(answer({ ...calm, hosts: [ok], firing: 1 })).toBe('No open incident, but 1 alert firing');
+    expect(answer({ ...calm, hosts: [ok, silent], firing: 2 })).toBe(
+      'No open incident, but 2 alerts firing and 1 host not reporting',
     );
+    expect(answer({ ...calm, hosts: [ok, silent] })).toBe('No open incident, but 1 host not reporting');
+    expect(answer({ ...calm, hosts: [ok, { status: 'unknown', stale: false }] })).toBe(
+      'No open incident, but 1 host is not healthy',
+    );
+    expect(answer({ ...calm, hosts: [ok], muted: 2 })).toBe('No alerts firing, except 2 silenced or in maintenance');
+  });
+  it('says operational only when all of it was read and is so', () => {
+    expect(answer({ ...calm, hosts: [ok] })).toBe('All systems operational');
+    expect(answer(calm)).toBe('No hosts are monitored yet');
+    expect(answer({ ...calm, hosts: [ok], unread: ['alerts', 'hosts'] })).toBe(
+      'Status unknown: alerts and hosts cannot be read',
+    );
+    expect(answer({ ...calm, hosts: [ok], lostAt: Date.now() })).toMatch(/^Status unknown since \d\d:\d\d/);
+    expect(lede({ ...calm, hosts: [ok] })).toBe('1 of 1 host healthy. No action required.');
+    for (const more of [{ firing: 1 }, { hosts: [silent] }, { unread: ['alerts'] }, { lostAt: 1 }, { waiting: 1 }]) {
+      expect(lede({ ...calm, hosts: [ok], ...more })).not.toContain('No action');
+    }
+  });
+  it('counts pending approvals', () => {
+    expect(lede({ ...calm, hosts: [ok], waiting: 2 })).toBe('1 of 1 host healthy. 2 approvals pending.');
   });
   it('puts the worst first, then what nobody has taken', () => {
     const list = [
@@ -75,9 +97,9 @@ describe('the measure', () => {
       'mountpoint="/data"',
     );
     expect(chartFor(alert('SystemdUnitFailed', { instance: 'a', name: 'x.service' }), 'a')?.title).toBe(
-      'x.service runs (1) or not (0)',
+      'x.service running (1) or not (0)',
     );
-    expect(chartFor(alert('Other', {}), 'a')?.title).toBe('Processors, busy');
+    expect(chartFor(alert('Other', {}), 'a')?.title).toBe('CPU utilization');
     expect(chartFor(null, undefined)).toBeNull();
   });
   it('cannot be broken out of by a name', () => {

@@ -5,6 +5,7 @@ import type { Incident } from '@/api/incidents';
 import { rangeQuery } from '@/api/telemetry';
 import { align, withGaps } from '@/charts/align';
 import { LazyPlot } from '@/charts/lazy';
+import { useNow } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { format } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
@@ -17,9 +18,9 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
   const query = useQuery(rangeQuery(BUSY, SPAN, null, STEP, 15_000));
   const data = useMemo(() => query.data && withGaps(align(query.data.slice(0, 1)), STEP), [query.data]);
   const last = data?.values[0]?.at(-1) ?? null;
-  const to = data?.times.at(-1) ?? 0;
+  const to = useNow(15_000) / 1000;
   return (
-    <Card title="Last hour" aside="processors busy, all hosts" flush={!data?.times.length}>
+    <Card title="Fleet CPU, last hour" aside="average of all hosts" flush={!data?.times.length}>
       <Shown
         query={query}
         what="The chart"
@@ -33,7 +34,7 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
             <LazyPlot
               times={data.times}
               values={data.values}
-              lines={[{ label: 'busy', color: '--accent', fill: true }]}
+              lines={[{ label: 'CPU', color: '--accent', fill: true }]}
               unit="percent"
               max={1}
               height={130}
@@ -44,7 +45,7 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
                 text: i.title.length > 30 ? `${i.title.slice(0, 29)}…` : i.title,
                 color: '--critical',
               }))}
-              label={`Processors busy over the last hour, now ${format(last, 'percent')}`}
+              label={`CPU utilization of the fleet over the last hour, now ${format(last, 'percent')}`}
             />
           )
         }

@@ -2,42 +2,70 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
+import { firingAlertsQuery } from '@/api/alerting';
 import { waitsForMe } from '@/api/automation';
 import { changesQuery } from '@/api/change';
-import { eventsQuery } from '@/api/events';
 import { incidentStatsQuery, incidentsQuery } from '@/api/incidents';
+import { useFeed } from '@/api/live';
+import { useMay } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Card, Headline } from '@/parts/card';
-import { type HostHealth, useHosts } from '@/parts/health';
+import { type HostHealth, isMuted, isStale, useHosts } from '@/parts/health';
 import { plural } from '@/parts/number';
 import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { span } from '@/parts/time';
-import { Timeline } from '@/parts/timeline';
-import { answer, byImpact, lede } from './answer';
+import { answer, byImpact, lede, type World } from './answer';
 import { DeclareDialog } from './declare';
+import { FleetHealth } from './fleetHealth';
 import { LastHour } from './lastHour';
+import { Recent } from './recent';
 import { IncidentRows } from './rows';
-import { Standing } from './standing';
 
-/** So many incidents stand here, the gravest; more would push all else out of sight. */
+/** So many incidents are listed here, the gravest; more would push all else out of sight. */
 const MOST = 8;
 
+/** Everything that the headline speaks of; `null` until all of it was read or has failed. */
+function useWorld(waiting: number): World | null {
+  const incidents = useQuery(openIncidents);
+  const alerts = useQuery(firingAlertsQuery);
+  const { hosts, error } = useHosts();
+  const feed = useFeed();
+  const isRead = (query: { data?: unknown; isError: boolean }) => query.data !== undefined || query.isError;
+  if (!isRead(incidents) || !isRead(alerts) || (!hosts && !error)) return null;
+  const firing = alerts.data?.items ?? [];
+  const muted = firing.filter(isMuted).length;
+  return {
+    incidents: incidents.data?.items ?? [],
+    more: Boolean(incidents.data?.next),
+    firing: firing.length - muted,
+    muted,
+    hosts: (hosts ?? []).map((h) => ({ status: h.status, stale: isStale(h.agent) })),
+    waiting,
+    unread: [incidents.isError && 'incidents', alerts.isError && 'alerts', error && 'hosts'].filter(
+      (name): name is string => Boolean(name),
+    ),
+    lostAt: feed.state === 'stale' ? feed.since : null,
+  };
+}
+
+const openIncidents = incidentsQuery({ state: 'open', limit: 200 });
+
 export function Now() {
-  const incidents = useQuery(incidentsQuery({ state: 'open', limit: 50 }));
+  const incidents = useQuery(openIncidents);
   const { hosts, error, retry } = useHosts();
-  const changes = useQuery(changesQuery({ state: 'requested', limit: 20 }));
-  const runs = useQuery(waitsForMe);
+  const changes = useQuery({ ...changesQuery({ state: 'requested', limit: 20 }), enabled: useMay('changes.read') });
+  const runs = useQuery({ ...waitsForMe, enabled: useMay('runs.read') });
   const [declaring, setDeclaring] = useState(false);
   const waiting = (changes.data?.items.length ?? 0) + (runs.data?.items.length ?? 0);
-  const world = { incidents: incidents.data?.items ?? [], hosts: (hosts ?? []).map((h) => h.status), waiting };
-  const known = incidents.data && hosts;
+  const world = useWorld(waiting);
+  const open = incidents.data?.items ?? [];
   return (
     <>
       <Headline
-        tab={world.incidents.length > 0 ? `(${world.incidents.length}) Now` : 'Now'}
-        title={known ? answer(world) : incidents.isError ? 'The state of things cannot be read' : 'Looking…'}
-        lede={known ? lede(world) : ' '}
+        tab={open.length > 0 ? `(${open.length}) Now` : 'Now'}
+        title={world ? answer(world) : 'Loading…'}
+        lede={world ? lede(world) : ' '}
         actions={
           <Guarded permission="incidents.write" onClick={() => setDeclaring(true)}>
             Declare incident
@@ -83,12 +111,12 @@ export function Now() {
             )}
           </Card>
           <div className="fourth">
-            <LastHour incidents={world.incidents} />
+            <LastHour incidents={open} />
           </div>
         </div>
         <div className="stack">
           {waiting > 0 && (
-            <Card className="second" title="Waiting for you" flush>
+            <Card className="second" title="Pending approvals" flush>
               {(changes.data?.items ?? []).map((change) => (
                 <div className="line" key={change.id}>
                   <div>
@@ -106,7 +134,7 @@ export function Now() {
                 <div className="line" key={run.id}>
                   <div>
                     Run of <b>{run.runbook}</b>
-                    <div className="muted">waits for an answer</div>
+                    <div className="muted">Awaiting approval</div>
                   </div>
                   <Link to="/runs/$id" params={{ id: run.id }} className="link nowrap">
                     Review
@@ -119,7 +147,7 @@ export function Now() {
             <Recent />
           </div>
           <div className="last half">
-            <Standing hosts={hosts ?? []} />
+            <FleetHealth hosts={hosts} />
           </div>
         </div>
       </div>
@@ -131,10 +159,8 @@ export function Now() {
 function NoIncidents() {
   const stats = useQuery(incidentStatsQuery).data;
   return (
-    <Empty title="No open incident">
-      {stats?.mttr_s
-        ? `The last ones were over after ${span(stats.mttr_s)} on average.`
-        : 'What fires from here on shows up within a second.'}
+    <Empty title="No open incidents">
+      {stats?.mttr_s ? `Mean time to resolve: ${span(stats.mttr_s)}.` : 'New incidents appear here within a second.'}
     </Empty>
   );
 }
@@ -164,8 +190,8 @@ function HostCells({ hosts }: { hosts: HostHealth[] }) {
   );
   if (sorted.length === 0) {
     return (
-      <Empty title="No host yet">
-        One copied command adds one.{' '}
+      <Empty title="No hosts yet">
+        One command adds a host.{' '}
         <Link to="/hosts" search={{ add: 'yes' } as never} className="link">
           Add a host
         </Link>
@@ -193,35 +219,5 @@ function HostCells({ hosts }: { hosts: HostHealth[] }) {
         </Link>
       )}
     </div>
-  );
-}
-
-const TOLD =
-  /^(run\.(started|finished)|change\.|service\.changed|agent\.(joined|lost|returned)|incident\.(opened|resolved)|item\.(created|changed)|silence\.created)/;
-
-function Recent() {
-  const events = useQuery(eventsQuery({ limit: 200 }));
-  const told = useMemo(
-    () => ({ items: (events.data?.items ?? []).filter((e) => TOLD.test(e.topic)).slice(0, 7) }),
-    [events.data],
-  );
-  return (
-    <Card
-      title="What changed"
-      aside={
-        <Link to="/timeline" className="under">
-          timeline
-        </Link>
-      }
-      flush={told.items.length === 0}
-    >
-      <Shown
-        query={events}
-        what="Recent events"
-        empty={{ when: () => told.items.length === 0, show: <Empty title="Nothing has changed lately" /> }}
-      >
-        {() => <Timeline events={told.items} />}
-      </Shown>
-    </Card>
   );
 }

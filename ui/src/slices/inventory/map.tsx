@@ -2,65 +2,49 @@
 import { SegmentedControl, Switch } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { alertsQuery } from '@/api/alerting';
-import { itemsQuery, type MapNode, mapQuery, type ServiceMap } from '@/api/inventory';
+import { firingAlertsQuery } from '@/api/alerting';
+import { type MapNode, mapQuery, type ServiceMap, serviceItemsQuery } from '@/api/inventory';
 import type { Status } from '@/api/types';
 import { Card, Headline } from '@/parts/card';
 import { useDrawer } from '@/parts/drawer';
+import { useHosts } from '@/parts/health';
 import { plural } from '@/parts/number';
-import { Empty, Shown } from '@/parts/states';
-import { ofService, ofSeverity, worst } from '@/parts/status';
+import { Empty, Shown, Skeleton } from '@/parts/states';
+import { worst } from '@/parts/status';
 import { useParam } from '@/parts/url';
 import { group } from './layout';
 import { type MapBox, MapDrawing } from './mapDrawing';
+import { counts, headline, statusOf } from './mapStatus';
 import { MapTable } from './mapTable';
-
-/** The worst of the alerts on a node, else the state of the service itself. */
-function useStatuses(nodes: MapNode[]): Map<string, Status> {
-  const alerts = useQuery(alertsQuery({ state: 'firing', muted: false, limit: 500 })).data?.items;
-  const services = useQuery(itemsQuery('kind=service', 500)).data?.items;
-  return useMemo(() => {
-    const state = new Map((services ?? []).map((s) => [s.id, String(s.attributes.state?.value ?? '')]));
-    return new Map(
-      nodes.map((node) => {
-        const own = (alerts ?? []).filter(
-          (a) => a.item_id === node.id || (a.labels.name === node.name && a.labels.instance === node.host_name),
-        );
-        const said = state.get(node.id);
-        const self: Status = said ? ofService(said) : 'ok';
-        return [
-          node.id,
-          worst([self === 'unknown' && said !== 'inactive' ? 'ok' : self, ...own.map((a) => ofSeverity(a.severity))]),
-        ];
-      }),
-    );
-  }, [nodes, alerts, services]);
-}
 
 const NONE: MapNode[] = [];
 
+/** The status of every node of the map; `undefined` until what it is made from was read. */
+function useStatuses(nodes: MapNode[]): Map<string, Status> | undefined {
+  const alerts = useQuery(firingAlertsQuery);
+  const services = useQuery(serviceItemsQuery);
+  const { hosts } = useHosts();
+  return useMemo(() => {
+    if (!hosts || (!alerts.data && !alerts.isError) || (!services.data && !services.isError)) return undefined;
+    const world = {
+      alerts: alerts.data?.items ?? null,
+      states: new Map((services.data?.items ?? []).map((s) => [s.id, String(s.attributes.state?.value ?? '')])),
+      hosts: new Map(hosts.map((h) => [h.item.id, h])),
+    };
+    return new Map(nodes.map((node) => [node.id, statusOf(node, world)]));
+  }, [nodes, hosts, alerts.data, alerts.isError, services.data, services.isError]);
+}
+
 export function Services() {
   const map = useQuery(mapQuery);
-  const statuses = useStatuses(map.data?.nodes ?? NONE);
   const nodes = map.data?.nodes;
-  const ill = (nodes ?? []).filter((n) => ['critical', 'warning'].includes(statuses.get(n.id) ?? 'ok'));
-  const worstOne = ill.find((n) => statuses.get(n.id) === 'critical') ?? ill[0];
+  const statuses = useStatuses(nodes ?? NONE);
   return (
     <>
       <Headline
         tab="Services"
-        title={
-          !nodes
-            ? 'Services'
-            : nodes.length === 0
-              ? 'No service talks to another yet'
-              : ill.length === 0
-                ? `All ${plural(nodes.length, 'service')} hold`
-                : ill.length === 1
-                  ? `${worstOne?.name} on ${worstOne?.host_name} is ill; the rest holds`
-                  : `${ill.length} of ${plural(nodes.length, 'service')} are ill`
-        }
-        lede="Drawn from the connections that hosts see. Choose one to see who suffers when it dies."
+        title={nodes && statuses ? headline(nodes, statuses) : 'Services'}
+        lede="From the connections between hosts. Select a node to see its blast radius."
       />
       <Shown
         query={map}
@@ -70,15 +54,15 @@ export function Services() {
           when: (m) => m.nodes.length === 0,
           show: (
             <div className="card below">
-              <Empty title="No connection between services has been seen">
-                Agents look at sockets every few minutes; a service that talks to another on a watched host appears here
-                by itself.
+              <Empty title="No connections between services seen yet">
+                Agents read sockets every few minutes. A service that connects to another on a monitored host appears
+                here.
               </Empty>
             </div>
           ),
         }}
       >
-        {(data) => <Loaded map={data} statuses={statuses} />}
+        {(data) => (statuses ? <Loaded map={data} statuses={statuses} /> : <Skeleton rows={6} />)}
       </Shown>
     </>
   );
@@ -106,7 +90,7 @@ function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Stat
         {view === 'map' && (
           <Switch
             size="xs"
-            label="One box for each name"
+            label="Group by name"
             checked={grouped === 'yes'}
             onChange={(e) => setGrouped(e.currentTarget.checked ? 'yes' : 'no')}
           />
@@ -114,12 +98,12 @@ function Loaded({ map, statuses }: { map: ServiceMap; statuses: Map<string, Stat
       </div>
       <div className="below">
         <Card
-          title={view === 'map' ? 'Who calls whom' : 'Connections'}
+          title={view === 'map' ? 'Service map' : 'Connections'}
           aside={
             view === 'map'
-              ? `${plural(boxes.length, 'service')}, ${plural(arrows.length, 'connection')}${map.is_cut ? ', cut short' : ''}`
+              ? `${counts(map.nodes)}, ${plural(arrows.length, 'connection')}${map.is_cut ? ', truncated' : ''}`
               : map.is_cut
-                ? 'cut short'
+                ? 'truncated'
                 : undefined
           }
           flush
@@ -157,14 +141,20 @@ export function build(
         id: g.id,
         name: g.name,
         sub: g.members.length === 1 ? (hostOf(map, g.members[0]) ?? 'once') : `on ${plural(g.members.length, 'host')}`,
-        status: worst(g.members.map((m) => statuses.get(m) ?? 'ok')),
+        status: worst(g.members.map((m) => statuses.get(m) ?? 'unknown')),
         item: g.members.length === 1 ? (g.members[0] ?? null) : null,
       };
     });
   } else {
     boxes = map.nodes.map((n) => {
       of.set(n.id, n.id);
-      return { id: n.id, name: n.name, sub: n.host_name ?? n.kind, status: statuses.get(n.id) ?? 'ok', item: n.id };
+      return {
+        id: n.id,
+        name: n.name,
+        sub: n.host_name ?? n.kind,
+        status: statuses.get(n.id) ?? 'unknown',
+        item: n.id,
+      };
     });
   }
   const counts = new Map<string, { from: string; to: string; count: number }>();

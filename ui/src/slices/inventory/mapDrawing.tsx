@@ -1,7 +1,7 @@
 /** The map as SVG: boxes by layers, arrows between; a chosen box lights up what depends on it. */
 import { type CSSProperties, type KeyboardEvent, useMemo } from 'react';
 import type { Status } from '@/api/types';
-import { middle } from '@/parts/number';
+import { middle, plural } from '@/parts/number';
 import { Shape, WORD } from '@/parts/status';
 import { type Arrow, upstream } from './layout';
 import { draw, keyOf, SIZE } from './place';
@@ -63,7 +63,7 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
           viewBox={`0 0 ${drawing.width} ${drawing.height}`}
           style={{ '--drawn': `${drawing.width}px` } as CSSProperties}
         >
-          <title>{`${boxes.length} services and the connections between them`}</title>
+          <title>{`${boxes.length} nodes and the connections between them`}</title>
           <defs>
             <Tip id="tip" color="var(--edge)" />
             <Tip id="tip-on" color="var(--accent)" />
@@ -126,8 +126,8 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
       <div className="foot row between" style={{ padding: '8px 14px', borderTop: '1px solid var(--line)' }}>
         <span className="muted">
           {lit
-            ? `${lit.size - 1} ${lit.size === 2 ? 'service depends' : 'services depend'} on it, directly or not`
-            : 'Callers stand left of what they call. Enter opens, space chooses.'}
+            ? `${plural(lit.size - 1, 'dependent')}, direct or indirect`
+            : 'Callers left, dependencies right. Enter opens, space selects.'}
         </span>
         {lit && boxes.find((b) => b.id === chosen)?.item && (
           <button
@@ -135,7 +135,7 @@ export function MapDrawing({ boxes, arrows, chosen, choose, open }: Props) {
             className="plain link"
             onClick={() => open(boxes.find((b) => b.id === chosen) as MapBox)}
           >
-            At a glance
+            Details
           </button>
         )}
       </div>

@@ -31,7 +31,7 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
     const seenBy = (edge: MapEdge) =>
       edge.sources.map((s) => (host.has(s) ? `agent on ${host.get(s)}` : (s.split(':')[0] ?? s))).join(', ');
     const shown = (n: MapNode) => (
-      <StatusBadge status={statuses.get(n.id) ?? 'ok'}>
+      <StatusBadge status={statuses.get(n.id) ?? 'unknown'}>
         <span className="text">{n.name}</span>
         {n.host_name && <span className="muted narrow">on {n.host_name}</span>}
       </StatusBadge>
@@ -39,10 +39,10 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
     return [
       { id: 'from', head: 'Caller', value: (r) => r.from.name, cell: (r) => shown(r.from) },
       { id: 'fromHost', head: 'on', value: (r) => r.from.host_name, wide: true },
-      { id: 'kind', head: 'How', value: (r) => r.edge.kind.replaceAll('_', ' '), roomy: true },
-      { id: 'to', head: 'Called', value: (r) => r.to.name, cell: (r) => shown(r.to) },
+      { id: 'kind', head: 'Relation', value: (r) => r.edge.kind.replaceAll('_', ' '), roomy: true },
+      { id: 'to', head: 'Dependency', value: (r) => r.to.name, cell: (r) => shown(r.to) },
       { id: 'toHost', head: 'on', value: (r) => r.to.host_name, wide: true },
-      { id: 'status', head: 'State of the called', value: (r) => WORD[statuses.get(r.to.id) ?? 'ok'], wide: true },
+      { id: 'status', head: 'Dependency status', value: (r) => WORD[statuses.get(r.to.id) ?? 'unknown'], wide: true },
       {
         id: 'sources',
         head: 'Seen by',

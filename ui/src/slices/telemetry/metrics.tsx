@@ -5,6 +5,7 @@ import { useMemo, useState } from 'react';
 import { instantQuery, metricNamesQuery, QueryError, rangeQuery } from '@/api/telemetry';
 import { Action } from '@/parts/action';
 import { Card, Headline } from '@/parts/card';
+import { DATA_DISKS, diskUsed } from '@/parts/disk';
 import { Editor, type Fault, Faults } from '@/parts/editor';
 import { plural } from '@/parts/number';
 import { TimeRangePicker, useRange } from '@/parts/range';
@@ -16,10 +17,10 @@ import { MetricChart } from './metricChart';
 import { MetricTable } from './metricTable';
 
 const STARTERS: [string, string][] = [
-  ['Processors busy, by host', '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))'],
-  ['Memory used, by host', '1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes'],
-  ['Disks, used', '1 - node_filesystem_avail_bytes{fstype!~"tmpfs|overlay"} / node_filesystem_size_bytes'],
-  ['Network in, by host', 'sum by (instance) (rate(node_network_receive_bytes_total{device!="lo"}[5m])) * 8'],
+  ['CPU utilization by host', '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))'],
+  ['Memory usage by host', '1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes'],
+  ['Disk usage', diskUsed(DATA_DISKS)],
+  ['Network receive rate by host', 'sum by (instance) (rate(node_network_receive_bytes_total{device!="lo"}[5m])) * 8'],
 ];
 
 /** An error of the query as a fault to mark; at the beginning when it does not say where. */

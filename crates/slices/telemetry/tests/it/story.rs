@@ -42,15 +42,18 @@ async fn a_filling_disk_fires_with_one_sample() {
             ("device", "/dev/sdb1"),
         ];
         let now = house.now_ms();
-        let disk = |avail: f64| {
+        let reserving = |avail: f64, free: f64| {
             [
                 ("node_filesystem_avail_bytes", labels, avail),
-                ("node_filesystem_free_bytes", labels, avail),
+                ("node_filesystem_free_bytes", labels, free),
                 ("node_filesystem_size_bytes", labels, 100e9),
                 ("node_filesystem_readonly", labels, 0.0),
             ]
         };
-        house.send("db-1", now - 2000, &disk(50e9)).await;
+        let disk = |avail: f64| reserving(avail, avail);
+        // 70 used and 4 available are 94.6 % as df counts, whatever is kept back for root.
+        house.send("db-1", now - 2000, &reserving(4e9, 30e9)).await;
+        assert!(house.topics().await.is_empty());
         house.send("db-1", now - 1000, &disk(1e9)).await;
         let fired: Vec<_> = house.topics().await;
         assert_eq!(alerts(&fired), ["alert.fired"]);
