@@ -32,10 +32,10 @@ pub enum Error {
         /// What it should say.
         expected: &'static str,
     },
-    /// An earlier failure made further writes unsafe.
-    #[error("the log store takes no more lines since {reason}; mend the disk, then restart")]
-    Stopped {
-        /// The failure.
+    /// The commit that the append was part of did not come to its end.
+    #[error("the lines were not stored because {reason}; the same append may be tried again")]
+    Abandoned {
+        /// What happened.
         reason: String,
     },
     /// The memory for unsealed lines is used up because sealing keeps failing.
@@ -83,20 +83,9 @@ impl Error {
         matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// True when the bytes on disk are at fault: a query goes on without them and says so.
-    pub(crate) fn is_damage(&self) -> bool {
-        const EIO: i32 = 5;
-        match self {
-            Error::Damaged { .. } => true,
-            Error::Io { source, .. } => {
-                let short = matches!(
-                    source.kind(),
-                    io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
-                );
-                short || source.raw_os_error() == Some(EIO)
-            }
-            _ => false,
-        }
+    /// True when the user may not read: a matter of set-up, which must not pass as damage.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod codec;
 mod columns;
+mod disk;
 mod error;
 mod expr;
 mod head;
@@ -25,6 +26,7 @@ mod tail;
 mod trigram;
 mod wal;
 
+pub use disk::FaultHook;
 pub use error::{Error, Result};
 pub use expr::{ParseError, TextQuery};
 pub use labels::Labels;

@@ -125,6 +125,8 @@ pub struct Query {
 impl Query {
     /// Largest page.
     pub const MAX_LIMIT: usize = 100_000;
+    /// Bytes of lines and labels in one page; a page that would hold more ends earlier and has a next one.
+    pub const MAX_BYTES: usize = 16 << 20;
 
     /// Every line in a span of time, newest first, 100 to a page.
     pub fn new(from_ms: i64, to_ms: i64) -> Self {
@@ -161,6 +163,8 @@ pub struct Page {
     pub complete: bool,
     /// Blocks that could not be read because the disk damaged them.
     pub damaged_blocks: u64,
+    /// What is missing because of them, and why.
+    pub warnings: Vec<String>,
     /// Lines that were looked at.
     pub scanned_records: u64,
     /// Blocks that were unpacked.
@@ -194,6 +198,8 @@ pub struct Histogram {
     pub complete: bool,
     /// Blocks that could not be read.
     pub damaged_blocks: u64,
+    /// What is missing because of them, and why.
+    pub warnings: Vec<String>,
 }
 
 impl Histogram {

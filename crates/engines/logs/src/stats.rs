@@ -56,6 +56,14 @@ pub struct Stats {
     pub quarantined_total: u64,
     /// Notices that were pushed out of the bounded list.
     pub notices_lost_total: u64,
+    /// Appends that failed because of the disk or of too much that waits; their senders try again.
+    pub append_failures_total: u64,
+    /// Rounds of duties in which some duty failed.
+    pub maintain_failures_total: u64,
+    /// Blocks that searches could not read.
+    pub read_failures_total: u64,
+    /// Lines that live subscriptions were too slow for.
+    pub tail_dropped_total: u64,
 }
 
 #[derive(Debug, Default)]
@@ -69,5 +77,8 @@ pub(crate) struct Counters {
     pub expired_by_size: AtomicU64,
     pub quarantined: AtomicU64,
     pub notices_lost: AtomicU64,
+    pub append_failures: AtomicU64,
+    pub maintain_failures: AtomicU64,
+    pub read_failures: AtomicU64,
     pub notices: Mutex<VecDeque<Notice>>,
 }

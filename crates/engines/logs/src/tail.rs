@@ -62,6 +62,8 @@ struct Subscriber {
 #[derive(Default)]
 pub(crate) struct Tails {
     subscribers: Vec<Subscriber>,
+    /// Lines that subscribers were too slow for, also those that are gone.
+    dropped: u64,
 }
 
 impl fmt::Debug for Tails {
@@ -71,12 +73,14 @@ impl fmt::Debug for Tails {
 }
 
 impl Tails {
+    /// Those that somebody listens to.
     pub(crate) fn len(&self) -> usize {
-        self.subscribers.len()
+        self.subscribers.iter().filter(|one| !one.is_left()).count()
     }
 
     pub(crate) fn add(&mut self, selection: Selection, sink: Sink) -> Arc<AtomicU64> {
         let dropped = Arc::new(AtomicU64::new(0));
+        self.subscribers.retain(|one| !one.is_left());
         self.subscribers.push(Subscriber {
             selection,
             sink,
@@ -96,8 +100,13 @@ impl Tails {
     }
 
     pub(crate) fn publish(&mut self, batch: &Batch, first_seq: u64) {
+        let dropped = &mut self.dropped;
         self.subscribers
-            .retain_mut(|subscriber| subscriber.offer(batch, first_seq));
+            .retain_mut(|subscriber| !subscriber.is_left() && subscriber.offer(batch, first_seq, dropped));
+    }
+
+    pub(crate) fn dropped_total(&self) -> u64 {
+        self.dropped
     }
 }
 
@@ -110,8 +119,13 @@ fn offer(sender: &SyncSender<Found>, found: Found) -> Delivery {
 }
 
 impl Subscriber {
+    /// Whoever listens holds the other end of the counter; lines that do not match would never tell that it is gone.
+    fn is_left(&self) -> bool {
+        Arc::strong_count(&self.dropped) == 1
+    }
+
     /// False when nobody listens any more.
-    fn offer(&mut self, batch: &Batch, first_seq: u64) -> bool {
+    fn offer(&mut self, batch: &Batch, first_seq: u64, dropped: &mut u64) -> bool {
         let verdicts: Vec<Verdict> = batch
             .streams
             .iter()
@@ -141,6 +155,7 @@ impl Subscriber {
                 Delivery::Taken => {}
                 Delivery::Dropped => {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
+                    *dropped += 1;
                 }
                 Delivery::Gone => return false,
             }

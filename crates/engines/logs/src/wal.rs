@@ -6,6 +6,7 @@
 //! next marker whose frame checks out.
 use crate::codec::Reader;
 use crate::columns::Batch;
+use crate::disk::FaultHook;
 use crate::error::{Error, IoContext, Malformed, Result};
 use crate::mark::Marks;
 use std::fs::{File, OpenOptions};
@@ -36,12 +37,21 @@ pub(crate) struct Writer {
     file: File,
     path: PathBuf,
     len: u64,
-    sync: bool,
+    mode: Mode,
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mode {
+    /// Wait for the disk.
+    pub sync: bool,
+    pub faults: FaultHook,
 }
 
 impl Writer {
-    pub(crate) fn create(dir: &Path, generation: u64, first_seq: u64, sync: bool) -> Result<Self> {
+    pub(crate) fn create(dir: &Path, generation: u64, first_seq: u64, mode: Mode) -> Result<Self> {
         let path = path(dir, generation);
+        mode.faults.at("create log", &path)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(true)
@@ -61,12 +71,12 @@ impl Writer {
             file,
             path,
             len: HEADER_BYTES as u64,
-            sync,
+            mode,
         })
     }
 
     /// Continues a file whose first `len` bytes are good.
-    pub(crate) fn reopen(path: PathBuf, len: u64, sync: bool) -> Result<Self> {
+    pub(crate) fn reopen(path: PathBuf, len: u64, mode: Mode) -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -76,7 +86,7 @@ impl Writer {
             file,
             path,
             len,
-            sync,
+            mode,
         })
     }
 
@@ -84,21 +94,29 @@ impl Writer {
         self.len
     }
 
-    /// Writes frames and makes them durable. `Err(_, true)` means that the file may hold what was refused and
-    /// nothing more may be written to it.
+    /// Writes frames and makes them durable. `Err(_, true)` means that the file may hold what was refused, or that the
+    /// kernel has forgotten what it had not written yet: nothing more may be written to it.
     pub(crate) fn write(&mut self, frames: &[u8]) -> std::result::Result<(), (Error, bool)> {
-        if let Err(error) = self
-            .file
-            .write_all_at(frames, self.len)
-            .at("write the write-ahead log", &self.path)
-        {
+        let written = self.mode.faults.at("write log", &self.path).and_then(|()| {
+            self.file
+                .write_all_at(frames, self.len)
+                .at("write the write-ahead log", &self.path)
+        });
+        if let Err(error) = written {
             let undone = self.file.set_len(self.len).and_then(|()| self.file.sync_data());
             return Err((error, undone.is_err()));
         }
-        if self.sync {
-            // After a failed sync the kernel may have dropped the pages: what is on disk is unknown.
-            let synced = self.file.sync_data().at("sync the write-ahead log", &self.path);
-            synced.map_err(|error| (error, true))?;
+        if self.mode.sync {
+            let synced = self
+                .mode
+                .faults
+                .at("sync log", &self.path)
+                .and_then(|()| self.file.sync_data().at("sync the write-ahead log", &self.path));
+            if let Err(error) = synced {
+                // What was refused must not come back at the next start, if the disk lets us say so.
+                let _ = self.file.set_len(self.len);
+                return Err((error, true));
+            }
         }
         self.len += frames.len() as u64;
         Ok(())
@@ -260,7 +278,7 @@ mod tests {
 
     fn file(lines: &[&str]) -> (Vec<u8>, Vec<usize>) {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(dir.path(), 3, 40, true).unwrap();
+        let mut writer = Writer::create(dir.path(), 3, 40, Mode::default()).unwrap();
         let mut ends = vec![HEADER_BYTES];
         for (index, line) in lines.iter().enumerate() {
             let mut batch = Batch {

@@ -162,6 +162,8 @@ pub struct Outcome {
     pub rejected: [u64; Reason::ALL.len()],
     /// The first few rejections, for messages.
     pub examples: Vec<Rejection>,
+    /// Time of the newest sample that is in the store now, whether it came with this batch or was there already.
+    pub newest_ms: Option<i64>,
 }
 
 impl Outcome {

@@ -51,6 +51,10 @@ pub struct Stats {
     pub blocks_expired: u64,
     /// Damaged blocks put aside, and damaged chunks skipped in queries.
     pub block_corruptions: u64,
+    /// Reads of blocks that failed because the disk refused; the samples are missing from those answers.
+    pub block_read_failures: u64,
+    /// Rounds of housekeeping in which some duty failed.
+    pub maintain_failures: u64,
     /// Bytes of cached block indexes.
     pub index_cache_bytes: u64,
     /// Time of the newest sample ever stored, if there is one.
@@ -82,6 +86,8 @@ pub(crate) struct Counters {
     pub(crate) compactions: Counter,
     pub(crate) blocks_expired: Counter,
     pub(crate) block_corruptions: Counter,
+    pub(crate) block_read_failures: Counter,
+    pub(crate) maintain_failures: Counter,
     notices: Mutex<VecDeque<Notice>>,
 }
 
@@ -140,6 +146,8 @@ impl Counters {
             compactions: self.compactions.get(),
             blocks_expired: self.blocks_expired.get(),
             block_corruptions: self.block_corruptions.get(),
+            block_read_failures: self.block_read_failures.get(),
+            maintain_failures: self.maintain_failures.get(),
             ..Stats::default()
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn histogram(snapshot: &Snapshot, query: &Query, step_ms: i64) -> Res
         buckets,
         complete,
         damaged_blocks: walk.tally.damaged,
+        warnings: walk.tally.warnings,
     })
 }
 

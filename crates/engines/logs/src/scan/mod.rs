@@ -61,7 +61,22 @@ struct Tally {
     read: u64,
     skipped: u64,
     damaged: u64,
+    warnings: Vec<String>,
 }
+
+impl Tally {
+    /// Notes a block that is missing from the answer.
+    fn miss(&mut self, error: &crate::Error) {
+        self.damaged += 1;
+        let text = format!("lines are missing: {error}");
+        // A few are enough: a failing disk repeats itself.
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+}
+
+const MAX_WARNINGS: usize = 10;
 
 struct Walk<'a> {
     sources: Vec<Source<'a>>,
@@ -156,11 +171,10 @@ impl<'a> Walk<'a> {
                 self.tally.skipped += 1;
                 return Ok(());
             }
-            Err(error) if error.is_damage() => {
-                self.tally.damaged += 1;
+            Err(error) => {
+                self.tally.miss(&error);
                 return Ok(());
             }
-            Err(error) => return Err(error),
         };
         let source = &self.sources[task.source];
         self.tally.read += 1;

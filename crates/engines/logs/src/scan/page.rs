@@ -23,13 +23,11 @@ pub(crate) fn page(snapshot: &Snapshot, query: &Query) -> Result<Page> {
     } else {
         walk.tasks.sort_unstable_by_key(|task| task.first);
     }
-    let mut best: BTreeMap<Position, Record> = BTreeMap::new();
-    // One line more than asked for tells whether there is a next page.
-    let keep = query.limit + 1;
+    let mut best = Best::new(query.limit, newest);
     let mut cut = None;
     for index in 0..walk.tasks.len() {
         let task = walk.tasks[index];
-        if best.len() == keep && beyond(&best, task, newest) {
+        if best.is_settled(task) {
             break;
         }
         // Only where the cursor moves: a block that reaches to the edge must be read, or the next page would
@@ -47,52 +45,94 @@ pub(crate) fn page(snapshot: &Snapshot, query: &Query) -> Result<Page> {
             });
             break;
         }
-        walk.visit(task, |row| keep_best(&mut best, row, keep, newest))?;
+        walk.visit(task, |row| best.offer(row))?;
     }
-    Ok(finish_page(best, query.limit, cut, newest, &walk.tally))
+    Ok(finish_page(best, query.limit, cut, walk.tally))
 }
 
-/// True when no line of the block can come before the worst line that is kept.
-fn beyond(best: &BTreeMap<Position, Record>, task: Task, newest: bool) -> bool {
-    if newest {
-        best.first_key_value()
-            .is_some_and(|(worst, _)| *worst > task.last)
-    } else {
-        best.last_key_value()
-            .is_some_and(|(worst, _)| *worst < task.first)
-    }
+/// The lines closest to the reader's edge, bounded in number and in bytes.
+struct Best {
+    lines: BTreeMap<Position, Record>,
+    bytes: usize,
+    /// One line more than asked for tells whether there is a next page.
+    keep: usize,
+    newest: bool,
+    /// Lines were left out because of their bytes: the page ends where they would have been.
+    is_cut: bool,
 }
 
-fn keep_best(best: &mut BTreeMap<Position, Record>, row: &Row<'_>, keep: usize, newest: bool) {
-    if best.len() == keep {
-        let worst = if newest {
-            best.first_entry()
+impl Best {
+    fn new(limit: usize, newest: bool) -> Self {
+        Best {
+            lines: BTreeMap::new(),
+            bytes: 0,
+            keep: limit + 1,
+            newest,
+            is_cut: false,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_cut || self.lines.len() == self.keep
+    }
+
+    fn worst(&self) -> Option<Position> {
+        let entry = if self.newest {
+            self.lines.first_key_value()
         } else {
-            best.last_entry()
+            self.lines.last_key_value()
         };
-        let Some(worst) = worst else { return };
-        if (*worst.key() > row.position) == newest {
+        entry.map(|(position, _)| *position)
+    }
+
+    /// True when no line of the block can come before the worst line that is kept.
+    fn is_settled(&self, task: Task) -> bool {
+        let beyond = |worst| {
+            if self.newest {
+                worst > task.last
+            } else {
+                worst < task.first
+            }
+        };
+        self.is_full() && self.worst().is_some_and(beyond)
+    }
+
+    fn offer(&mut self, row: &Row<'_>) {
+        if self.is_full()
+            && self
+                .worst()
+                .is_none_or(|worst| (worst > row.position) == self.newest)
+        {
             return;
         }
-        worst.remove();
+        let record = Record {
+            at_ms: row.position.at_ms,
+            labels: row.labels.clone(),
+            severity: (row.severity < NO_SEVERITY).then_some(row.severity),
+            text: row.text.to_string(),
+        };
+        self.bytes += weight(&record);
+        self.lines.insert(row.position, record);
+        while self.lines.len() > self.keep || (self.bytes > Query::MAX_BYTES && self.lines.len() > 1) {
+            self.is_cut |= self.lines.len() <= self.keep;
+            let gone = if self.newest {
+                self.lines.pop_first()
+            } else {
+                self.lines.pop_last()
+            };
+            self.bytes -= gone.map_or(0, |(_, record)| weight(&record));
+        }
     }
-    let record = Record {
-        at_ms: row.position.at_ms,
-        labels: row.labels.clone(),
-        severity: (row.severity < NO_SEVERITY).then_some(row.severity),
-        text: row.text.to_string(),
-    };
-    best.insert(row.position, record);
+}
+
+fn weight(record: &Record) -> usize {
+    let labels = record.labels.iter().map(|(name, value)| name.len() + value.len());
+    record.text.len() + labels.sum::<usize>()
 }
 
 /// `cut` is the cursor at which a search that ran out of time goes on: lines behind it are not final.
-fn finish_page(
-    best: BTreeMap<Position, Record>,
-    limit: usize,
-    cut: Option<Position>,
-    newest: bool,
-    tally: &Tally,
-) -> Page {
+fn finish_page(best: Best, limit: usize, cut: Option<Position>, tally: Tally) -> Page {
+    let (newest, is_cut, best) = (best.newest, best.is_cut, best.lines);
     let is_final = |position: Position| match cut {
         None => true,
         Some(cut) if newest => position >= cut,
@@ -105,7 +145,7 @@ fn finish_page(
         best.into_iter().map(found).collect()
     };
     records.retain(|found| is_final(found.position));
-    let full = records.len() > limit;
+    let full = records.len() > limit || (is_cut && !records.is_empty());
     records.truncate(limit);
     let next = if full {
         records.last().map(|found| found.position)
@@ -117,6 +157,7 @@ fn finish_page(
         records,
         next,
         damaged_blocks: tally.damaged,
+        warnings: tally.warnings,
         scanned_records: tally.scanned,
         read_blocks: tally.read,
         skipped_blocks: tally.skipped,

@@ -194,7 +194,7 @@ impl Logs {
             self.notice(&self.dir, format!("the head was not frozen: {error}"));
         }
         drop(writer);
-        let abandoned = || Error::Stopped {
+        let abandoned = || Error::Abandoned {
             reason: "a commit was abandoned by a crashed thread".to_string(),
         };
         mine.take().unwrap_or_else(|| Err(abandoned()))
@@ -204,6 +204,9 @@ impl Logs {
         let fresh = match self.write_group(writer, group) {
             Ok(fresh) => fresh,
             Err(error) => {
+                self.counters
+                    .append_failures
+                    .fetch_add(group.len() as u64, Ordering::Relaxed);
                 group
                     .iter()
                     .for_each(|pending| pending.settle(Err(error.clone())));
@@ -229,11 +232,7 @@ impl Logs {
 
     /// Writes what was not taken in before; says of each append whether it was written.
     fn write_group(&self, writer: &mut Writer, group: &[Arc<Pending>]) -> Result<Vec<bool>> {
-        if let Some(reason) = &writer.stopped {
-            return Err(Error::Stopped {
-                reason: reason.clone(),
-            });
-        }
+        self.recover(writer)?;
         let unsealed = self.unsealed_bytes();
         if unsealed >= self.options.segment_bytes.saturating_mul(MAX_UNSEALED_SEGMENTS) {
             return Err(Error::Overfull {
@@ -267,8 +266,14 @@ impl Logs {
             }
             fresh.push(true);
         }
-        if !bytes.is_empty() {
-            writer.append(&bytes)?;
+        if !bytes.is_empty()
+            && let Err(error) = writer.append(&bytes)
+        {
+            // The refused lines may come back at the next start: their numbers are not given again.
+            writer.next_seq = seq;
+            // Tried at once, so that the lines that were acknowledged are written anew.
+            let _ = self.recover(writer);
+            return Err(error);
         }
         writer.marks.merge(marks);
         Ok(fresh)
@@ -285,8 +290,9 @@ impl Logs {
         if self.read_view().frozen.len() <= MAX_WAITING {
             return;
         }
-        let duty = self.lock_duty();
-        if let Err(error) = self.seal_waiting(&duty).and_then(|_| self.enforce_size(&duty)) {
+        let mut duty = self.lock_duty();
+        let sealed = self.seal_waiting(&mut duty);
+        if let Err(error) = sealed.and_then(|_| self.enforce_size(&mut duty)) {
             self.notice(&self.dir, format!("lines were not sealed: {error}"));
         }
     }

@@ -10,6 +10,7 @@ mod open;
 pub use append::{AppendOutcome, Refusal};
 pub use maintain::Maintained;
 
+use crate::disk::FaultHook;
 use crate::error::Result;
 use crate::head::{Frozen, Head};
 use crate::labels::Labels;
@@ -45,6 +46,17 @@ pub struct Options {
     pub max_text_bytes: usize,
     /// Wait for the disk on every commit. Without it lines survive the death of the process but not of the machine.
     pub fsync: bool,
+    /// A seam for tests; does nothing by default.
+    pub faults: FaultHook,
+}
+
+impl Options {
+    fn mode(&self) -> wal::Mode {
+        wal::Mode {
+            sync: self.fsync,
+            faults: self.faults.clone(),
+        }
+    }
 }
 
 impl Default for Options {
@@ -58,6 +70,7 @@ impl Default for Options {
             block_bytes: 256 << 10,
             max_text_bytes: 256 << 10,
             fsync: true,
+            faults: FaultHook::default(),
         }
     }
 }
@@ -71,7 +84,8 @@ pub struct Logs {
     writer: Mutex<Writer>,
     view: RwLock<View>,
     tails: Mutex<Tails>,
-    duty: Mutex<()>,
+    /// Files that nobody needs any more and that could not be removed yet.
+    duty: Mutex<Vec<PathBuf>>,
     /// The time that `maintain` was last given; `i64::MAX` before the first call.
     clock_ms: AtomicI64,
     counters: Counters,
@@ -85,15 +99,15 @@ struct Writer {
     generation: u64,
     next_seq: u64,
     marks: Marks,
-    /// Why nothing may be written any more.
-    stopped: Option<String>,
+    /// Why the file must not be written any more: the next commit begins a new one.
+    broken: Option<String>,
 }
 
 impl Writer {
     fn append(&mut self, frames: &[u8]) -> Result<()> {
         self.wal.write(frames).map_err(|(error, is_unsure)| {
             if is_unsure {
-                self.stopped = Some(error.to_string());
+                self.broken = Some(error.to_string());
             }
             error
         })
@@ -123,12 +137,20 @@ const MAX_NOTICES: usize = 256;
 impl Logs {
     /// The lines that a query selects, a page at a time.
     pub fn query(&self, query: &Query) -> Result<Page> {
-        scan::page(&self.snapshot_view(), query)
+        let page = scan::page(&self.snapshot_view(), query)?;
+        self.counters
+            .read_failures
+            .fetch_add(page.damaged_blocks, Ordering::Relaxed);
+        Ok(page)
     }
 
     /// Counts by time and severity over the query's span; `limit`, `direction` and `after` play no part.
     pub fn histogram(&self, query: &Query, step_ms: i64) -> Result<Histogram> {
-        scan::histogram(&self.snapshot_view(), query, step_ms)
+        let histogram = scan::histogram(&self.snapshot_view(), query, step_ms)?;
+        self.counters
+            .read_failures
+            .fetch_add(histogram.damaged_blocks, Ordering::Relaxed);
+        Ok(histogram)
     }
 
     /// Streams with lines in `from_ms..to_ms`, to the precision of a block. Text conditions are not asked.
@@ -170,7 +192,8 @@ impl Logs {
     }
 
     /// Calls `sink` with new lines on the appending thread: it must neither wait nor call this store. Returns
-    /// the number from which on lines come through, and the counter of those for which `sink` said `Dropped`.
+    /// the number from which on lines come through, and the counter of those for which `sink` said `Dropped`. The
+    /// subscription ends when that counter is let go.
     pub fn subscribe_with(
         &self,
         selection: Selection,
@@ -234,6 +257,10 @@ impl Logs {
             expired_by_size_total: total(&self.counters.expired_by_size),
             quarantined_total: total(&self.counters.quarantined),
             notices_lost_total: total(&self.counters.notices_lost),
+            append_failures_total: total(&self.counters.append_failures),
+            maintain_failures_total: total(&self.counters.maintain_failures),
+            read_failures_total: total(&self.counters.read_failures),
+            tail_dropped_total: self.lock_tails().dropped_total(),
         }
     }
 
@@ -264,7 +291,7 @@ impl Logs {
         self.tails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_duty(&self) -> MutexGuard<'_, ()> {
+    fn lock_duty(&self) -> maintain::Duty<'_> {
         self.duty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -38,7 +38,7 @@ impl Logs {
             writer: Mutex::new(writer),
             view: RwLock::new(view),
             tails: Mutex::new(Tails::default()),
-            duty: Mutex::new(()),
+            duty: Mutex::default(),
             clock_ms: AtomicI64::new(i64::MAX),
             counters,
             _lock: lock,
@@ -127,7 +127,12 @@ fn load_segments(dir: &Path, wanted: &[u64], wals: &[u64], counters: &Counters) 
                     format!("{error}; its lines are missing and the file was set aside"),
                 );
             }
-            Err(error) => return Err(error),
+            Err(error) if error.is_denied() => return Err(error),
+            // A disk that fails to read now may give it at the next start: left where it is.
+            Err(error) => {
+                counters.quarantined.fetch_add(1, Ordering::Relaxed);
+                counters.notice(&path, format!("{error}; its lines are missing from searches"));
+            }
         }
     }
     Ok(segments)
@@ -191,7 +196,7 @@ fn load_heads(
                 retire(unusable, &mut frozen, &mut empty);
             }
             let generation = last_generation + 1;
-            let wal = wal::Writer::create(dir, generation, next_seq, options.fsync)?;
+            let wal = wal::Writer::create(dir, generation, next_seq, options.mode())?;
             let head = Head::new(generation);
             (
                 Loaded {
@@ -216,7 +221,7 @@ fn load_heads(
         marks,
         generation: head.generation,
         next_seq,
-        stopped: None,
+        broken: None,
     };
     Ok((
         View {
@@ -276,5 +281,5 @@ fn reopen(loaded: &Loaded, options: &Options) -> Result<wal::Writer> {
             .and_then(|()| file.sync_all());
         cut.at("cut the write-ahead log", &loaded.path)?;
     }
-    wal::Writer::reopen(loaded.path.clone(), loaded.replay.good_len, options.fsync)
+    wal::Writer::reopen(loaded.path.clone(), loaded.replay.good_len, options.mode())
 }

@@ -55,7 +55,7 @@ fn history_and_tail_meet_without_gap_or_overlap() {
                 sink.lock().unwrap().push(found);
                 Delivery::Taken
             };
-            let (first_seq, _) = logs.subscribe_with(Selection::default(), take);
+            let (first_seq, _dropped) = logs.subscribe_with(Selection::default(), take);
             let query = Query {
                 limit: 1000,
                 ..Query::new(0, 1000)
@@ -79,7 +79,7 @@ fn many_appends_share_commits_and_a_sink_can_leave() {
     let logs = open(dir.path(), small());
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    logs.subscribe_with(Selection::default(), move |_| {
+    let (_, _dropped) = logs.subscribe_with(Selection::default(), move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
         Delivery::Gone
     });
@@ -97,4 +97,18 @@ fn many_appends_share_commits_and_a_sink_can_leave() {
     assert_eq!((stats.records, stats.appended_total), (200, 200));
     assert!(stats.commits_total <= 200);
     assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn whoever_lets_go_is_forgotten_though_no_line_matches() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = open(dir.path(), small());
+    let tail = logs.subscribe(search("never"), 1);
+    let (_, dropped) = logs.subscribe_with(Selection::default(), |_| Delivery::Dropped);
+    assert_eq!(logs.stats().subscribers, 2);
+    logs.append(&[record(1, "a", "line")]).unwrap();
+    drop((tail, dropped));
+    assert_eq!(logs.stats().subscribers, 0);
+    logs.append(&[record(2, "a", "line")]).unwrap();
+    assert_eq!(logs.stats().tail_dropped_total, 1);
 }

@@ -190,6 +190,10 @@ pub(crate) fn delete(blocks_dir: &Path, block: &Block, faults: &FaultHook) -> Re
     let tmp = tmp_path(blocks_dir, block.meta.seq);
     faults.at("delete block", &block.dir)?;
     disk::remove_dir(&tmp)?;
+    if !block.dir.exists() {
+        // An earlier try came as far as the renaming.
+        return Ok(());
+    }
     disk::rename(&block.dir, &tmp)?;
     faults.at("delete block files", &tmp)?;
     disk::remove_dir(&tmp)

@@ -171,7 +171,9 @@ impl Tsdb {
             let outcome = &mut entry.outcome;
             entry.rows.retain(|row| {
                 let t = row.sample.t_ms;
-                let floor = newest.saturating_sub(self.options.out_of_order_ms).max(expired);
+                // What was stored while the clock was ahead must not make honest samples too old.
+                let floor = newest.min(ceiling).saturating_sub(self.options.out_of_order_ms);
+                let floor = floor.max(expired);
                 let reason = if t > ceiling {
                     Reason::TooNew
                 } else if t < floor {
@@ -244,6 +246,9 @@ impl Tsdb {
                 }
                 Inserted::Duplicate => outcome.duplicates += 1,
                 Inserted::Conflict => outcome.reject(row.at, Reason::Conflicting),
+            }
+            if inserted != Inserted::Conflict {
+                outcome.newest_ms = outcome.newest_ms.max(Some(row.sample.t_ms));
             }
         }
         self.head.samples.add(outcome.accepted);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Tsdb;
-use super::maintain::Maintenance;
+use super::maintain::{Maintained, Maintenance};
 use crate::block::{Block, BlockWriter, Cut};
 use crate::error::{Error, Result};
 use crate::head::encode_all;
@@ -22,37 +22,43 @@ pub(super) struct State {
 }
 
 impl Tsdb {
-    pub(super) fn compact(&self, state: &mut Maintenance, now_ms: i64) -> Result<u64> {
-        let mut merged = 0;
+    pub(super) fn compact(&self, state: &mut Maintenance, now_ms: i64, done: &mut Maintained) -> Result<()> {
+        let mut failed = None;
+        // A group that fails now is left for the next call and does not keep the others from theirs.
+        let mut skipped = state.compaction.damaged.clone();
         for _ in 0..MERGES_PER_CALL {
-            let Some(group) = self.next_group(&state.compaction, now_ms) else {
+            let Some(group) = self.next_group(&skipped, now_ms) else {
                 break;
             };
             match self.merge(state.take_block_number(), &group) {
-                Ok(()) => merged += 1,
+                Ok(()) => {
+                    done.compacted += 1;
+                    self.counters.compactions.add(1);
+                    state.doomed.extend(group);
+                }
                 Err(e @ Error::Corrupt { .. }) => {
+                    skipped.extend(group.iter().map(|b| b.meta.seq));
                     state.compaction.damaged.extend(group.iter().map(|b| b.meta.seq));
                     self.counters
                         .notice(format!("blocks were not merged because one is damaged: {e}"));
                 }
-                Err(e) => return Err(e),
+                Err(e) => {
+                    skipped.extend(group.iter().map(|b| b.meta.seq));
+                    failed = failed.or(Some(e));
+                }
             }
         }
-        self.counters.compactions.add(merged);
-        Ok(merged)
+        let deleted = self.delete_doomed(state);
+        failed.map_or(deleted, Err)
     }
 
     /// Blocks that should become one, if there are any.
-    fn next_group(&self, state: &State, now_ms: i64) -> Option<Vec<Arc<Block>>> {
+    fn next_group(&self, skipped: &BTreeSet<u64>, now_ms: i64) -> Option<Vec<Arc<Block>>> {
         let horizon = self.horizon(now_ms).saturating_sub(self.options.cut_delay_ms());
         let length = self.options.max_block_ms;
         let mut stretches: BTreeMap<i64, Vec<Arc<Block>>> = BTreeMap::new();
         let mut windows: BTreeMap<(i64, i64), Vec<Arc<Block>>> = BTreeMap::new();
-        for block in self
-            .blocks()
-            .iter()
-            .filter(|b| !state.damaged.contains(&b.meta.seq))
-        {
+        for block in self.blocks().iter().filter(|b| !skipped.contains(&b.meta.seq)) {
             let (start, end) = block.meta.span;
             windows.entry((start, end)).or_default().push(Arc::clone(block));
             let stretch = start.div_euclid(length);
@@ -85,9 +91,6 @@ impl Tsdb {
             list.retain(|b| !replaced.contains(&b.meta.seq));
             list.push(merged);
         });
-        for block in group {
-            self.delete_block(block)?;
-        }
         Ok(())
     }
 

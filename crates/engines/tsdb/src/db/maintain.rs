@@ -41,6 +41,8 @@ pub(super) struct Maintenance {
     cut_until: i64,
     cut_at: Option<i64>,
     pub(super) compaction: compact::State,
+    /// Blocks that are in no list any more and still on disk.
+    pub(super) doomed: Vec<Arc<Block>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +70,7 @@ impl Maintenance {
                 .unwrap_or(i64::MIN),
             cut_at: None,
             compaction: compact::State::default(),
+            doomed: Vec::new(),
         }
     }
 
@@ -80,30 +83,38 @@ impl Maintenance {
 
 impl Tsdb {
     /// Does the due housekeeping and takes `now_ms` as the clock. Call it about once a minute; it may
-    /// take long, appends and reads go on meanwhile. On an error the rest is done by the next call.
+    /// take long, appends and reads go on meanwhile. Each duty is tried whatever became of the others; on
+    /// an error the rest is done by the next call.
     pub fn maintain(&self, now_ms: i64) -> Result<Maintained> {
+        self.maintain_aged(now_ms, now_ms)
+    }
+
+    /// As [`Tsdb::maintain`], with the time that retention counts from: earlier than `now_ms` while the caller
+    /// does not trust a clock that has just jumped ahead.
+    pub fn maintain_aged(&self, now_ms: i64, age_ms: i64) -> Result<Maintained> {
         self.set_clock(now_ms);
         let mut state = lock(&self.maintenance);
         let state = &mut *state;
-        // What frees space comes first: on a full disk the rest may fail. A block that cannot be deleted
-        // is no reason not to save the head.
-        let expired = self.expire(now_ms);
-        let mut done = Maintained {
-            expired: expired.as_ref().map_or(0, |n| *n),
-            ..Maintained::default()
-        };
+        let mut done = Maintained::default();
+        // What frees space comes first: on a full disk the rest may fail.
+        let expired = self.expire(state, age_ms, &mut done);
         self.let_go(state);
-        self.flush()?;
-        self.write_cuts(state, &mut done)?;
-        self.begin_cuts(state, now_ms)?;
-        self.write_cuts(state, &mut done)?;
+        let flushed = self.flush();
+        let left = self.write_cuts(state, &mut done);
+        let begun = self.begin_cuts(state, now_ms);
+        let cut = self.write_cuts(state, &mut done);
         self.let_go(state);
-        done.compacted = self.compact(state, now_ms)?;
+        let compacted = self.compact(state, now_ms, &mut done);
         done.series_removed = self.remove_idle();
-        expired.map(|_| done)
+        let results = [expired, flushed, left, begun, cut, compacted];
+        let first = results.into_iter().find_map(Result::err);
+        first.map_or(Ok(done), |error| {
+            self.counters.maintain_failures.add(1);
+            Err(error)
+        })
     }
 
-    fn expire(&self, now_ms: i64) -> Result<u64> {
+    fn expire(&self, state: &mut Maintenance, now_ms: i64, done: &mut Maintained) -> Result<()> {
         // Counted from the newest sample, not only from the clock: a clock that jumps ahead must not delete
         // the past.
         let now_ms = now_ms.min(self.newest_ms.load(Ordering::Relaxed));
@@ -114,18 +125,29 @@ impl Tsdb {
             .filter(|b| b.meta.max_t < oldest)
             .cloned()
             .collect();
-        if gone.is_empty() {
-            return Ok(0);
+        if !gone.is_empty() {
+            self.change_blocks(|list| list.retain(|b| b.meta.max_t >= oldest));
+            self.counters.blocks_expired.add(gone.len() as u64);
+            done.expired = gone.len() as u64;
+            state.doomed.extend(gone);
         }
-        self.change_blocks(|list| list.retain(|b| b.meta.max_t >= oldest));
-        for block in &gone {
-            self.delete_block(block)?;
-            self.counters.blocks_expired.add(1);
-        }
-        Ok(gone.len() as u64)
+        self.delete_doomed(state)
     }
 
-    pub(super) fn delete_block(&self, block: &Block) -> Result<()> {
+    /// Deletes the blocks that nobody reads any more. One that cannot be deleted is tried again by the next call and
+    /// does not keep the others.
+    pub(super) fn delete_doomed(&self, state: &mut Maintenance) -> Result<()> {
+        let mut failed = None;
+        state.doomed.retain(|block| {
+            let deleted = self.delete_block(block);
+            let is_left = deleted.is_err();
+            failed = failed.take().or(deleted.err());
+            is_left
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn delete_block(&self, block: &Block) -> Result<()> {
         self.cache.forget(block.meta.seq);
         block::delete(&self.blocks_dir(), block, &self.options.faults)
     }
@@ -223,9 +245,12 @@ impl Tsdb {
         removed
     }
 
-    /// The newest time that matters: of the clock or of the samples.
+    /// The newest time that matters: of the clock or of the samples, but for those that a clock which was ahead left.
     pub(super) fn horizon(&self, now_ms: i64) -> i64 {
-        self.newest_ms.load(Ordering::Relaxed).max(now_ms)
+        let newest = self.newest_ms.load(Ordering::Relaxed);
+        newest
+            .min(now_ms.saturating_add(self.options.max_future_ms))
+            .max(now_ms)
     }
 
     /// First and (excluded) last millisecond of a window.

@@ -31,8 +31,19 @@ pub struct SeriesStream {
     /// Damage is an error instead of a gap.
     strict: bool,
     counters: Arc<Counters>,
+    warnings: Vec<String>,
     _epoch: Option<Epoch>,
 }
+
+/// Blocks that were opened for a reader, and what is to be said of those that could not be.
+#[derive(Debug, Default)]
+struct Opened {
+    blocks: Vec<OpenBlock>,
+    warnings: Vec<String>,
+}
+
+/// Warnings that one stream collects; a failing disk repeats itself.
+const MAX_WARNINGS: usize = 10;
 
 #[derive(Debug, Clone)]
 struct OpenBlock {
@@ -68,7 +79,7 @@ impl Tsdb {
         end_ms: i64,
         limits: Limits,
     ) -> Result<SeriesStream> {
-        let (epoch, blocks) = self.pin(start_ms, end_ms)?;
+        let (epoch, Opened { blocks, warnings }) = self.pin(start_ms, end_ms)?;
         let mut found: FastMap<Labels, Vec<Part>> = FastMap::default();
         for (at, open) in (0u32..).zip(&blocks) {
             for id in postings::find(&*open.index, matchers) {
@@ -96,6 +107,7 @@ impl Tsdb {
         }
         let mut stream = self.new_stream(found, blocks, (start_ms, end_ms));
         stream.limits = limits;
+        stream.warnings = warnings;
         stream._epoch = Some(epoch);
         Ok(stream)
     }
@@ -144,54 +156,69 @@ impl Tsdb {
             samples: 0,
             strict: false,
             counters: Arc::clone(&self.counters),
+            warnings: Vec::new(),
             _epoch: None,
         }
     }
 
     /// The blocks of a time range, and a token that keeps in the head what is in none of them.
-    fn pin(&self, start_ms: i64, end_ms: i64) -> Result<(Epoch, Vec<OpenBlock>)> {
+    fn pin(&self, start_ms: i64, end_ms: i64) -> Result<(Epoch, Opened)> {
         let epoch = self.head.enter();
-        Ok((epoch, self.open_blocks(start_ms, end_ms)?))
+        Ok((epoch, self.open_blocks(start_ms, end_ms)))
     }
 
-    /// The blocks of a time range with their indexes. Damaged ones are left out and reported.
-    fn open_blocks(&self, start_ms: i64, end_ms: i64) -> Result<Vec<OpenBlock>> {
+    /// What is to be said of blocks of a time range that cannot be read: answers about it are incomplete.
+    pub fn unreadable(&self, start_ms: i64, end_ms: i64) -> Vec<String> {
+        self.open_blocks(start_ms, end_ms).warnings
+    }
+
+    /// The blocks of a time range with their indexes. Those that are damaged or that the disk does not give are
+    /// left out, counted and told: one of them never costs the others.
+    fn open_blocks(&self, start_ms: i64, end_ms: i64) -> Opened {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.try_open_blocks(start_ms, end_ms) {
-                Err(e) if e.is_missing() && attempt < ATTEMPTS => {}
-                other => return other,
+            if let Some(opened) = self.try_open_blocks(start_ms, end_ms, attempt < ATTEMPTS) {
+                return opened;
             }
         }
     }
 
-    fn try_open_blocks(&self, start_ms: i64, end_ms: i64) -> Result<Vec<OpenBlock>> {
-        let mut open = Vec::new();
+    /// `None` when a block has gone meanwhile and it is worth to look at the list again.
+    fn try_open_blocks(&self, start_ms: i64, end_ms: i64, again: bool) -> Option<Opened> {
+        let mut opened = Opened::default();
         for block in self.blocks().iter().filter(|b| b.overlaps(start_ms, end_ms)) {
             match block.index(&self.cache) {
-                Ok(index) => open.push(OpenBlock {
+                Ok(index) => opened.blocks.push(OpenBlock {
                     block: Arc::clone(block),
                     index,
                 }),
-                Err(e @ Error::Corrupt { .. }) => {
+                Err(e) if e.is_missing() && again => return None,
+                Err(e) => {
+                    if !e.is_damage() {
+                        self.counters.block_read_failures.add(1);
+                    }
                     if block.mark_broken() {
-                        self.counters.block_corruptions.add(1);
+                        self.counters.block_corruptions.add(u64::from(e.is_damage()));
                         self.counters
                             .notice(format!("the samples of a block are missing from queries: {e}"));
                     }
+                    let (from, to) = (block.meta.min_t, block.meta.max_t);
+                    push_warning(
+                        &mut opened.warnings,
+                        format!("samples from {from} to {to} ms are missing: {e}"),
+                    );
                 }
-                Err(e) => return Err(e),
             }
         }
-        Ok(open)
+        Some(opened)
     }
 
     /// Names of all labels of the series that pass the matchers and have samples about the range.
     /// Without matchers whole blocks are looked at, so names from just outside the range may show.
     pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
-        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        let (_epoch, Opened { blocks, .. }) = self.pin(start_ms, end_ms)?;
         if matchers.is_empty() {
             self.head
                 .each_name(start_ms, end_ms, &mut |name| insert(&mut names, name));
@@ -215,7 +242,7 @@ impl Tsdb {
         end_ms: i64,
     ) -> Result<Vec<String>> {
         let mut values = BTreeSet::new();
-        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        let (_epoch, Opened { blocks, .. }) = self.pin(start_ms, end_ms)?;
         if matchers.is_empty() {
             self.head
                 .each_value(name, start_ms, end_ms, &mut |value| insert(&mut values, value));
@@ -235,7 +262,7 @@ impl Tsdb {
     /// by their first and last sample), sorted.
     pub fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>> {
         let mut found = BTreeSet::new();
-        let (_epoch, blocks) = self.pin(start_ms, end_ms)?;
+        let (_epoch, Opened { blocks, .. }) = self.pin(start_ms, end_ms)?;
         self.each_match(&blocks, matchers, start_ms, end_ms, &mut |labels| {
             found.insert(labels.clone());
         });
@@ -310,7 +337,7 @@ impl SeriesStream {
         }
     }
 
-    fn read_part(&self, part: &Part, out: &mut Vec<(i64, f64)>) -> Result<()> {
+    fn read_part(&mut self, part: &Part, out: &mut Vec<(i64, f64)>) -> Result<()> {
         let (at, id) = match part {
             Part::Head(series) => {
                 series.state().read(self.start_ms, self.end_ms, out);
@@ -322,23 +349,39 @@ impl SeriesStream {
             return Ok(());
         };
         let chunks = index.chunks(id, self.start_ms, self.end_ms);
-        let (damaged, error) = match block.read(&chunks, self.start_ms, self.end_ms, out) {
+        let error = match block.read(&chunks, self.start_ms, self.end_ms, out) {
             Ok(0) => return Ok(()),
             Ok(n) => {
+                self.counters.block_corruptions.add(n);
                 let what = format!("{n} chunks of {} have wrong checksums", index.labels(id));
-                (n, Error::corrupt(&block.dir, what))
+                Error::corrupt(&block.dir, what)
             }
-            Err(e) => (chunks.len() as u64, e),
+            Err(e) => {
+                self.counters.block_read_failures.add(1);
+                e
+            }
         };
-        self.counters.block_corruptions.add(damaged);
         if self.strict {
             return Err(error);
         }
+        let text = format!("samples are missing: {error}");
         if block.mark_broken() {
-            self.counters
-                .notice(format!("samples are missing from queries: {error}"));
+            self.counters.notice(text.clone());
         }
+        push_warning(&mut self.warnings, text);
         Ok(())
+    }
+
+    /// What is missing from the series read so far, and why.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// A few are enough: a failing disk repeats itself.
+fn push_warning(warnings: &mut Vec<String>, text: String) {
+    if warnings.len() < MAX_WARNINGS && !warnings.contains(&text) {
+        warnings.push(text);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod basics;
 mod blocks;
+mod duties;
 mod faults;
 mod kill;
 mod model;
