@@ -1,17 +1,19 @@
-//! Templates of runbooks: minijinja, strict, with fuel, over `inputs`, `target`, `alert` and `run`.
+//! Templates of runbooks: strict, bounded by `engines/template`, over `inputs`, `target`, `alert` and `run`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Object, ObjectRepr, ValueKind};
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::value::{Object, ObjectRepr};
 use serde::{Deserialize, Serialize};
+use template::Limits;
 
 use crate::input::Scalar;
 use crate::place::{self, Piece, Place};
 
 /// Instructions that one template may take.
-const FUEL: u64 = 20_000;
+const FUEL: u64 = 50_000;
+/// Bytes of one value in a selector or a query.
+const VALUE_MAX: usize = 16 << 10;
 
 /// What a template can name.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,20 +47,11 @@ pub struct RunView {
     pub id: String,
 }
 
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_formatter(|out, _, value| out.write_str(&written(value)).map_err(Into::into));
-    environment
-}
-
-/// A value as programs write it: `true`, not `True`.
-fn written(value: &minijinja::Value) -> String {
-    match value.kind() {
-        ValueKind::Bool => value.is_true().to_string(),
-        _ => value.to_string(),
+/// What one text of a runbook may take.
+fn limits() -> Limits {
+    Limits {
+        fuel: FUEL,
+        ..Limits::default()
     }
 }
 
@@ -67,19 +60,11 @@ pub(crate) fn check(text: &str) -> Result<BTreeSet<String>, String> {
     if text.contains(MARK) {
         return Err("in the template: it has a character that is not for texts (U+E000)".into());
     }
-    let environment = environment();
-    let template = environment
-        .template_from_str(text)
-        .map_err(|error| format!("in the template: {error}"))?;
-    Ok(template.undeclared_variables(true).into_iter().collect())
+    template::names(text, limits()).map_err(|error| format!("in the template: {error}"))
 }
 
 pub(crate) fn check_condition(text: &str) -> Result<BTreeSet<String>, String> {
-    let environment = environment();
-    let condition = environment
-        .compile_expression(text)
-        .map_err(|error| format!("in the condition: {error}"))?;
-    Ok(condition.undeclared_variables(true).into_iter().collect())
+    template::expression_names(text, limits()).map_err(|error| format!("in the condition: {error}"))
 }
 
 /// Fills a template. What is not defined is an error, not an empty text: an empty argument can do harm.
@@ -87,10 +72,12 @@ pub(crate) fn render(text: &str, scope: &Scope) -> Result<String, String> {
     if !text.contains("{{") && !text.contains("{%") {
         return Ok(text.to_owned());
     }
-    let values = minijinja::Value::from(minijinja::value::Serde(scope));
-    environment()
-        .render_str(text, values)
-        .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))
+    template::render(text, scope, limits()).map_err(|error| not_filled(text, &error))
+}
+
+fn not_filled(text: &str, error: &impl std::fmt::Display) -> String {
+    let start: String = text.chars().take(200).collect();
+    format!("the template \"{start}\" does not fill: {error}")
 }
 
 /// The value of an input of the type glob, which keeps its kind as long as nothing is made of it.
@@ -132,18 +119,18 @@ const MARK_TEXT: &str = "\u{e000}";
 pub(crate) fn render_in(text: &str, scope: &Scope, place: Place) -> Result<String, String> {
     let found: Arc<Mutex<Vec<Piece>>> = Arc::default();
     let taken = found.clone();
-    let mut environment = environment();
-    environment.set_formatter(move |out, _, value| {
+    let formatter = move |value: &minijinja::Value| {
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.push(match value.downcast_object_ref::<Glob>() {
             Some(glob) => Piece::Glob(glob.0.clone()),
-            None => Piece::Value(written(value)),
+            None => Piece::Value(template::text(value, VALUE_MAX)),
         });
-        out.write_str(MARK_TEXT).map_err(minijinja::Error::from)
-    });
-    let filled = environment
-        .render_str(text, values(scope))
-        .map_err(|error| format!("the template \"{text}\" does not fill: {error}"))?;
+        MARK_TEXT.to_owned()
+    };
+    let filled = template::Template::new(text, limits())
+        .formatter(Arc::new(formatter))
+        .render(values(scope))
+        .map_err(|error| not_filled(text, &error))?;
     let mut found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner)).into_iter();
     let mut pieces = Vec::new();
     for (index, part) in filled.split(MARK).enumerate() {
@@ -154,19 +141,12 @@ pub(crate) fn render_in(text: &str, scope: &Scope, place: Place) -> Result<Strin
             pieces.push(Piece::Text(part.to_owned()));
         }
     }
-    place::join(&pieces, place).map_err(|error| format!("the template \"{text}\" does not fill: {error}"))
+    place::join(&pieces, place).map_err(|error| not_filled(text, &error))
 }
 
 pub(crate) fn holds(text: &str, scope: &Scope) -> Result<bool, String> {
-    let environment = environment();
-    let expression = environment
-        .compile_expression(text)
-        .map_err(|error| error.to_string())?;
-    let values = minijinja::Value::from(minijinja::value::Serde(scope));
-    let value = expression
-        .eval(values)
-        .map_err(|error| format!("the condition \"{text}\" fails: {error}"))?;
-    Ok(value.is_true())
+    template::is_true(text, scope, limits())
+        .map_err(|error| format!("the condition \"{text}\" fails: {error}"))
 }
 
 #[cfg(test)]
@@ -216,5 +196,21 @@ mod tests {
             render("{% for i in range(100000) %}x{% endfor %}", &scope).is_err(),
             "out of fuel"
         );
+    }
+
+    #[test]
+    fn growth_is_an_error() {
+        let scope = Scope {
+            inputs: BTreeMap::from([("a".into(), Scalar::Text("x".repeat(100)))]),
+            ..Scope::default()
+        };
+        let doubling = format!(
+            "{{% set a = inputs.a %}}{}{{{{ a }}}}",
+            "{% set a = a ~ a %}".repeat(30)
+        );
+        assert!(render(&doubling, &scope).is_err());
+        assert!(render_in(&doubling, &scope, Place::Selector).is_err());
+        assert!(render("{{ '%2000000000d' | format(1) }}", &scope).is_err());
+        assert!(holds("(inputs.a | indent(2000000000, true) | length) > 5", &scope).is_err());
     }
 }
