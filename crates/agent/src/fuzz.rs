@@ -10,6 +10,7 @@ use crate::logs::line::{Context, parse as parse_line};
 /// A line of a log file.
 pub fn log_line(bytes: &[u8]) {
     let context = Context {
+        after_ms: 0,
         now_ms: 1_795_273_200_000,
         zone: &TimeZone::UTC,
     };

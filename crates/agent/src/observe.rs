@@ -71,6 +71,15 @@ impl Checkpoints {
         self.lock().marks.get(key).cloned()
     }
 
+    /// The values of all keys that begin so.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<String> {
+        let inner = self.lock();
+        let from = inner.marks.range(prefix.to_owned()..);
+        from.take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+
     pub(crate) fn set(&self, mark: Mark) {
         let mut inner = self.lock();
         inner.marks.insert(mark.key, mark.value);

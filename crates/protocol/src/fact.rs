@@ -75,6 +75,9 @@ pub struct ServiceFact {
     pub manager: String,
     pub state: String,
     pub enabled: Option<bool>,
+    /// Who sees to it that it runs: `enabled` (it starts at boot), `managed` (by systemd or an init script, not at boot),
+    /// `watched` (by name), or `none` (a program that was found because it listens). Empty from agents that do not say.
+    pub supervision: String,
     pub description: Option<String>,
     pub main_pid: Option<u32>,
     pub started_at_ms: Option<i64>,

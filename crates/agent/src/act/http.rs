@@ -6,7 +6,12 @@ use std::time::{Duration, Instant};
 
 use protocol::{CommandState, HttpMethod, Stream};
 
+use reqwest::redirect::Policy;
+
 use super::output::Capture;
+
+/// Redirects of one request that are followed at most.
+const MOST_REDIRECTS: usize = 5;
 
 pub(crate) struct Request {
     pub(crate) method: HttpMethod,
@@ -48,7 +53,7 @@ async fn attempt(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::limited(5))
+        .redirect(redirects(request.method))
         .build()
         .map_err(|error| format!("failed to prepare an HTTP client: {}", reason(&error)))?;
     let method = match request.method {
@@ -71,7 +76,7 @@ async fn attempt(
     let io = |error: std::io::Error| format!("failed to keep the answer: {error}");
     Capture::create(folder, id, Stream::Stderr, cap_bytes)
         .map_err(io)?
-        .write(format!("{status}\n").as_bytes());
+        .write(status_text(&response).as_bytes());
     let mut capture = Capture::create(folder, id, Stream::Stdout, cap_bytes).map_err(io)?;
     while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
         capture.write(&chunk);
@@ -81,6 +86,43 @@ async fn attempt(
         codes => codes.contains(&status.as_u16()),
     };
     Ok((i32::from(!expected), capture.dropped))
+}
+
+/// The status, and where the answer wanted the request to go.
+fn status_text(response: &reqwest::Response) -> String {
+    let status = response.status();
+    let location = response.headers().get(reqwest::header::LOCATION);
+    match location.and_then(|value| value.to_str().ok()) {
+        Some(location) if status.is_redirection() => {
+            format!("{status}; the redirect to {location} was not followed\n")
+        }
+        _ => format!("{status}\n"),
+    }
+}
+
+/// A redirect is followed for as long as the same server is asked for the same thing: another host would be handed headers
+/// and body that are not meant for it, and a POST would become a GET. What is not followed is the answer.
+fn redirects(method: HttpMethod) -> Policy {
+    Policy::custom(move |attempt| {
+        let keeps_method = matches!(method, HttpMethod::Get | HttpMethod::Head)
+            || matches!(attempt.status().as_u16(), 307 | 308);
+        let is_same = attempt
+            .previous()
+            .first()
+            .is_some_and(|first| is_same_server(first, attempt.url()));
+        if keeps_method && is_same && attempt.previous().len() <= MOST_REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
+/// The same origin, or its change from plain HTTP to HTTPS on the usual ports.
+fn is_same_server(from: &reqwest::Url, to: &reqwest::Url) -> bool {
+    let port = |url: &reqwest::Url| url.port_or_known_default();
+    let is_upgrade = (from.scheme(), port(from)) == ("http", Some(80)) && (to.scheme(), port(to)) == ("https", Some(443));
+    from.host() == to.host() && (is_upgrade || (from.scheme() == to.scheme() && port(from) == port(to)))
 }
 
 /// An error with its causes: the outermost alone says little.

@@ -1,10 +1,12 @@
 //! Reading the kernel's files: kept open and read again from the start for those that are read every second, small
 //! reads for the rest. Sizes are bounded, text that is not UTF-8 is repaired.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::CollectError;
 
@@ -46,7 +48,7 @@ impl KeptFile {
     fn fill(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            empty => empty.insert(File::open(&self.path)?),
+            empty => empty.insert(open(&self.path)?),
         };
         let mut length = 0;
         loop {
@@ -66,10 +68,22 @@ impl KeptFile {
     }
 }
 
+/// A pipe or a device in the place of a file would be waited for, perhaps for ever: they are refused.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
+}
+
 /// The text of a small file, trimmed; `None` when there is none or it cannot be read.
 pub(crate) fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path)
+    open(path)
         .ok()?
         .take(MAX_SMALL)
         .read_to_end(&mut bytes)
@@ -118,6 +132,16 @@ mod tests {
         assert_eq!(kept.read().unwrap(), long);
         std::fs::write(&path, "short").unwrap();
         assert_eq!(kept.read().unwrap(), "short");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("daemon.pid");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(read_text(&path), None);
+        assert!(KeptFile::new(path).read().is_err());
     }
 
     #[test]

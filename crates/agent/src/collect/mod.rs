@@ -61,6 +61,11 @@ impl Roots {
     pub(crate) fn root(&self, path: &str) -> PathBuf {
         self.rootfs.join(path.trim_start_matches('/'))
     }
+
+    /// As [`Roots::root`], for a path whose bytes may be no text.
+    pub(crate) fn root_path(&self, path: &Path) -> PathBuf {
+        self.rootfs.join(path.strip_prefix("/").unwrap_or(path))
+    }
 }
 
 /// How often a collector runs.

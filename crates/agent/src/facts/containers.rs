@@ -1,12 +1,14 @@
 //! Containers that run on the host, found by the control groups of their processes: no engine is asked.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use protocol::ContainerFact;
 use serde_json::Value;
 
 use crate::collect::{Roots, read_text};
+use crate::host::open::open_file;
 use crate::host::processes::{Processes, TICKS};
 
 /// Containers that are told of at most.
@@ -136,10 +138,11 @@ fn unescape(text: &str) -> String {
 
 type Named = (Option<String>, Option<String>);
 
-fn read_json(path: &Path) -> Option<Value> {
-    let size = std::fs::metadata(path).ok()?.len();
-    let text = (size <= MOST_BYTES).then(|| std::fs::read(path).ok()).flatten()?;
-    serde_json::from_slice(&text).ok()
+fn read_json(root: &Path, path: &Path) -> Option<Value> {
+    let mut text = Vec::new();
+    let file = open_file(root, path).ok()?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut text).ok()?;
+    (text.len() as u64 <= MOST_BYTES).then(|| serde_json::from_slice(&text).ok())?
 }
 
 fn words(value: &Value) -> Option<String> {
@@ -151,7 +154,7 @@ fn words(value: &Value) -> Option<String> {
 
 fn docker_name(roots: &Roots, id: &str) -> Named {
     let path = roots.root(&format!("var/lib/docker/containers/{id}/config.v2.json"));
-    match read_json(&path) {
+    match read_json(&roots.rootfs, &path) {
         Some(config) => (words(&config["Name"]), words(&config["Config"]["Image"])),
         None => (None, None),
     }
@@ -159,7 +162,7 @@ fn docker_name(roots: &Roots, id: &str) -> Named {
 
 fn podman_names(roots: &Roots) -> BTreeMap<String, Named> {
     let path = roots.root("var/lib/containers/storage/overlay-containers/containers.json");
-    let all = read_json(&path).unwrap_or_default();
+    let all = read_json(&roots.rootfs, &path).unwrap_or_default();
     let named = |entry: &Value| {
         let metadata: Option<Value> = entry["metadata"]
             .as_str()

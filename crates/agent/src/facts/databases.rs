@@ -1,15 +1,13 @@
 //! Database servers on the host: known programs that listen. No credentials are needed, and none are used.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use protocol::{DatabaseFact, ListenFact};
-use rustix::fs::OFlags;
 
 use crate::collect::Roots;
+use crate::host::open::open_file;
 
 /// Name of the program, as the kernel keeps it (15 letters), and the engine.
 const ENGINES: [(&str, &str); 12] = [
@@ -65,7 +63,7 @@ fn describe(roots: &Roots, pid: u32, engine: &str, listen: &ListenFact) -> Datab
     let version = folder
         .as_ref()
         .filter(|_| engine == "postgresql")
-        .and_then(|folder| version(&roots.root(&folder.join("PG_VERSION").to_string_lossy())));
+        .and_then(|folder| version(&roots.rootfs, &roots.root_path(&folder.join("PG_VERSION"))));
     DatabaseFact {
         name: String::new(),
         engine: engine.to_owned(),
@@ -77,16 +75,9 @@ fn describe(roots: &Roots, pid: u32, engine: &str, listen: &ListenFact) -> Datab
     }
 }
 
-/// `15`, `9.6`. Anybody may start a program of that name in a folder of theirs: a link, a pipe or any other text is not read on.
-fn version(path: &Path) -> Option<String> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path)
-        .ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+/// `15`, `9.6`. Anybody may start a program of that name in a folder of theirs: a link to others' files, a pipe or any other text is not read on.
+fn version(root: &Path, path: &Path) -> Option<String> {
+    let file = open_file(root, path).ok()?;
     let mut text = String::new();
     file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
     let version = text.trim();
@@ -149,17 +140,21 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let say = |name: &str, text: &str| {
             std::fs::write(at(name), text).unwrap();
-            version(&at(name))
+            version(folder.path(), &at(name))
         };
         assert_eq!(say("old", "9.6\n").as_deref(), Some("9.6"));
         assert_eq!(say("secret", "root:$6$secret\n"), None);
         assert_eq!(say("empty", ""), None);
-        std::os::unix::fs::symlink(at("old"), at("link")).unwrap();
-        assert_eq!(
-            version(&at("link")),
-            None,
-            "a link leads where its owner may not read"
-        );
+        std::os::unix::fs::symlink("old", at("link")).unwrap();
+        assert_eq!(version(folder.path(), &at("link")).as_deref(), Some("9.6"));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(at("link"), Some(54_321), None).unwrap();
+            assert_eq!(
+                version(folder.path(), &at("link")),
+                None,
+                "a link leads where its owner may not read"
+            );
+        }
         rustix::fs::mknodat(
             rustix::fs::CWD,
             at("pipe"),
@@ -168,6 +163,6 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(version(&at("pipe")), None, "a pipe would be waited for");
+        assert_eq!(version(folder.path(), &at("pipe")), None, "a pipe would be waited for");
     }
 }

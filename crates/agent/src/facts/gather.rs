@@ -130,7 +130,7 @@ impl Gatherer {
             listening,
             peers,
             packages: self.packages.look(),
-            certificates: certificates::find(&certificate_paths(roots, config)),
+            certificates: certificates::find(&roots.rootfs, &certificate_paths(roots, config)).certificates,
             containers: containers::find(roots),
             databases,
         }
@@ -157,6 +157,7 @@ fn digest(facts: &Facts) -> u64 {
 
 fn service_fact(service: Service) -> ServiceFact {
     ServiceFact {
+        supervision: service.supervision().name().to_owned(),
         name: service.name,
         manager: service.manager.name().to_owned(),
         state: service.state,

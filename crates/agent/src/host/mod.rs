@@ -2,5 +2,6 @@
 
 pub(crate) mod addresses;
 pub(crate) mod netlink;
+pub(crate) mod open;
 pub(crate) mod processes;
 pub(crate) mod sockets;

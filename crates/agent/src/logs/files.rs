@@ -1,19 +1,19 @@
 //! All log files that the settings name: found by pattern, followed over rotation, each from where it was left.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
-use protocol::{AgentConfig, LogSource};
+use protocol::{AgentConfig, LogLine, LogSource};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::glob::expand;
-use super::tail::{Look, Position, Tail};
+use super::position::Position;
+use super::tail::{Look, Tail};
 use super::wake::{Wake, WatchId, Woken};
 use crate::collect::Roots;
 use crate::observe::{Checkpoints, Mark, Observation, Observations};
@@ -61,6 +61,8 @@ struct Followed {
     tail: Tail,
     /// Since when another file has its name.
     retired: Option<Instant>,
+    /// The name that it has now, where the patterns match that too: it goes on under it when its lingering is over.
+    renamed: Option<PathBuf>,
     /// The kernel tells when it is written to.
     watch: Option<WatchId>,
     /// There may be something to read.
@@ -72,6 +74,7 @@ impl Followed {
         Self {
             tail,
             retired,
+            renamed: None,
             watch: None,
             due: true,
         }
@@ -86,6 +89,7 @@ pub(crate) fn follow(files: Files) {
             followed: Vec::new(),
             wake: Wake::new(),
             begun: false,
+            linger: LINGER,
         }
         .run()
     });
@@ -100,6 +104,7 @@ struct Follower {
     wake: Wake,
     /// The first search is over: files found later are new and are taken from their first byte.
     begun: bool,
+    linger: Duration,
 }
 
 impl Follower {
@@ -163,24 +168,57 @@ impl Follower {
 
     fn search(&mut self) {
         let patterns = self.files.config.borrow().log_files.clone();
-        let found: Vec<PathBuf> = patterns
+        let mut found: Vec<PathBuf> = patterns
             .iter()
             .flat_map(|pattern| expand(&self.files.roots.rootfs, pattern))
+            .filter(|path| !self.is_of_journal(path))
             .collect();
+        // Names that were followed before come first: what was rotated meanwhile is then read under the name that it had.
+        found.sort_by_key(|path| self.files.checkpoints.get(&key(path)).is_none());
+        let mut left_out = Vec::new();
         for path in found {
-            let is_followed = self
-                .followed
-                .iter()
-                .any(|one| one.retired.is_none() && one.tail.path == path);
-            if is_followed || self.followed.len() >= MAX_FILES || self.is_of_journal(&path) {
+            if let Some(renamed) = self.followed_as(&path) {
+                // Its place is kept under the new name too.
+                if let Some(at) = renamed
+                    && self.tell(at, Vec::new(), &path).is_none()
+                {
+                    return;
+                }
+                continue;
+            }
+            if self.followed.len() >= MAX_FILES {
+                left_out.push(path);
                 continue;
             }
             match self.open(&path) {
                 Ok(mut tails) => self.followed.append(&mut tails),
-                Err(error) => tracing::debug!(%error, path = %path.display(), "failed to open a log file"),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::debug!(%error, path = %path.display(), "failed to open a log file");
+                    left_out.push(path);
+                }
             }
         }
+        left_out.dedup();
+        self.files.figures.left_out("log_files", left_out.len() as u64);
         self.begun = true;
+    }
+
+    /// `None`: the file is not read yet, under whatever name. `Some(Some(at))`: it has just been found to be a file that was
+    /// rotated to this name.
+    fn followed_as(&mut self, path: &Path) -> Option<Option<usize>> {
+        let is_active = |one: &Followed| one.retired.is_none() && one.tail.path == path;
+        if self.followed.iter().any(is_active) {
+            return Some(None);
+        }
+        let metadata = fs::metadata(path).ok()?;
+        let at = self.followed.iter().position(|one| one.tail.is(&metadata))?;
+        let one = self.followed.get_mut(at)?;
+        if one.retired.is_none() || one.tail.path == path || one.renamed.is_some() {
+            return Some(None);
+        }
+        one.renamed = Some(path.to_owned());
+        Some(Some(at))
     }
 
     fn is_of_journal(&self, path: &Path) -> bool {
@@ -192,43 +230,49 @@ impl Follower {
 
     /// Opens a file where it was left. If it was rotated meanwhile, what is left of the old one comes first.
     fn open(&self, path: &Path) -> std::io::Result<Vec<Followed>> {
-        let metadata = fs::metadata(path)?;
-        let kept = self
-            .files
-            .checkpoints
-            .get(&key(path))
-            .and_then(|text| serde_json::from_str::<Position>(&text).ok());
+        let root = &self.files.roots.rootfs;
+        let fresh = Tail::open(root, path, 0)?;
+        let kept = self.files.checkpoints.get(&key(path)).and_then(|text| place(&text));
         let active = |tail| Followed::new(tail, None);
         let Some(kept) = kept else {
-            let tail = if self.begun {
-                Tail::open(path, 0)?
-            } else {
-                Tail::open_near_end(path, BACKLOG_BYTES)?
+            // It may have been read under the name that it had before.
+            let elsewhere = self.files.checkpoints.with_prefix(KEY).into_iter();
+            let elsewhere = elsewhere
+                .filter_map(|text| place(&text))
+                .find(|place| place.is_same_file(&fresh.position()));
+            let tail = match elsewhere {
+                Some(place) => Tail::resume(root, path, place)?,
+                None if self.begun => fresh,
+                None => Tail::open_near_end(root, path, BACKLOG_BYTES)?,
             };
             return Ok(vec![active(tail)]);
         };
-        if (kept.device, kept.inode) == (metadata.dev(), metadata.ino()) {
-            return Ok(vec![active(Tail::open(path, kept.offset)?)]);
+        if kept.is_same_file(&fresh.position()) {
+            return Ok(vec![active(Tail::resume(root, path, kept)?)]);
         }
         // One that is still read needs no second reader.
-        let is_read = self.followed.iter().any(|one| one.tail.path == path);
+        let is_read = self
+            .followed
+            .iter()
+            .any(|one| one.tail.path == path || one.tail.position().is_same_file(&kept));
         let old = rotated(path, kept).filter(|_| !is_read).and_then(|old| {
-            let mut tail = Tail::open(&old, kept.offset).ok()?;
+            let mut tail = Tail::resume(root, &old, kept).ok()?;
             path.clone_into(&mut tail.path);
             Some(Followed::new(tail, Some(Instant::now())))
         });
-        Ok(old.into_iter().chain([active(Tail::open(path, 0)?)]).collect())
+        Ok(old.into_iter().chain([active(fresh)]).collect())
     }
 
     /// A name that leads to another file now: the old one is read for a while, the new one from its first byte.
     fn check_rotation(&mut self) {
+        let root = &self.files.roots.rootfs;
         let mut fresh = Vec::new();
         for one in self.followed.iter_mut().filter(|one| one.retired.is_none()) {
             match fs::metadata(&one.tail.path) {
                 Ok(metadata) if one.tail.is(&metadata) => {}
                 Ok(_) => {
                     one.retired = Some(Instant::now());
-                    fresh.extend(Tail::open(&one.tail.path, 0).map(|tail| Followed::new(tail, None)));
+                    fresh.extend(Tail::open(root, &one.tail.path, 0).map(|tail| Followed::new(tail, None)));
                 }
                 Err(_) => one.retired = Some(Instant::now()),
             }
@@ -245,10 +289,14 @@ impl Follower {
                 at += 1;
                 continue;
             }
-            let look = one.tail.look(rt::now_ms(), zone, buffer).unwrap_or_default();
+            let look = one.tail.look(rt::now_ms(), zone, buffer).unwrap_or_else(|error| {
+                self.files.figures.dropped("log_reads", 1);
+                tracing::debug!(%error, path = %one.tail.path.display(), "failed to read a log file");
+                Look::default()
+            });
             one.due = look.more;
             any_more |= look.more;
-            let is_over = one.retired.is_some_and(|since| since.elapsed() > LINGER) && !look.more;
+            let is_over = one.retired.is_some_and(|since| since.elapsed() > self.linger) && !look.more;
             self.send(at, look)?;
             if is_over {
                 let last = self
@@ -257,13 +305,7 @@ impl Follower {
                     .map(|one| one.tail.end(rt::now_ms(), zone))
                     .unwrap_or_default();
                 self.send(at, last)?;
-                let ended = self.followed.remove(at);
-                if let Some(watch) = ended.watch {
-                    self.wake.unwatch(watch);
-                }
-                if !self.followed.iter().any(|one| one.tail.path == ended.tail.path) {
-                    self.files.checkpoints.remove(&key(&ended.tail.path));
-                }
+                self.retire(at)?;
             } else {
                 at += 1;
             }
@@ -271,8 +313,28 @@ impl Follower {
         Some(any_more)
     }
 
+    /// The end of a file under the name that it had. Under a new one that the patterns match it goes on from its place.
+    fn retire(&mut self, at: usize) -> Option<()> {
+        let mut ended = self.followed.remove(at);
+        if !self.followed.iter().any(|one| one.tail.path == ended.tail.path) {
+            self.files.checkpoints.remove(&key(&ended.tail.path));
+        }
+        match ended.renamed.take() {
+            Some(path) => {
+                (ended.tail.path, ended.retired) = (path.clone(), None);
+                self.followed.insert(at, ended);
+                self.tell(at, Vec::new(), &path)
+            }
+            None => {
+                if let Some(watch) = ended.watch {
+                    self.wake.unwatch(watch);
+                }
+                Some(())
+            }
+        }
+    }
+
     fn send(&self, at: usize, look: Look) -> Option<()> {
-        let one = self.followed.get(at)?;
         if look.lines.is_empty() {
             return Some(());
         }
@@ -284,11 +346,22 @@ impl Follower {
             .figures
             .log_cut_lines
             .fetch_add(look.cut_lines, Ordering::Relaxed);
+        let one = self.followed.get(at)?;
+        self.tell(at, look.lines, &one.tail.path)?;
+        match &one.renamed {
+            Some(path) => self.tell(at, Vec::new(), path),
+            None => Some(()),
+        }
+    }
+
+    /// Lines, if any, with the place that is reached once they are safe, kept under the name `path`.
+    fn tell(&self, at: usize, lines: Vec<LogLine>, path: &Path) -> Option<()> {
+        let one = self.followed.get(at)?;
         // While something is left of an old file, the place in the new one must not hide it.
         let same = || {
             self.followed
                 .iter()
-                .filter(|other| other.tail.path == one.tail.path)
+                .filter(|other| other.tail.path == path && one.tail.path == path)
         };
         let unread = same().find(|other| other.tail.has_unread());
         let position = unread
@@ -297,7 +370,7 @@ impl Follower {
             .tail
             .position();
         let mark = Mark {
-            key: key(&one.tail.path),
+            key: key(path),
             value: serde_json::to_string(&position).unwrap_or_default(),
         };
         let source = LogSource {
@@ -308,15 +381,27 @@ impl Follower {
             .observations
             .blocking_send(Observation::Logs {
                 source,
-                lines: look.lines,
+                lines,
                 mark,
             })
             .ok()
     }
 }
 
+/// In front of the names of files among the checkpoints.
+const KEY: &str = "file:";
+
+/// A name that is no text has its odd bytes written out, so that two such names are not one.
 fn key(path: &Path) -> String {
-    format!("file:{}", path.display())
+    let bytes = path.as_os_str().as_encoded_bytes();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => format!("{KEY}{text}"),
+        Err(_) => format!("{KEY}{}", bytes.escape_ascii()),
+    }
+}
+
+fn place(text: &str) -> Option<Position> {
+    serde_json::from_str(text).ok()
 }
 
 /// The path as the host knows it.
@@ -332,8 +417,10 @@ fn rotated(path: &Path, kept: Position) -> Option<PathBuf> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .find(|other| {
-            fs::metadata(other).is_ok_and(|metadata| {
-                (metadata.dev(), metadata.ino()) == (kept.device, kept.inode) && metadata.len() >= kept.offset
-            })
+            fs::metadata(other).is_ok_and(|metadata| kept.is(&metadata) && metadata.len() >= kept.offset)
         })
 }
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! Shell patterns for log files: `*`, `?` and `[…]`, none of which matches a slash.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Files that are found at most.
@@ -31,10 +32,12 @@ fn step(folder: &Path, part: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    // Names are bytes: one that is no text is a file like any other.
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
     // Hidden files are matched only when asked for, as in a shell.
     let wanted = names.filter(|name| {
-        matches(part.as_bytes(), name.as_bytes()) && (!name.starts_with('.') || part.starts_with('.'))
+        let name = name.as_bytes();
+        matches(part.as_bytes(), name) && (!name.starts_with(b".") || part.starts_with('.'))
     });
     wanted.map(|name| folder.join(name)).collect()
 }
@@ -132,6 +135,10 @@ mod tests {
     #[test]
     fn files_under_a_root() {
         let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"var/odd/caf\xe9.log"));
+        fs::create_dir_all(odd.parent().unwrap()).unwrap();
+        fs::write(&odd, "").unwrap();
+        assert_eq!(expand(dir.path(), "/var/odd/*.log"), [odd]);
         for name in [
             "var/log/a.log",
             "var/log/b.log",

@@ -10,13 +10,28 @@ use super::MAX_LINE;
 /// What is known without looking at the line.
 pub(crate) struct Context<'a> {
     pub(crate) now_ms: i64,
+    /// The line was written after this.
+    pub(crate) after_ms: i64,
     pub(crate) zone: &'a TimeZone,
+}
+
+/// A clock that was set between the writing of a line and its reading explains as much.
+const AHEAD_MS: i64 = 1000;
+
+impl Context<'_> {
+    /// Nobody writes a line in the future, or into a file that was read to its end since.
+    fn may_be(&self, at_ms: i64) -> bool {
+        (self.after_ms..=self.now_ms.saturating_add(AHEAD_MS)).contains(&at_ms)
+    }
 }
 
 /// A line of a file; `cut` is how many bytes the reader has left out at its end.
 pub(crate) fn parse(bytes: &[u8], cut: u64, context: &Context<'_>) -> LogLine {
     let text = String::from_utf8_lossy(bytes.strip_suffix(b"\r").unwrap_or(bytes));
-    let (at_ms, rest) = time(&text, context).unwrap_or((context.now_ms, &text));
+    // A time that cannot be is not believed: the time of reading stands, and the text keeps what it says.
+    let (at_ms, rest) = time(&text, context)
+        .filter(|(at_ms, _)| context.may_be(*at_ms))
+        .unwrap_or((context.now_ms, &text));
     let is_dated = rest.len() != text.len();
     let syslog = if is_dated { header(rest) } else { None };
     let (program, pid, message) = match syslog {
@@ -203,6 +218,7 @@ mod tests {
             0,
             &Context {
                 now_ms: NOW_MS,
+                after_ms: NOW_MS - 400 * 24 * 3600 * 1000,
                 zone: &TimeZone::UTC,
             },
         )
@@ -227,6 +243,20 @@ mod tests {
         // December in November is last year's.
         let line = read("Dec  1 00:00:00 web1 cron[1]: x");
         assert!(line.at_ms < NOW_MS - 300 * 24 * 3600 * 1000);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_not_believed_and_the_text_keeps_it() {
+        for text in [
+            "1970-01-01 00:00:07 eth0: link is down",
+            "2099-05-05 10:00:00 battery of the clock is empty",
+            "2026-11-21T15:00:02Z web1 kernel: two seconds ahead",
+            "Nov 22 14:00:00 web1 kernel: tomorrow",
+        ] {
+            let line = read(text);
+            assert_eq!((line.at_ms, line.text.as_str()), (NOW_MS, text));
+        }
+        assert_eq!(read("2026-11-21T15:00:01Z web1 kernel: x").at_ms, NOW_MS + 1000);
     }
 
     #[test]
@@ -255,6 +285,7 @@ mod tests {
             7,
             &Context {
                 now_ms: 1,
+                after_ms: 0,
                 zone: &TimeZone::UTC,
             },
         );

@@ -7,6 +7,7 @@ mod files;
 pub(crate) mod glob;
 pub(crate) mod journal;
 pub(crate) mod line;
+mod position;
 mod tail;
 mod wake;
 

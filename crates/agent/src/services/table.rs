@@ -32,6 +32,31 @@ impl Manager {
     }
 }
 
+/// Who sees to it that a service runs. Rules tell services that are meant to run from programs that merely listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supervision {
+    /// It starts at boot.
+    Enabled,
+    /// systemd or an init script runs it, and it does not start at boot.
+    Managed,
+    /// Nobody runs it, and somebody watches it by name.
+    Watched,
+    /// A program that was found because it listens.
+    None,
+}
+
+impl Supervision {
+    /// The value of the label `supervision`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Managed => "managed",
+            Self::Watched => "watched",
+            Self::None => "none",
+        }
+    }
+}
+
 /// One service, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Service {
@@ -41,6 +66,9 @@ pub(crate) struct Service {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) enabled: Option<bool>,
+    /// The settings name it.
+    #[serde(default)]
+    pub(crate) watched: bool,
     #[serde(default)]
     pub(crate) description: Option<String>,
     #[serde(skip)]
@@ -67,6 +95,7 @@ impl Service {
             manager,
             state: state.into(),
             enabled: None,
+            watched: false,
             description: None,
             main_pid: None,
             started_at_ms: None,
@@ -79,6 +108,15 @@ impl Service {
 
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.state.as_str(), "active" | "reloading" | "refreshing")
+    }
+
+    pub(crate) fn supervision(&self) -> Supervision {
+        match (self.enabled, self.manager) {
+            (Some(true), _) => Supervision::Enabled,
+            (_, Manager::Systemd | Manager::Init) => Supervision::Managed,
+            (_, Manager::Process) if self.watched => Supervision::Watched,
+            (_, Manager::Process) => Supervision::None,
+        }
     }
 
     fn change(&self, at_ms: i64) -> UnitChange {
@@ -163,6 +201,7 @@ impl Table {
             now.expected |= before.expected;
             now.seen_up_ms = now.seen_up_ms.max(before.seen_up_ms);
             now.enabled = now.enabled.or(before.enabled);
+            now.watched |= before.watched;
         }
         if now.is_up() {
             // To the minute: the table is not written for every look.
@@ -220,6 +259,15 @@ impl Table {
             }
         });
         self.dirty |= self.services.len() != before;
+    }
+
+    /// Which services the settings name.
+    pub(crate) fn set_watched(&mut self, is_watched: impl Fn(&str) -> bool) {
+        for service in self.services.values_mut() {
+            let watched = is_watched(&service.name);
+            self.dirty |= service.watched != watched && service.expected;
+            service.watched = watched;
+        }
     }
 
     pub(crate) fn remove(&mut self, manager: Manager, name: &str) {
@@ -353,6 +401,35 @@ mod tests {
             .lock()
             .forget(120_000 + FORGET_AFTER_MS, |_| None, |_| false);
         assert_eq!(services.all().len(), 0);
+    }
+
+    #[test]
+    fn a_listener_that_was_found_is_told_from_what_is_meant_to_run() {
+        let mut table = Table::default();
+        let enabled = |enabled| Service {
+            enabled,
+            expected: true,
+            ..Service::new("db", Manager::Systemd, "active")
+        };
+        let supervision = |table: &Table, manager, name| table.get(manager, name).unwrap().supervision().name();
+        table.update(enabled(Some(true)), 1);
+        assert_eq!(supervision(&table, Manager::Systemd, "db"), "enabled");
+        table.update(enabled(Some(false)), 2);
+        assert_eq!(supervision(&table, Manager::Systemd, "db"), "managed");
+        table.update(Service::new("cron", Manager::Init, "active"), 3);
+        assert_eq!(supervision(&table, Manager::Init, "cron"), "managed");
+        table.replace(Manager::Process, vec![process("nginx", 7)], 4);
+        assert_eq!(supervision(&table, Manager::Process, "nginx"), "none");
+        table.set_watched(|name| name == "nginx");
+        assert_eq!(supervision(&table, Manager::Process, "nginx"), "watched");
+        table.replace(Manager::Process, vec![], 5);
+        assert_eq!(
+            supervision(&table, Manager::Process, "nginx"),
+            "watched",
+            "while it is down too"
+        );
+        table.set_watched(|_| false);
+        assert_eq!(supervision(&table, Manager::Process, "nginx"), "none");
     }
 
     #[test]

@@ -171,6 +171,8 @@ impl Lookout {
             let services = self.look_for_processes(watched);
             changes.extend(self.services.lock().replace(Manager::Process, services, now_ms));
         }
+        let is_watched = |name: &str| watched.iter().any(|watched| systemd::short(watched) == name);
+        self.services.lock().set_watched(is_watched);
         if is_slow {
             self.forget(now_ms, watched);
         }
@@ -210,6 +212,7 @@ impl Lookout {
                 let reason = Some("it has not been seen on this host".to_owned());
                 found.push(Service {
                     expected: true,
+                    watched: true,
                     reason,
                     ..Service::new(name, Manager::Process, "inactive")
                 });

@@ -123,6 +123,10 @@ impl Batches {
                 pending.samples.extend(samples);
                 true
             }
+            Observation::Logs { lines, mark, .. } if lines.is_empty() => {
+                pending.marks.push(mark);
+                false
+            }
             Observation::Logs { source, lines, mark } => {
                 pending.log_bytes += lines.iter().map(|line| line.text.len() + 32).sum::<usize>();
                 match pending.logs.iter_mut().find(|(known, _)| *known == source) {

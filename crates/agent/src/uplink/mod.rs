@@ -8,7 +8,8 @@ pub(crate) mod join;
 mod renewal;
 pub(crate) mod session;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,35 @@ pub(crate) struct Figures {
     pub(crate) clock_offset_ms: AtomicI64,
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_cut_lines: AtomicU64,
+    pub(crate) bounds: Bounds,
+}
+
+impl Figures {
+    /// So many are left out now because of a bound or a fault.
+    pub(crate) fn left_out(&self, what: &'static str, count: u64) {
+        self.bounds.lock().left_out.insert(what, count);
+    }
+
+    /// So many more are lost for good.
+    pub(crate) fn dropped(&self, what: &'static str, count: u64) {
+        *self.bounds.lock().dropped.entry(what).or_default() += count;
+    }
+}
+
+/// What the agent's bounds cost: every one is counted here, and built-in rules of the server look at it.
+#[derive(Debug, Default)]
+pub(crate) struct Bounds(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) left_out: BTreeMap<&'static str, u64>,
+    pub(crate) dropped: BTreeMap<&'static str, u64>,
+}
+
+impl Bounds {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(crate) struct Uplink {

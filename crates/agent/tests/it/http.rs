@@ -64,3 +64,65 @@ async fn an_http_request_is_made_from_the_host() {
     assert!(output(&server, "b", Stream::Stderr).starts_with("418"));
     agent.stop().await.unwrap();
 }
+
+/// Answers one request with a redirect to `location`; the head of the request.
+async fn redirect_once(listener: &tokio::net::TcpListener, status: &str, location: &str) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = vec![0; 4096];
+    let length = stream.read(&mut request).await.unwrap();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    String::from_utf8_lossy(&request[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn a_redirect_takes_secrets_to_no_other_server_and_changes_no_method() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
+    let agent = start(&dir, &server).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let thief = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let there = format!("http://{}/take", thief.local_addr().unwrap());
+    let command = |id: &str, method: HttpMethod, expect_status: Vec<u16>| Command {
+        action: Action::Http {
+            method,
+            url: format!("{here}/hook"),
+            headers: BTreeMap::from([("x-api-key".into(), "secret".into())]),
+            body: None,
+            expect_status,
+        },
+        ..script(id, "")
+    };
+    let code = |state: CommandState| match state {
+        CommandState::Exited { exit_code, .. } => exit_code,
+        other => panic!("{other:?}"),
+    };
+    // To another server: the redirect is the answer, whatever its kind.
+    for (id, method, status) in [
+        ("get", HttpMethod::Get, "302 Found"),
+        ("kept", HttpMethod::Post, "307 Temporary Redirect"),
+    ] {
+        server.dispatch(command(id, method, vec![]));
+        redirect_once(&listener, status, &there).await;
+        assert_eq!(code(end_of(&server, id).await), Some(1), "{id}");
+        assert!(output(&server, id, Stream::Stderr).contains("was not followed"), "{id}");
+    }
+    // A POST does not become a GET, and the redirect may be what is expected.
+    server.dispatch(command("post", HttpMethod::Post, vec![302]));
+    redirect_once(&listener, "302 Found", "/login").await;
+    assert_eq!(code(end_of(&server, "post").await), Some(0));
+    // On the same server it is followed.
+    server.dispatch(command("same", HttpMethod::Get, vec![404]));
+    redirect_once(&listener, "301 Moved Permanently", "/hook/").await;
+    let followed = redirect_once(&listener, "404 Not Found", "/").await;
+    assert!(
+        followed.starts_with("GET /hook/ ") && followed.contains("x-api-key: secret"),
+        "{followed}"
+    );
+    assert_eq!(code(end_of(&server, "same").await), Some(0));
+    let taken = tokio::time::timeout(std::time::Duration::ZERO, thief.accept()).await;
+    assert!(taken.is_err(), "nobody came to the other server");
+    agent.stop().await.unwrap();
+}

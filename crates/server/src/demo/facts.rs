@@ -115,6 +115,7 @@ fn services(state: &State) -> Vec<ServiceFact> {
         manager: "systemd".into(),
         state: if service.is_up { "active" } else { "failed" }.into(),
         enabled: Some(true),
+        supervision: "enabled".into(),
         description: Some(service.about.to_owned()),
         main_pid: service.is_up.then_some(service.pid),
         started_at_ms: Some(service.started_at_ms),

@@ -2,11 +2,11 @@
 //! for them. A file with a fault, or with times of its own, is left out as a whole and told of by
 //! `node_textfile_scrape_error`.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::host::open::open_file;
 use crate::collect::{CollectError, Collector, Every, Roots, Sink, read_dir_names};
 
 /// Debian's place, and the customary one.
@@ -47,7 +47,7 @@ impl Collector for Textfile {
             {
                 found = true;
                 let path = folder.join(name);
-                match read(&path) {
+                match read(&self.0.rootfs, &path) {
                     Ok((text, changed_s)) => {
                         let samples = parse(&text);
                         failed |= samples.is_none();
@@ -69,8 +69,8 @@ impl Collector for Textfile {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<(String, f64)> {
-    let file = File::open(path)?;
+fn read(root: &Path, path: &Path) -> std::io::Result<(String, f64)> {
+    let file = open_file(root, path)?;
     let changed_s = file.metadata()?.mtime() as f64;
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text)?;
@@ -209,6 +209,9 @@ mod tests {
         std::fs::write(folder.join("good.prom"), "backup_age_seconds{job=\"db\"} 12\n").unwrap();
         std::fs::write(folder.join("bad.prom"), "backup_age_seconds 12 99\n").unwrap();
         std::fs::write(folder.join("other.txt"), "not mine\n").unwrap();
+        let mode = rustix::fs::Mode::RUSR;
+        let pipe = folder.join("pipe.prom");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         collector.collect(&mut sink).unwrap();
         let named = sink.drain_named();
         let value = |name: &str| {

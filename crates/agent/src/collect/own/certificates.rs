@@ -1,5 +1,6 @@
 //! `mainstay_certificate_not_after_seconds`: when the certificates on this host end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use protocol::AgentConfig;
@@ -42,12 +43,18 @@ impl Collector for Certificates {
 
     fn collect(&mut self, out: &mut Sink) -> Result<(), CollectError> {
         let paths = paths(&self.roots, &self.config.borrow());
-        for fact in find(&paths) {
-            let labels = [("path", fact.path.as_str()), ("subject", &fact.subject)];
+        // Two of one subject in one file (the old one and the new): the one that ends first is what matters.
+        let mut ends: BTreeMap<(String, String), i64> = BTreeMap::new();
+        for fact in find(&self.roots.rootfs, &paths).certificates {
+            let ends_ms = ends.entry((fact.path, fact.subject)).or_insert(i64::MAX);
+            *ends_ms = fact.not_after_ms.min(*ends_ms);
+        }
+        for ((path, subject), ends_ms) in &ends {
+            let labels = [("path", path.as_str()), ("subject", subject)];
             out.put(
                 "mainstay_certificate_not_after_seconds",
                 &labels,
-                fact.not_after_ms as f64 / 1000.0,
+                *ends_ms as f64 / 1000.0,
             );
         }
         Ok(())

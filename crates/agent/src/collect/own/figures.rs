@@ -72,6 +72,13 @@ impl Collector for OwnFigures {
         out.put("mainstay_agent_connected", &[], get(&figures.connected));
         let offset = figures.clock_offset_ms.load(Ordering::Relaxed) as f64;
         out.put("mainstay_agent_clock_offset_seconds", &[], offset / 1000.0);
+        let counts = figures.bounds.lock();
+        for (what, count) in &counts.left_out {
+            out.put("mainstay_agent_left_out", &[("what", what)], *count as f64);
+        }
+        for (what, count) in &counts.dropped {
+            out.put("mainstay_agent_dropped_total", &[("what", what)], *count as f64);
+        }
         Ok(())
     }
 }

@@ -23,10 +23,15 @@ impl Collector for ServiceStates {
     }
 }
 
-/// 1 or 0 for up, and 1 for the state that it is in.
+/// 1 or 0 for up, and 1 for the state that it is in. The label `supervision` says who sees to it that the service runs
+/// (`enabled`, `managed`, `watched`, or `none`: found because it listens), so that rules can tell them apart.
 pub(crate) fn put_service(out: &mut Sink, service: &Service) {
     let manager = service.manager.name();
-    let labels = [("name", service.name.as_str()), ("manager", manager)];
+    let labels = [
+        ("name", service.name.as_str()),
+        ("manager", manager),
+        ("supervision", service.supervision().name()),
+    ];
     out.put(
         "mainstay_service_up",
         &labels,

@@ -68,8 +68,16 @@ fn interfaces(facts: &Facts) -> impl Iterator<Item = Seen> {
     })
 }
 
+/// The first certificate of a file has the path as its key, the others the subject too.
 fn certificates(facts: &Facts) -> impl Iterator<Item = Seen> {
-    facts.certificates.iter().take(MOST).map(|certificate| {
+    let mut paths = BTreeSet::new();
+    facts.certificates.iter().take(MOST).map(move |certificate| {
+        let path = clean(&certificate.path);
+        let key = if paths.insert(path.clone()) {
+            path
+        } else {
+            clean(&format!("{path} ({})", certificate.subject))
+        };
         let names: Vec<String> = certificate.names.iter().take(100).map(|n| clean(n)).collect();
         let time = |ms: i64| json!(from_millis(ms).to_string());
         let attributes = vec![
@@ -80,7 +88,7 @@ fn certificates(facts: &Facts) -> impl Iterator<Item = Seen> {
             ("not_after", time(certificate.not_after_ms)),
             ("fingerprint", text(&certificate.fingerprint)),
         ];
-        ("certificate", clean(&certificate.path), attributes)
+        ("certificate", key, attributes)
     })
 }
 
@@ -140,6 +148,7 @@ fn services(facts: &Facts) -> Vec<Seen> {
                 ("manager", text(&service.manager)),
                 ("state", text(&service.state)),
                 ("enabled", json!(service.enabled)),
+                ("supervision", text(&service.supervision)),
                 ("description", optional(&service.description)),
                 (
                     "listening",
