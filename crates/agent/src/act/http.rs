@@ -121,7 +121,8 @@ fn redirects(method: HttpMethod) -> Policy {
 /// The same origin, or its change from plain HTTP to HTTPS on the usual ports.
 fn is_same_server(from: &reqwest::Url, to: &reqwest::Url) -> bool {
     let port = |url: &reqwest::Url| url.port_or_known_default();
-    let is_upgrade = (from.scheme(), port(from)) == ("http", Some(80)) && (to.scheme(), port(to)) == ("https", Some(443));
+    let is_upgrade =
+        (from.scheme(), port(from)) == ("http", Some(80)) && (to.scheme(), port(to)) == ("https", Some(443));
     from.host() == to.host() && (is_upgrade || (from.scheme() == to.scheme() && port(from) == port(to)))
 }
 

@@ -75,7 +75,10 @@ fn open(path: &Path) -> io::Result<File> {
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ));
     }
     Ok(file)
 }
@@ -83,11 +86,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// The text of a small file, trimmed; `None` when there is none or it cannot be read.
 pub(crate) fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    open(path)
-        .ok()?
-        .take(MAX_SMALL)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    open(path).ok()?.take(MAX_SMALL).read_to_end(&mut bytes).ok()?;
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

@@ -163,6 +163,10 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(version(folder.path(), &at("pipe")), None, "a pipe would be waited for");
+        assert_eq!(
+            version(folder.path(), &at("pipe")),
+            None,
+            "a pipe would be waited for"
+        );
     }
 }

@@ -180,7 +180,12 @@ mod tests {
         symlink("../../etc/./secret", dir.path().join("var/log/relative.log")).unwrap();
         symlink("../../../../../../etc/secret", dir.path().join("var/log/out.log")).unwrap();
         symlink("/var", dir.path().join("v")).unwrap();
-        for path in ["var/log/absolute.log", "var/log/relative.log", "var/log/out.log", "v/log/absolute.log"] {
+        for path in [
+            "var/log/absolute.log",
+            "var/log/relative.log",
+            "var/log/out.log",
+            "v/log/absolute.log",
+        ] {
             assert_eq!(read(dir.path(), path).unwrap(), "secret", "{path}");
         }
         symlink("loop.log", dir.path().join("var/log/loop.log")).unwrap();
@@ -211,7 +216,10 @@ mod tests {
         }
         // A second name for root's file, where the kernel lets users make one.
         std::fs::hard_link(at("etc/secret"), at("home/svc/log/second.log")).unwrap();
-        assert!(read(dir.path(), "home/svc/log/second.log").is_ok(), "the folder is root's");
+        assert!(
+            read(dir.path(), "home/svc/log/second.log").is_ok(),
+            "the folder is root's"
+        );
         lchown(at("home/svc/log"), Some(OTHER), None).unwrap();
         assert!(read(dir.path(), "home/svc/log/second.log").is_err());
         assert_eq!(read(dir.path(), "home/svc/log/real.log").unwrap(), "mine");

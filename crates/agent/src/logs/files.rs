@@ -232,7 +232,11 @@ impl Follower {
     fn open(&self, path: &Path) -> std::io::Result<Vec<Followed>> {
         let root = &self.files.roots.rootfs;
         let fresh = Tail::open(root, path, 0)?;
-        let kept = self.files.checkpoints.get(&key(path)).and_then(|text| place(&text));
+        let kept = self
+            .files
+            .checkpoints
+            .get(&key(path))
+            .and_then(|text| place(&text));
         let active = |tail| Followed::new(tail, None);
         let Some(kept) = kept else {
             // It may have been read under the name that it had before.
@@ -379,11 +383,7 @@ impl Follower {
         };
         self.files
             .observations
-            .blocking_send(Observation::Logs {
-                source,
-                lines,
-                mark,
-            })
+            .blocking_send(Observation::Logs { source, lines, mark })
             .ok()
     }
 }

@@ -185,7 +185,11 @@ fn what_is_not_followed_is_counted() {
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     bench.run().round();
     let left_out = bench.figures.bounds.lock().left_out.clone();
-    assert_eq!(left_out.get("log_files"), Some(&3), "a pipe is no file that could be read");
+    assert_eq!(
+        left_out.get("log_files"),
+        Some(&3),
+        "a pipe is no file that could be read"
+    );
 }
 
 #[test]

@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn files_under_a_root() {
         let dir = tempfile::tempdir().unwrap();
-        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"var/odd/caf\xe9.log"));
+        let odd = dir
+            .path()
+            .join(std::ffi::OsStr::from_bytes(b"var/odd/caf\xe9.log"));
         fs::create_dir_all(odd.parent().unwrap()).unwrap();
         fs::write(&odd, "").unwrap();
         assert_eq!(expand(dir.path(), "/var/odd/*.log"), [odd]);

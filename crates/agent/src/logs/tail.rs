@@ -267,7 +267,10 @@ mod tests {
         let mut tail = Tail::resume(dir.path(), &path, kept).unwrap();
         assert_eq!(look(&mut tail), ["one"], "cut and begun anew alike");
         // Places that were kept before first bytes were are taken as they are.
-        let text = format!("{{\"device\":{},\"inode\":{},\"offset\":4}}", kept.device, kept.inode);
+        let text = format!(
+            "{{\"device\":{},\"inode\":{},\"offset\":4}}",
+            kept.device, kept.inode
+        );
         let old: Position = serde_json::from_str(&text).unwrap();
         append(&path, "two\n");
         let mut tail = Tail::resume(dir.path(), &path, old).unwrap();

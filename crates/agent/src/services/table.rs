@@ -411,7 +411,8 @@ mod tests {
             expected: true,
             ..Service::new("db", Manager::Systemd, "active")
         };
-        let supervision = |table: &Table, manager, name| table.get(manager, name).unwrap().supervision().name();
+        let supervision =
+            |table: &Table, manager, name| table.get(manager, name).unwrap().supervision().name();
         table.update(enabled(Some(true)), 1);
         assert_eq!(supervision(&table, Manager::Systemd, "db"), "enabled");
         table.update(enabled(Some(false)), 2);

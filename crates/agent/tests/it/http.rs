@@ -107,7 +107,10 @@ async fn a_redirect_takes_secrets_to_no_other_server_and_changes_no_method() {
         server.dispatch(command(id, method, vec![]));
         redirect_once(&listener, status, &there).await;
         assert_eq!(code(end_of(&server, id).await), Some(1), "{id}");
-        assert!(output(&server, id, Stream::Stderr).contains("was not followed"), "{id}");
+        assert!(
+            output(&server, id, Stream::Stderr).contains("was not followed"),
+            "{id}"
+        );
     }
     // A POST does not become a GET, and the redirect may be what is expected.
     server.dispatch(command("post", HttpMethod::Post, vec![302]));

@@ -23,7 +23,7 @@ pub(crate) fn action(act: &Act, scope: &Scope) -> Result<Action, String> {
     };
     Ok(match act {
         Act::Command { argv, user } => Action::Exec {
-            argv: argv.iter().map(|arg| fill(arg)).collect::<Result<_, _>>()?,
+            argv: arguments(argv, scope)?,
             env: environment(scope),
             cwd: None,
             user: user.clone(),
@@ -61,6 +61,24 @@ pub(crate) fn action(act: &Act, scope: &Scope) -> Result<Action, String> {
             return Err("this step is not done by an agent".into());
         }
     })
+}
+
+/// The arguments of a command. An input must not become an option: where the runbook does not write the dash itself, a value
+/// that begins with one is refused, but for what follows `--`.
+fn arguments(argv: &[String], scope: &Scope) -> Result<Vec<String>, String> {
+    let mut is_after_dashes = false;
+    let mut filled = Vec::with_capacity(argv.len());
+    for written in argv {
+        let argument = template::render(written, scope)?;
+        if argument.starts_with('-') && !written.starts_with('-') && !is_after_dashes {
+            return Err(format!(
+                "the argument {written:?} would become the option {argument:?}; write \"--\" in front of it, or narrow the input's pattern"
+            ));
+        }
+        is_after_dashes |= written == "--";
+        filled.push(argument);
+    }
+    Ok(filled)
 }
 
 /// Inputs and target as environment variables: data for a script, never code.
@@ -101,5 +119,36 @@ pub(crate) async fn dispatch(
         Ok(id) => Ok(Ok(id.to_string())),
         Err(DispatchError::Db(error)) => Err(error),
         Err(other) => Ok(Err(other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Scalar;
+
+    fn filled(argv: &[&str], value: &str) -> Result<Vec<String>, String> {
+        let scope = Scope {
+            inputs: [("service".to_owned(), Scalar::Text(value.to_owned()))].into(),
+            ..Scope::default()
+        };
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        arguments(&argv, &scope)
+    }
+
+    #[test]
+    fn an_input_does_not_become_an_option() {
+        let status = ["systemctl", "status", "{{ inputs.service }}"];
+        assert_eq!(filled(&status, "cron").unwrap(), ["systemctl", "status", "cron"]);
+        let error = filled(&status, "--host=evil").unwrap_err();
+        assert!(
+            error.contains("--host=evil") && error.contains("\"--\""),
+            "{error}"
+        );
+        assert!(filled(&["apt-get", "{{ inputs.service }}=1"], "-oDPkg::Pre-Invoke::=id").is_err());
+        let after = ["systemctl", "status", "--", "{{ inputs.service }}"];
+        assert_eq!(filled(&after, "-x").unwrap(), ["systemctl", "status", "--", "-x"]);
+        let own = ["tail", "--lines={{ inputs.service }}"];
+        assert_eq!(filled(&own, "5").unwrap(), ["tail", "--lines=5"]);
     }
 }

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::host::open::open_file;
 use crate::collect::{CollectError, Collector, Every, Roots, Sink, read_dir_names};
+use crate::host::open::open_file;
 
 /// Debian's place, and the customary one.
 const FOLDERS: [&str; 2] = [
