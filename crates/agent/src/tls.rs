@@ -46,12 +46,18 @@ pub fn member(key_pem: &[u8], certificate_pem: &[u8], ca_pem: &[u8]) -> Result<C
     for certificate in certificates(ca_pem)? {
         roots.add(certificate).map_err(tls)?;
     }
+    let provider = provider();
+    let verifier = Private {
+        roots: Arc::new(roots),
+        provider: provider.clone(),
+    };
     let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(tls)?;
-    let builder = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(tls)?;
     let mut config = builder
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(certificates(certificate_pem)?, key)
         .map_err(tls)?;
     config.alpn_protocols = vec![protocol::ALPN.to_vec()];
@@ -74,6 +80,69 @@ pub fn stranger(fingerprint: &str) -> Result<ClientConfig, Error> {
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol::ALPN.to_vec()];
     Ok(config)
+}
+
+/// The instant nearest to `now` at which a certificate is valid. The authority is the fleet's own and trusted for nothing else, so
+/// the clock of this host decides nothing: one that is wrong by years would keep it from ever telling the server.
+fn within_life(certificate: &CertificateDer<'_>, now: UnixTime) -> UnixTime {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+        return now;
+    };
+    let validity = parsed.validity();
+    let seconds = |at: i64| u64::try_from(at).unwrap_or(0);
+    let first = seconds(validity.not_before.timestamp());
+    let last = seconds(validity.not_after.timestamp()).max(first);
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs().clamp(first, last)))
+}
+
+/// Verifies as usual with the fleet's authority as the only root, whatever this host's clock says.
+#[derive(Debug)]
+struct Private {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Private {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verifier = WebPkiServerVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let now = within_life(end_entity, now);
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
 }
 
 /// Finds the authority by fingerprint among what the server sent and then verifies as usual, with it as the only root.
@@ -108,6 +177,7 @@ impl ServerCertVerifier for Pinned {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let now = within_life(end_entity, now);
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -150,6 +220,47 @@ pub(crate) fn validity(certificate_pem: &[u8]) -> Result<(i64, i64), Error> {
 
 #[cfg(test)]
 mod tests {
+    /// A clock at 1970, 26 hours behind or years ahead joins and connects all the same.
+    #[test]
+    fn a_wrong_clock_keeps_nobody_out() {
+        use rustls::client::danger::ServerCertVerifier;
+        use rustls::pki_types::{ServerName, UnixTime};
+
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2056, 1, 1);
+        let authority = params.self_signed(&key).unwrap();
+        let issuer = rcgen::Issuer::new(params, key);
+        let mut params = rcgen::CertificateParams::new(vec!["server".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 6, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 9, 1);
+        let server_key = rcgen::KeyPair::generate().unwrap();
+        let server = params.signed_by(&server_key, &issuer).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let member = super::Private {
+            roots: std::sync::Arc::new(roots),
+            provider: super::provider(),
+        };
+        let stranger = super::Pinned {
+            fingerprint: super::fingerprint(authority.der()),
+            provider: super::provider(),
+        };
+        let chain = [authority.der().clone()];
+        let name = |text: &str| ServerName::try_from(text.to_owned()).unwrap();
+        for seconds in [0, 1_780_000_000, 1_900_000_000, 4_000_000_000] {
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+            for verifier in [&member as &dyn ServerCertVerifier, &stranger] {
+                let checked = verifier.verify_server_cert(server.der(), &chain, &name("server"), &[], now);
+                assert!(checked.is_ok(), "{seconds}: {checked:?}");
+                let other = verifier.verify_server_cert(server.der(), &chain, &name("other"), &[], now);
+                assert!(other.is_err(), "the name still counts");
+            }
+        }
+    }
+
     #[test]
     fn fingerprints_are_hex() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

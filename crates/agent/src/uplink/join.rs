@@ -27,6 +27,47 @@ fn request(pair: &KeyPair) -> Result<String, Error> {
     params.serialize_request(pair).map_err(key)?.pem().map_err(key)
 }
 
+/// Asks to join and gives the answer, with the server's address. A host that had joined this fleet before shows its key, which
+/// proves that it is the same host; when the server does not take the certificate any more, it joins like a new one.
+async fn introduce(token: &Token, state: &State, message: &ToServer) -> Result<(ToAgent, String), Error> {
+    if let Some(config) = credentials(token, state) {
+        match ask(config, token, message).await {
+            Ok(answered) => return Ok(answered),
+            Err(error) => tracing::info!(%error, "joining without the key from before"),
+        }
+    }
+    ask(tls::stranger(&token.fingerprint)?, token, message).await
+}
+
+/// Key and certificate from before, where they are of the token's fleet.
+fn credentials(token: &Token, state: &State) -> Option<rustls::ClientConfig> {
+    let known = state.enrolment().ok().flatten()?;
+    if known.ca_fingerprint != token.fingerprint {
+        return None;
+    }
+    let read = |name| state.read(name).ok();
+    tls::member(&read("agent.key")?, &read("agent.crt")?, &read("ca.crt")?).ok()
+}
+
+async fn ask(
+    config: rustls::ClientConfig,
+    token: &Token,
+    message: &ToServer,
+) -> Result<(ToAgent, String), Error> {
+    let (mut stream, address) = session::connect(config, &token.addresses).await?;
+    let unreachable = |error: String| Error::Unreachable {
+        address: address.clone(),
+        reason: error,
+    };
+    session::send(&mut stream, message)
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    let answer = session::receive(&mut stream)
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
+    Ok((answer, address))
+}
+
 /// Joins and writes the enrolment into `state`.
 pub(crate) async fn join(
     token: &Token,
@@ -37,12 +78,6 @@ pub(crate) async fn join(
 ) -> Result<Enrolment, Error> {
     let pair = KeyPair::generate().map_err(key)?;
     let csr_pem = request(&pair)?;
-    let (mut stream, address) =
-        session::connect(tls::stranger(&token.fingerprint)?, &token.addresses).await?;
-    let unreachable = |reason: String| Error::Unreachable {
-        address: address.clone(),
-        reason,
-    };
     let message = ToServer::Join {
         protocol: protocol::PROTOCOL,
         token: token.secret.clone(),
@@ -51,12 +86,7 @@ pub(crate) async fn join(
         hostname,
         agent_version: version.to_owned(),
     };
-    session::send(&mut stream, &message)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    let answer = session::receive(&mut stream)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
+    let (answer, address) = introduce(token, state, &message).await?;
     let (agent_id, certificate_pem, ca_pem) = match answer {
         ToAgent::Joined {
             agent_id,
@@ -64,7 +94,10 @@ pub(crate) async fn join(
             ca_pem,
         } => (agent_id, certificate_pem, ca_pem),
         ToAgent::Refused { reason } => return Err(Error::Refused(reason)),
-        _ => return Err(unreachable("it answered the join with something else".into())),
+        _ => {
+            let reason = "it answered the join with something else".into();
+            return Err(Error::Unreachable { address, reason });
+        }
     };
     // Nothing is kept that would not work, or that leads to another authority than the token's.
     let key_pem = pair.serialize_pem();

@@ -15,8 +15,6 @@ use crate::store;
 
 const SEAL: &str = "fleet_authority:1";
 
-/// Clocks of agents may lag by this much.
-const SLACK: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const SERVER_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -126,6 +124,13 @@ pub fn agent_of(certificate: &CertificateDer<'_>) -> Option<AgentId> {
     name.parse().ok()
 }
 
+/// Has a certificate run out? One that cannot be read has.
+pub fn is_expired(certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
+    x509_parser::parse_x509_certificate(certificate).map_or(true, |(_, parsed)| {
+        parsed.validity().not_after.timestamp() < now.as_second()
+    })
+}
+
 fn make(now: Timestamp) -> Result<(String, String), FleetError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
@@ -146,7 +151,8 @@ fn named(name: &str) -> DistinguishedName {
 fn set_validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let now = Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0));
-    params.not_before = epoch + now.saturating_sub(SLACK);
+    // Clocks of agents may be wrong by any amount, 1970 included: what is young is judged by the server's clock alone.
+    params.not_before = epoch;
     params.not_after = epoch + now + life;
     let serial = uuid_bytes();
     params.serial_number = Some(SerialNumber::from_slice(&serial));

@@ -2,12 +2,13 @@
 //!
 //! `agent.joined`, `agent.connected`, `agent.disconnected`, `agent.lost`, `agent.returned`, `agent.revoked`, `agent.replaced`,
 //! `agent.duplicated` (subject: the agent); `service.changed` (subject: the service item); `command.queued`,
-//! `command.finished`, `command.late` (subject: the command); `join_token.created`, `join_token.revoked`.
+//! `command.finished`, `command.late` (subject: the command); `join_token.created`, `join_token.revoked`;
+//! `join_request.created`, `join_request.approved`, `join_request.denied` (subject: the request).
 
 use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::State;
+use crate::model::{JoinRequest, State};
 
 /// Every `agent.*` event; fields that do not apply are absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,34 @@ pub struct CommandEvent {
     pub exit_code: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// `join_request.created`, `join_request.approved`, `join_request.denied`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JoinRequestEvent {
+    /// The host that would be taken over.
+    pub item_id: String,
+    /// Its name.
+    pub name: String,
+    /// The name that the joining machine gives itself.
+    pub hostname: String,
+    pub address: String,
+    pub token: String,
+    /// `live`: the host's agent is connected; `foreign`: the token does not cover the host.
+    pub reason: String,
+}
+
+impl JoinRequestEvent {
+    pub(crate) fn of(request: &JoinRequest, name: &str) -> Self {
+        Self {
+            item_id: request.item.to_string(),
+            name: name.to_owned(),
+            hostname: request.hostname.clone(),
+            address: request.address.clone(),
+            token: request.token.to_string(),
+            reason: request.reason.clone(),
+        }
+    }
 }
 
 /// `join_token.created`, `join_token.revoked`

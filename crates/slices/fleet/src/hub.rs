@@ -13,6 +13,7 @@ use kernel::Wake;
 
 use crate::intake::HostRef;
 use crate::model::AgentId;
+use crate::session::is_same_machine;
 use crate::store::OutputChunk;
 
 /// One connection of an agent.
@@ -94,11 +95,7 @@ impl Session {
 
     /// Is this the same machine, as far as two greetings can tell?
     pub fn is_same_machine(&self, identity: &Identity) -> bool {
-        let (a, b) = (&self.identity, identity);
-        let differ = |x: &Option<String>, y: &Option<String>| x.is_some() && y.is_some() && x != y;
-        let other_cards =
-            !a.macs.is_empty() && !b.macs.is_empty() && !a.macs.iter().any(|mac| b.macs.contains(mac));
-        !(differ(&a.boot_id, &b.boot_id) || differ(&a.machine_id, &b.machine_id) || other_cards)
+        is_same_machine(&self.identity, identity)
     }
 }
 

@@ -34,7 +34,9 @@ use tokio_rustls::TlsAcceptor;
 pub use command::{Order, Target};
 pub use error::{DispatchError, FleetError};
 pub use intake::{HostRef, Intake, Rejected};
-pub use model::{Agent, AgentId, Command, CommandId, JoinToken, Presence, State, TokenId};
+pub use model::{
+    Agent, AgentId, Command, CommandId, JoinRequest, JoinToken, Presence, RequestId, State, TokenId,
+};
 pub use settings::Settings;
 pub use store::OutputChunk;
 
@@ -51,6 +53,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "ended",
         sql: include_str!("../migrations/0002_ended.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "join_request",
+        sql: include_str!("../migrations/0003_join_request.sql"),
     },
 ];
 
@@ -247,13 +254,15 @@ fn tasks(fleet: &Fleet) -> Vec<kernel::Task> {
     all
 }
 
+/// Joins that wait for an approval are forgotten when they are not repeated for so long.
+const KEEP_REQUESTS_DAYS: u32 = 30;
+
 /// What is kept how long.
 pub fn bounds(keep_commands_days: u32) -> Vec<kernel::retention::Bound> {
-    vec![kernel::retention::Bound::delete(
-        "command",
-        keep_commands_days,
-        store::DELETE_OLD_COMMANDS,
-    )]
+    vec![
+        kernel::retention::Bound::delete("command", keep_commands_days, store::DELETE_OLD_COMMANDS),
+        kernel::retention::Bound::delete("join_request", KEEP_REQUESTS_DAYS, store::DELETE_OLD_REQUESTS),
+    ]
 }
 
 pub fn slice(fleet: &Fleet) -> Slice {

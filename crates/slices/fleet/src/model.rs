@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 pub type AgentId = Id<Agent>;
 pub type CommandId = Id<Command>;
 pub type TokenId = Id<JoinToken>;
+pub type RequestId = Id<JoinRequest>;
 
 /// An agent that was enrolled.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +80,7 @@ macro_rules! texts {
 
 texts!(AgentState { Active = "active", Revoked = "revoked", Replaced = "replaced" });
 texts!(Presence { New = "new", Connected = "connected", Disconnected = "disconnected", Lost = "lost" });
+texts!(RequestState { Pending = "pending", Approved = "approved", Denied = "denied", Used = "used" });
 texts!(State {
     Queued = "queued",
     Accepted = "accepted",
@@ -110,6 +112,45 @@ pub struct JoinToken {
 
 impl Prefix for JoinToken {
     const PREFIX: &'static str = "jtk";
+}
+
+/// A join that would take over a host which is there already, or which its token does not cover.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JoinRequest {
+    pub id: RequestId,
+    pub token: TokenId,
+    /// The host that would be taken over.
+    pub item: ItemId,
+    /// Hash of the name and the keys that were shown: what an approval is bound to.
+    pub claim: String,
+    /// `live` or `foreign`.
+    pub reason: String,
+    pub state: RequestState,
+    /// The name that the machine gives itself.
+    pub hostname: String,
+    pub address: String,
+    pub version: String,
+    pub attempts: i64,
+    pub created_at: Timestamp,
+    pub seen_at: Timestamp,
+    pub decided_at: Option<Timestamp>,
+    pub decided_by: Option<String>,
+}
+
+impl Prefix for JoinRequest {
+    const PREFIX: &'static str = "jrq";
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = JoinRequestState)]
+pub enum RequestState {
+    Pending,
+    /// The next join with the same token, name and keys takes the host over, within a day.
+    Approved,
+    Denied,
+    /// The approval was used.
+    Used,
 }
 
 /// A command for one host.

@@ -82,7 +82,7 @@ pub async fn retire(tx: &mut Tx, actor: &Actor, id: &ItemId, source: &str) -> Re
 
 type Conflicts = Vec<(ItemId, IdentityKey)>;
 
-async fn find(tx: &mut Tx, seen: &Observation) -> Result<(Option<Item>, Conflicts), DbError> {
+pub(crate) async fn find(tx: &mut Tx, seen: &Observation) -> Result<(Option<Item>, Conflicts), DbError> {
     let mut conflicts = Vec::new();
     if !seen.identity.is_empty() {
         let keys = Keys::from_list(&seen.identity);
@@ -272,7 +272,7 @@ pub(crate) async fn named(
     Ok(())
 }
 
-async fn note_conflict(
+pub(crate) async fn note_conflict(
     tx: &mut Tx,
     actor: &Actor,
     item: &Item,

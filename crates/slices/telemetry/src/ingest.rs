@@ -40,7 +40,8 @@ impl SeriesEntry {
         let own = [("instance", instance), ("job", job)];
         let labels = Labels::from_pairs(
             pairs
-                .filter(|(name, _)| !matches!(*name, "instance" | "job"))
+                // What says whose a series is comes from the server alone.
+                .filter(|(name, _)| !matches!(*name, "instance" | "job" | "item_id"))
                 .chain(own),
         );
         let metric = labels.name().unwrap_or_default().into();
@@ -182,6 +183,19 @@ fn parse_own(line: &str) -> Option<(Vec<(String, String)>, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sender_says_neither_whose_a_series_is_nor_which_item_it_is_about() {
+        let said = [
+            ("__name__", "load"),
+            ("instance", "db-1"),
+            ("job", "other"),
+            ("item_id", "itm_00000000000000000000000000000000"),
+        ];
+        let series = SeriesEntry::new("web-1", "mainstay", said.into_iter());
+        let expected = Labels::from_pairs([("__name__", "load"), ("instance", "web-1"), ("job", "mainstay")]);
+        assert_eq!(series.labels, expected);
+    }
 
     #[test]
     fn the_own_exposition_reads_back() {

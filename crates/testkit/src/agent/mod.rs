@@ -72,13 +72,28 @@ pub fn identity(n: u32) -> Identity {
 impl FakeAgent {
     /// Joins as a host of this name.
     pub async fn join(token: &str, hostname: &str, identity: Identity) -> Result<Self, String> {
+        Self::join_with(token, hostname, identity, None).await
+    }
+
+    /// Joins anew and shows the key from before.
+    pub async fn rejoin(&self, token: &str) -> Result<Self, String> {
+        Self::join_with(token, &self.hostname, self.identity.clone(), Some(self)).await
+    }
+
+    async fn join_with(
+        token: &str,
+        hostname: &str,
+        identity: Identity,
+        before: Option<&Self>,
+    ) -> Result<Self, String> {
         let body = token.strip_prefix("ms1.").ok_or("no join token")?;
         let json = URL_SAFE_NO_PAD.decode(body).map_err(text)?;
         let token: serde_json::Value = serde_json::from_slice(&json).map_err(text)?;
         let fingerprint = token["f"].as_str().unwrap_or_default().to_owned();
         let addresses: Vec<String> = serde_json::from_value(token["a"].clone()).map_err(text)?;
         let key = KeyPair::generate().map_err(text)?;
-        let mut stream = open(tls::stranger(&fingerprint), &addresses).await?;
+        let config = before.map_or_else(|| tls::stranger(&fingerprint), tls::member);
+        let mut stream = open(config, &addresses).await?;
         let request = ToServer::Join {
             protocol: protocol::PROTOCOL,
             token: token["s"].as_str().unwrap_or_default().to_owned(),

@@ -128,7 +128,7 @@ async fn visible(
     Ok((agent, item))
 }
 
-fn refuse_unless_writable(actor: &Actor, item: &inventory::Item) -> Result<(), Problem> {
+pub(super) fn refuse_unless_writable(actor: &Actor, item: &inventory::Item) -> Result<(), Problem> {
     if actor.may("agents.write", roles::MANAGE, item.team.as_deref(), &item.tags) {
         return Ok(());
     }

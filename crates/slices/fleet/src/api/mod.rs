@@ -3,6 +3,7 @@
 mod agents;
 mod commands;
 mod files;
+mod joins;
 mod tokens;
 
 use inventory::{Item, ItemId};
@@ -39,6 +40,9 @@ pub const PERMISSIONS: &[Endpoint] = &[
     endpoint!("GET", "/api/v1/join-tokens", JOIN),
     endpoint!("POST", "/api/v1/join-tokens", JOIN),
     endpoint!("DELETE", "/api/v1/join-tokens/{id}", JOIN),
+    endpoint!("GET", "/api/v1/join-requests", READ),
+    endpoint!("POST", "/api/v1/join-requests/{id}/approve", WRITE),
+    endpoint!("POST", "/api/v1/join-requests/{id}/deny", WRITE),
     endpoint!("GET", "/api/v1/commands/{id}", COMMANDS_READ),
     endpoint!("POST", "/api/v1/commands/{id}/cancel", COMMANDS_WRITE),
     endpoint!("GET", "/api/v1/commands/{id}/output", COMMANDS_READ),
@@ -55,6 +59,9 @@ pub fn routes(fleet: &Fleet) -> OpenApiRouter {
         .routes(routes!(agents::get_agent_config, agents::set_agent_config))
         .routes(routes!(tokens::list_join_tokens, tokens::create_join_token))
         .routes(routes!(tokens::revoke_join_token))
+        .routes(routes!(joins::list_join_requests))
+        .routes(routes!(joins::approve_join_request))
+        .routes(routes!(joins::deny_join_request))
         .routes(routes!(commands::get_command))
         .routes(routes!(commands::cancel_command))
         .routes(routes!(commands::stream_command_output))

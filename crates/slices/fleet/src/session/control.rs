@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::command::{self, Outputs};
 use crate::hub::Session;
-use crate::model::agent_actor;
+use crate::model::{AgentId, agent_actor};
 use crate::{Fleet, store};
 
 /// What was not accepted is sent again after this.
@@ -102,21 +102,27 @@ async fn flush(fleet: &Fleet, session: &Session, outputs: &mut Outputs) -> Resul
 }
 
 async fn renew(fleet: &Fleet, session: &Session, csr_pem: &str) -> Result<(), DbError> {
+    if let Some(message) = renewed(fleet, &session.agent, csr_pem).await? {
+        let _ = session.outgoing.send(message).await;
+    }
+    Ok(())
+}
+
+/// A new certificate for an agent; `None` when the request is not good.
+pub async fn renewed(fleet: &Fleet, agent: &AgentId, csr_pem: &str) -> Result<Option<ToAgent>, DbError> {
     let life = Duration::from_secs(fleet.settings().certificate_days * 24 * 3600);
-    let signed = match fleet.authority().sign(csr_pem, &session.agent, fleet.now(), life) {
+    let signed = match fleet.authority().sign(csr_pem, agent, fleet.now(), life) {
         Ok(signed) => signed,
         Err(error) => {
-            tracing::warn!(agent = %session.agent, %error, "a certificate request is not good");
-            return Ok(());
+            tracing::warn!(%agent, %error, "a certificate request is not good");
+            return Ok(None);
         }
     };
     let mut tx = fleet.kernel().db.write().await?;
-    store::save_certificate(&mut tx, &session.agent, signed.expires_at).await?;
+    store::save_certificate(&mut tx, agent, signed.expires_at).await?;
     tx.commit().await?;
-    let message = ToAgent::Renewed {
+    Ok(Some(ToAgent::Renewed {
         certificate_pem: signed.pem,
         ca_pem: fleet.authority().pem().to_owned(),
-    };
-    let _ = session.outgoing.send(message).await;
-    Ok(())
+    }))
 }

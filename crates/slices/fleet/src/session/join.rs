@@ -6,6 +6,7 @@ use std::time::Duration;
 use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
 use protocol::{ToAgent, ToServer};
 
+use super::takeover::{self, Joining, Outcome};
 use super::{Connection, PATIENCE, refuse};
 use crate::error::FleetError;
 use crate::events::{AgentEvent, TokenEvent};
@@ -15,12 +16,36 @@ use crate::{Fleet, NewToken, store, token, wire};
 /// Largest message that a stranger may send.
 const MOST_BYTES: usize = 256 * 1024;
 
-struct Request {
-    token: String,
-    csr_pem: String,
-    identity: protocol::Identity,
-    hostname: String,
-    version: String,
+/// What a machine that joins says of itself.
+pub struct Request {
+    pub token: String,
+    pub csr_pem: String,
+    pub identity: protocol::Identity,
+    pub hostname: String,
+    pub version: String,
+}
+
+impl Request {
+    /// `None` for any other message.
+    pub fn of(message: ToServer) -> Option<Self> {
+        match message {
+            ToServer::Join {
+                token,
+                csr_pem,
+                identity,
+                hostname,
+                agent_version,
+                ..
+            } => Some(Self {
+                token,
+                csr_pem,
+                identity,
+                hostname,
+                version: agent_version,
+            }),
+            _ => None,
+        }
+    }
 }
 
 enum Refusal {
@@ -35,31 +60,30 @@ impl<E: Into<FleetError>> From<E> for Refusal {
     }
 }
 
+/// A connection without a certificate.
 pub async fn serve(fleet: &Fleet, mut stream: Connection, from: SocketAddr) {
     let first = tokio::time::timeout(PATIENCE, wire::read::<ToServer, _>(&mut stream, MOST_BYTES)).await;
-    let request = match first {
-        Ok(Ok(Some(Ok(ToServer::Join {
-            token,
-            csr_pem,
-            identity,
-            hostname,
-            agent_version,
-            ..
-        })))) => Request {
-            token,
-            csr_pem,
-            identity,
-            hostname,
-            version: agent_version,
-        },
-        Ok(Ok(Some(Ok(_)))) => {
-            let reason =
-                "this connection shows no certificate, so it may only join; run `mainstay agent join TOKEN`";
-            return refuse(fleet, &mut stream, reason).await;
-        }
-        _ => return super::count(fleet, "silent"),
+    let Ok(Ok(Some(Ok(message)))) = first else {
+        return super::count(fleet, "silent");
     };
-    match join(fleet, &request, from).await {
+    match Request::of(message) {
+        Some(request) => answer(fleet, stream, from, &request, None).await,
+        None => {
+            let reason = "this connection shows no certificate, so it may only join; run `mainstay agent join` with a token";
+            refuse(fleet, &mut stream, reason).await;
+        }
+    }
+}
+
+/// Joins, and says how that went. `shown`: the agent whose certificate the connection has proved to hold the key of.
+pub async fn answer(
+    fleet: &Fleet,
+    mut stream: Connection,
+    from: SocketAddr,
+    request: &Request,
+    shown: Option<&AgentId>,
+) {
+    match join(fleet, request, from, shown).await {
         Ok(message) => {
             let _ = tokio::time::timeout(PATIENCE, wire::write(&mut stream, &message)).await;
             let _ = tokio::time::timeout(PATIENCE, tokio::io::AsyncWriteExt::shutdown(&mut stream)).await;
@@ -80,8 +104,26 @@ pub async fn serve(fleet: &Fleet, mut stream: Connection, from: SocketAddr) {
     }
 }
 
-async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAgent, Refusal> {
+fn bad_token() -> Refusal {
+    Refusal::Reason(
+        "this join token is unknown, used up, expired or revoked; make a new one under Admin, Agents".into(),
+    )
+}
+
+async fn join(
+    fleet: &Fleet,
+    request: &Request,
+    from: SocketAddr,
+    shown: Option<&AgentId>,
+) -> Result<ToAgent, Refusal> {
     let now = fleet.now();
+    let hash = token::hash(&request.token);
+    // Whoever has no token costs a read, and neither the writer nor a signature.
+    let mut reader = fleet.kernel().db.read().await?;
+    if store::good_token(&mut reader, &hash, now).await?.is_none() {
+        return Err(bad_token());
+    }
+    drop(reader);
     let id = AgentId::new();
     let life = Duration::from_secs(fleet.settings().certificate_days * 24 * 3600);
     let signed = fleet
@@ -89,25 +131,32 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         .sign(&request.csr_pem, &id, now, life)
         .map_err(|error| Refusal::Reason(format!("the certificate request is not good: {error}")))?;
     let mut tx = fleet.kernel().db.write().await?;
-    let hash = token::hash(&request.token);
-    let Some(used) = store::use_token(&mut tx, &hash, now).await? else {
-        return Err(Refusal::Reason(
-            "this join token is unknown, used up, expired or revoked; make a new one under Admin, Agents"
-                .into(),
-        ));
-    };
+    let good = store::good_token(&mut tx, &hash, now)
+        .await?
+        .ok_or_else(bad_token)?;
     let actor = agent_actor(&id, &request.hostname);
-    let source = format!("agent:{id}");
-    let item = inventory::observe_host(
-        &mut tx,
-        &actor,
-        &source,
-        &request.hostname,
-        &request.identity,
-        used.tags.clone(),
-    )
-    .await?;
-    inventory::place(&mut tx, &actor, &item, used.team.as_deref(), &used.tags).await?;
+    let proven = match shown {
+        Some(shown) => store::agent(&mut tx, shown)
+            .await?
+            .filter(|agent| agent.state == AgentState::Active),
+        None => None,
+    };
+    let joining = Joining {
+        request,
+        token: &good,
+        proven: proven.as_ref(),
+        from,
+    };
+    let item = match host_of(fleet, &mut tx, &actor, &id, &joining).await? {
+        Ok(item) => item,
+        Err(reason) => {
+            tx.commit().await?;
+            return Err(Refusal::Reason(reason));
+        }
+    };
+    let used = store::use_token(&mut tx, &hash, now)
+        .await?
+        .ok_or_else(bad_token)?;
     let name = inventory::store::item(&mut tx, &item)
         .await?
         .map(|i| i.name)
@@ -138,6 +187,44 @@ async fn join(fleet: &Fleet, request: &Request, from: SocketAddr) -> Result<ToAg
         certificate_pem: signed.pem,
         ca_pem: fleet.authority().pem().to_owned(),
     })
+}
+
+/// The host of a join: a new one, or a known one that may be taken over; else why not. Team and tags of the token go to a new host
+/// alone.
+async fn host_of(
+    fleet: &Fleet,
+    tx: &mut Tx,
+    actor: &Actor,
+    id: &AgentId,
+    joining: &Joining<'_>,
+) -> Result<Result<inventory::ItemId, String>, DbError> {
+    let (request, token) = (joining.request, joining.token);
+    let (hostname, identity) = (request.hostname.as_str(), &request.identity);
+    let source = format!("agent:{id}");
+    let of_key = match joining.proven {
+        Some(agent) => inventory::store::item(tx, &agent.item).await?,
+        None => None,
+    };
+    let known = match of_key {
+        Some(host) => Some(host),
+        None => inventory::find_host(tx, &source, hostname, identity).await?,
+    };
+    let tags = token.tags.clone();
+    let item = match known {
+        None => inventory::observe_host(tx, actor, &source, hostname, identity, tags).await?,
+        Some(host) => match takeover::judge(fleet, tx, actor, &host, joining).await? {
+            Outcome::Wait(reason) => return Ok(Err(reason)),
+            Outcome::Adopt => {
+                let taken = inventory::adopt_host(tx, actor, &source, hostname, identity, host).await?;
+                return Ok(Ok(taken));
+            }
+            Outcome::Separate => {
+                inventory::separate_host(tx, actor, &source, hostname, identity, tags, &host.id).await?
+            }
+        },
+    };
+    inventory::place(tx, actor, &item, token.team.as_deref(), &token.tags).await?;
+    Ok(Ok(item))
 }
 
 /// Who joins, on which host, from where.

@@ -12,6 +12,7 @@ use protocol::{Batch, MAX_FRAME, PROTOCOL, ToAgent, ToServer};
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::join::{self, Request};
 use super::{Connection, PATIENCE, batches, control, refuse};
 use crate::hub::Session;
 use crate::intake::HostRef;
@@ -24,6 +25,8 @@ const OUTGOING: usize = 256;
 const BATCHES: usize = 16;
 /// Command reports that wait for the database.
 const REPORTS: usize = 64;
+/// For an agent that may do nothing but renew its certificate.
+const RENEWAL: Duration = Duration::from_secs(30);
 /// What an agent is asked for while the intake is behind.
 const THROTTLE_MS: u64 = 2000;
 
@@ -40,6 +43,7 @@ pub async fn serve(
     from: SocketAddr,
     id: AgentId,
     door: OwnedSemaphorePermit,
+    is_expired: bool,
 ) {
     let hello = tokio::time::timeout(PATIENCE, wire::read::<ToServer, _>(&mut stream, MAX_FRAME)).await;
     let hello = match hello {
@@ -59,11 +63,19 @@ pub async fn serve(
             identity,
             running,
         },
-        Ok(Ok(Some(Ok(_)))) => return refuse(fleet, &mut stream, "say hello first").await,
+        // A host that joins anew and shows its key from before. One whose certificate has run out is to renew, and joins without it.
+        Ok(Ok(Some(Ok(message)))) => {
+            let proven = Some(&id).filter(|_| !is_expired);
+            return match Request::of(message) {
+                Some(request) => join::answer(fleet, stream, from, &request, proven).await,
+                None => refuse(fleet, &mut stream, "say hello first").await,
+            };
+        }
         _ => return super::count(fleet, "silent"),
     };
     drop(door);
     match admit(fleet, &id, &hello).await {
+        Ok(agent) if is_expired => renew_only(fleet, stream, &agent, &hello).await,
         Ok(agent) => {
             if let Err(error) = talk(fleet, stream, from, agent, hello).await {
                 tracing::error!(agent = %id, %error, "a session of an agent failed");
@@ -81,6 +93,35 @@ pub async fn serve(
             )
             .await
         }
+    }
+}
+
+/// An agent whose certificate has run out: it gets a new one and is asked to come again. Nothing else that it says is taken, and
+/// it is not held to be connected.
+async fn renew_only(fleet: &Fleet, mut stream: Connection, agent: &Agent, hello: &Hello) {
+    super::count(fleet, "expired");
+    let welcome = ToAgent::Welcome {
+        protocol: hello.protocol.min(PROTOCOL),
+        agent_id: agent.id.to_string(),
+        now_ms: fleet.kernel().clock.now_ms(),
+        config: agent
+            .config
+            .clone()
+            .unwrap_or_else(|| fleet.settings().agent.clone()),
+    };
+    let talk = async {
+        wire::write(&mut stream, &welcome).await.ok()?;
+        loop {
+            let message = wire::read::<ToServer, _>(&mut stream, MAX_FRAME).await.ok()??;
+            if let Ok(ToServer::Renew { csr_pem }) = message {
+                let renewed = control::renewed(fleet, &agent.id, &csr_pem).await.ok()??;
+                wire::write(&mut stream, &renewed).await.ok()?;
+                return stream.shutdown().await.ok();
+            }
+        }
+    };
+    if !matches!(tokio::time::timeout(RENEWAL, talk).await, Ok(Some(()))) {
+        tracing::info!(agent = %agent.id, "an agent with a certificate that has run out did not renew it");
     }
 }
 

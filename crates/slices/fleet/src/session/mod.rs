@@ -4,8 +4,10 @@ mod batches;
 mod control;
 pub mod join;
 mod live;
+mod takeover;
 
 pub use live::Hello;
+pub use takeover::is_same_machine;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,7 +85,10 @@ async fn serve(fleet: &Fleet, stream: TcpStream, from: SocketAddr, door: tokio::
     match certificate {
         None => join::serve(fleet, stream, from).await,
         Some(certificate) => match authority::agent_of(&certificate) {
-            Some(agent) => live::serve(fleet, stream, from, agent, door).await,
+            Some(agent) => {
+                let is_expired = authority::is_expired(&certificate, fleet.now());
+                live::serve(fleet, stream, from, agent, door, is_expired).await;
+            }
             None => count(fleet, "certificate"),
         },
     }

@@ -4,6 +4,7 @@ mod agent;
 mod authority;
 mod command;
 mod output;
+mod request;
 mod token;
 
 pub(crate) use agent::{
@@ -19,5 +20,8 @@ pub(crate) use command::{
 };
 pub use output::{OutputChunk, output};
 pub(crate) use output::{delete_output_before, end_of_stream, insert_output};
-pub(crate) use token::{insert_token, revoke_token, use_token};
+pub(crate) use request::DELETE_OLD as DELETE_OLD_REQUESTS;
+pub(crate) use request::{count_pending_requests, insert_request, request_of_claim, save_request};
+pub use request::{join_request, join_requests};
+pub(crate) use token::{good_token, insert_token, revoke_token, use_token};
 pub use token::{join_token, join_tokens};

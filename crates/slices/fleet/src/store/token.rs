@@ -74,6 +74,22 @@ pub async fn insert_token(conn: &mut AnyConnection, token: &JoinToken, hash: &st
     Ok(())
 }
 
+/// The token with this secret, if it is good for one more join.
+pub async fn good_token(
+    conn: &mut AnyConnection,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<JoinToken>, DbError> {
+    let row = sqlx::query(columns!(
+        "WHERE secret_hash = $1 AND used < uses AND expires_at > $2 AND revoked_at IS NULL"
+    ))
+    .bind(hash)
+    .bind(now.as_microsecond())
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(row_to_token).transpose()
+}
+
 /// Takes one use of the token with this secret. `None` when it is not good (any more).
 pub async fn use_token(
     conn: &mut AnyConnection,

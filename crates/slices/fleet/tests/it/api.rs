@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use crate::kit::{Rig, tester};
 
-/// Everybody is a manager; `role: viewer` for less.
+/// Everybody is a manager; `role: viewer` for less, `tag: env=prod` for a scope.
 struct Manager;
 
 impl Authenticate for Manager {
@@ -21,11 +21,11 @@ impl Authenticate for Manager {
         &'a self,
         parts: &'a axum::http::request::Parts,
     ) -> BoxFuture<'a, Result<Option<Actor>, Problem>> {
-        let role = parts
-            .headers
-            .get("role")
-            .and_then(|v| v.to_str().ok())
-            .and_then(Role::parse);
+        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+        let role = header("role").and_then(Role::parse);
+        let tags = header("tag")
+            .and_then(|tag| tag.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Box::pin(async move {
             Ok(Some(Actor {
                 kind: ActorKind::Person,
@@ -33,7 +33,10 @@ impl Authenticate for Manager {
                 name: "Ann".into(),
                 grants: vec![Grant {
                     role: role.unwrap_or(Role::Manager),
-                    scope: Scope::default(),
+                    scope: Scope {
+                        team: None,
+                        tags: tags.into_iter().collect(),
+                    },
                 }],
                 only: None,
             }))
@@ -55,11 +58,24 @@ pub async fn call(app: &App, method: &str, path: &str, body: Value) -> (u16, Val
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
+/// As a manager of what has this tag.
+pub async fn call_in(app: &App, tag: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let (status, bytes) = raw_as(app, Some(tag), method, path, &body).await;
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
 async fn raw(app: &App, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
-    let request = Request::builder()
+    raw_as(app, None, method, path, body).await
+}
+
+async fn raw_as(app: &App, tag: Option<&str>, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header("content-type", "application/json");
+    if let Some(tag) = tag {
+        request = request.header("tag", tag);
+    }
     let body = if body.is_null() {
         Body::empty()
     } else {

@@ -73,21 +73,31 @@ async fn without_a_certificate_there_is_only_joining() {
 #[tokio::test]
 async fn a_certificate_is_renewed_and_an_old_one_may_still_renew() {
     for rig in Rig::both_with(|settings| settings.certificate_days = 0).await {
-        // The certificate has run out at birth; the grace lets it in to renew.
-        let (mut agent, mut link) = rig.connect(1).await;
+        // The certificate has run out at birth; the grace lets it in to renew, and to do nothing else.
+        let mut agent = rig.join(1).await;
+        wait_until("the end of the certificate", async || {
+            let end = rig.agent(&agent.id).await.certificate_expires_at;
+            (rig.kernel().clock.now().as_second() > end.as_second()).then_some(())
+        })
+        .await;
+        let mut link = agent.connect().await.unwrap();
+        link.batch(1, vec![testkit::agent::sample(1, "load", 1, 1.0)])
+            .await;
         let request = protocol::ToServer::Renew {
             csr_pem: agent.csr_pem(),
         };
         link.send(&request).await.unwrap();
-        let renewed = link
-            .wait_for(|message| match message {
-                protocol::ToAgent::Renewed { certificate_pem, .. } => Some(certificate_pem.clone()),
-                _ => None,
-            })
-            .await;
-        assert_ne!(renewed, agent.certificate_pem);
-        agent.certificate_pem = renewed;
-        drop(link);
+        let mut said = Vec::new();
+        while let Some(message) = link.receive().await {
+            said.push(message);
+        }
+        let [protocol::ToAgent::Renewed { certificate_pem, .. }] = said.as_slice() else {
+            panic!("nothing but the certificate is answered: {said:?}");
+        };
+        assert_ne!(*certificate_pem, agent.certificate_pem);
+        assert!(rig.intake.taken.lock().unwrap().is_empty());
+        assert_eq!(rig.agent(&agent.id).await.presence, fleet::Presence::New);
+        agent.certificate_pem.clone_from(certificate_pem);
         agent.connect().await.unwrap();
     }
     for rig in Rig::both_with(|settings| {
@@ -118,10 +128,10 @@ async fn a_revoked_agent_is_cut_and_stays_out() {
 }
 
 #[tokio::test]
-async fn a_host_that_joins_again_replaces_its_agent() {
+async fn a_host_that_joins_again_with_its_key_replaces_its_agent() {
     for rig in Rig::both().await {
         let (before, mut link) = rig.connect(1).await;
-        let after = rig.join(1).await;
+        let after = before.rejoin(&rig.token(1).await).await.unwrap();
         link.wait_closed().await;
         let (old, new) = (rig.agent(&before.id).await, rig.agent(&after.id).await);
         assert_eq!(old.item, new.item, "it is the same host");

@@ -124,6 +124,27 @@ impl Rig {
         made
     }
 
+    /// A token of a manager of what has this tag.
+    pub async fn token_of(&self, tag: (&str, &str), uses: i64) -> String {
+        let new = NewToken {
+            note: "test".into(),
+            team: None,
+            tags: BTreeMap::from([(tag.0.to_owned(), tag.1.to_owned())]),
+            uses,
+            life: Duration::from_secs(60),
+            addresses: vec![self.address.to_string()],
+        };
+        let mut tx = self.kernel().db.write().await.unwrap();
+        let (_, text) = self.fleet.create_token(&mut tx, &tester(), new).await.unwrap();
+        tx.commit().await.unwrap();
+        text
+    }
+
+    pub async fn item(&self, id: &inventory::ItemId) -> inventory::Item {
+        let mut reader = self.kernel().db.read().await.unwrap();
+        inventory::store::item(&mut reader, id).await.unwrap().unwrap()
+    }
+
     /// A joined agent of host `web-<n>`.
     pub async fn join(&self, n: u32) -> FakeAgent {
         let token = self.token(1).await;

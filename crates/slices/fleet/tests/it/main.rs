@@ -12,3 +12,4 @@ mod kit;
 mod presence;
 mod real_agent;
 mod restart;
+mod takeover;

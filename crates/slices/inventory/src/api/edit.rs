@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::view::ItemView;
-use super::{refuse_unless_writable, visible};
+use super::{refuse_unless_all_writable, refuse_unless_manageable, refuse_unless_writable, visible};
 use crate::events::ItemChanged;
 use crate::hold::{changed, hand_down, inherit, set_attributes};
 use crate::model::{Item, MANUAL, Observation, State as ItemState};
@@ -80,9 +80,15 @@ pub async fn create_item(
     errors.finish()?;
     let mut tx = inventory.kernel.db.write().await?;
     let parent = match &new.parent {
-        Some(id) => Some(visible(&mut tx, &actor, id).await?.id),
+        Some(id) => {
+            let parent = visible(&mut tx, &actor, id).await?;
+            // Whoever acts on a thing acts on what it is on.
+            refuse_unless_writable(&actor, &parent)?;
+            Some(parent.id)
+        }
         None => None,
     };
+    let is_shared = parent.is_some() && (new.team.is_some() || !new.tags.is_empty());
     let key = new.key.unwrap_or_else(|| new.name.clone());
     if store::by_key(&mut tx, &new.kind, parent.as_ref(), &key)
         .await?
@@ -124,6 +130,9 @@ pub async fn create_item(
         store::save(&mut tx, &mut item, now).await?;
     }
     refuse_unless_writable(&actor, &item)?;
+    if is_shared {
+        refuse_unless_manageable(&actor, &item)?;
+    }
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(item.into())))
 }
@@ -150,12 +159,24 @@ pub async fn change_item(
     let mut item = visible(&mut tx, &actor, &id).await?;
     refuse_unless_writable(&actor, &item)?;
     refuse_stale(&headers, &item)?;
+    let before = item.clone();
     let told = apply(&mut tx, &mut item, &change).await?;
+    let is_moved = (&before.own_team, &before.own_tags) != (&item.own_team, &item.own_tags);
+    if is_moved {
+        refuse_unless_manageable(&actor, &before)?;
+        refuse_unless_manageable(&actor, &item)?;
+    }
+    if is_moved || change.state.is_some() {
+        refuse_unless_all_writable(&mut tx, &actor, &before).await?;
+    }
     refuse_unless_writable(&actor, &item)?;
     if !told.is_empty() {
         let now = tx.now();
         store::save(&mut tx, &mut item, now).await?;
         hand_down(&mut tx, &item).await?;
+    }
+    if is_moved {
+        refuse_unless_all_writable(&mut tx, &actor, &item).await?;
     }
     for change in told {
         tx.append(&actor, NewEvent::new("item.changed", &item.id, &change))
@@ -189,7 +210,7 @@ pub async fn retire_item(
 ) -> Result<StatusCode, Problem> {
     let mut tx = inventory.kernel.db.write().await?;
     let item = visible(&mut tx, &actor, &id).await?;
-    refuse_unless_writable(&actor, &item)?;
+    refuse_unless_all_writable(&mut tx, &actor, &item).await?;
     observe::retire(&mut tx, &actor, &item.id, MANUAL).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -97,10 +97,20 @@ pub async fn get_item(
     let mut reader = inventory.kernel.db.read().await?;
     let item = visible(&mut reader, &actor, &id).await?;
     let children = store::children(&mut reader, &item.id).await?;
-    let conflicts = store::conflicts(&mut reader, &item.id).await?;
+    let may_see = |item: &crate::Item| actor.sees(item.team.as_deref(), &item.tags);
+    let mut conflicts = store::conflicts(&mut reader, &item.id).await?;
+    if actor.is_scoped() {
+        let others: Vec<_> = conflicts.iter().map(|(other, _)| other.clone()).collect();
+        let others = store::by_ids(&mut reader, &others).await?;
+        conflicts.retain(|(other, _)| others.get(other).is_some_and(may_see));
+    }
     let identity = store::keys_of(&mut reader, &item.id).await?;
     Ok(Json(ItemDetail {
-        children: children.iter().map(Brief::from).collect(),
+        children: children
+            .iter()
+            .filter(|child| may_see(child))
+            .map(Brief::from)
+            .collect(),
         conflicts: conflicts
             .into_iter()
             .map(|(other, key)| ConflictView {

@@ -71,6 +71,32 @@ async fn visible(conn: &mut AnyConnection, actor: &Actor, id: &str) -> Result<It
     }
 }
 
+/// Team and tags decide who may act on an item, so that changing them takes a manager.
+fn refuse_unless_manageable(actor: &Actor, item: &Item) -> Result<(), Problem> {
+    if actor.may("items.write", roles::MANAGE, item.team.as_deref(), &item.tags) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format_args!(
+        "team and tags of \"{}\" decide who may act on it; changing them takes the role manager for what it is and becomes",
+        item.name
+    )))
+}
+
+/// Everything below an item goes with it, and may have a team and tags of its own.
+async fn refuse_unless_all_writable(
+    conn: &mut AnyConnection,
+    actor: &Actor,
+    item: &Item,
+) -> Result<(), Problem> {
+    if !actor.is_scoped() {
+        return refuse_unless_writable(actor, item);
+    }
+    let below = store::descendants(conn, &item.id).await?;
+    std::iter::once(item)
+        .chain(below.iter().filter(|item| item.is_active()))
+        .try_for_each(|item| refuse_unless_writable(actor, item))
+}
+
 fn refuse_unless_writable(actor: &Actor, item: &Item) -> Result<(), Problem> {
     if actor.may("items.write", roles::OPERATE, item.team.as_deref(), &item.tags) {
         return Ok(());

@@ -78,6 +78,8 @@ pub async fn create_item_relation(
     let to = visible(&mut tx, &actor, &new.to)
         .await
         .map_err(|_| Problem::invalid_field("to", "there is no such item that you may see"))?;
+    // What depends on what decides whose incidents are one and where commands go: that is said of both ends.
+    refuse_unless_writable(&actor, &to)?;
     if from.id == to.id {
         return Err(Problem::invalid_field("to", "an item has no relation to itself"));
     }
@@ -110,7 +112,9 @@ pub async fn delete_item_relation(
     refuse_unless_writable(&actor, &from)?;
     let not_found = || Problem::not_found("manual relation", &format_args!("{kind} {to}"));
     let kind = RelationKind::parse(&kind).ok_or_else(not_found)?;
-    let to = to.parse().map_err(|_| not_found())?;
+    let to = visible(&mut tx, &actor, &to).await.map_err(|_| not_found())?;
+    refuse_unless_writable(&actor, &to)?;
+    let to = to.id;
     if !draw::unrelate(&mut tx, &actor, &from.id, kind, &to, MANUAL).await? {
         return Err(not_found());
     }

@@ -3,6 +3,7 @@
 //! Flow: the host → what is on it ([`children`]) → what is installed ([`packages`]) → who talks to whom ([`sockets`]).
 
 mod children;
+mod enrol;
 mod packages;
 pub(crate) mod sockets;
 
@@ -18,26 +19,14 @@ use crate::identity::Keys;
 use crate::model::{AGENT, Item, ItemId, Observation};
 use crate::{observe, store};
 
+pub use enrol::{adopt_host, find_host, observe_host, separate_host};
+
 /// Kinds that agents tell of completely: what is missing in new facts is gone.
 const AGENT_KINDS: [&str; 4] = ["service", "disk", "interface", "certificate"];
 /// Kinds of which agents tell what runs: what is missing has stopped, and is gone when it does not come back.
 const RUNNING_KINDS: [&str; 2] = ["container", "database"];
 /// So long what has stopped may come back.
 const STOPPED_US: i64 = 7 * 86_400 * 1_000_000;
-
-/// The host that shows this identity, made when there is none. For the moment of enrolment, before there are facts.
-pub async fn observe_host(
-    tx: &mut Tx,
-    actor: &Actor,
-    source: &str,
-    hostname: &str,
-    identity: &Identity,
-    tags: BTreeMap<String, String>,
-) -> Result<ItemId, DbError> {
-    let mut seen = host_observation(source, hostname, identity, BTreeMap::new());
-    seen.tags = tags;
-    observe::observe(tx, actor, &seen).await
-}
 
 /// Takes everything that an agent found out about its host. `known_host`: the item that the agent was enrolled as.
 pub async fn observe_facts(

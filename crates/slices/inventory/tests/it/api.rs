@@ -47,7 +47,7 @@ impl Authenticate for ByHeader {
     }
 }
 
-fn app(kernel: &Kernel) -> App {
+pub fn app(kernel: &Kernel) -> App {
     let inventory = Inventory::new(kernel);
     assemble(
         kernel,
@@ -57,7 +57,13 @@ fn app(kernel: &Kernel) -> App {
     )
 }
 
-async fn call(app: &App, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> (u16, Value) {
+pub async fn call(
+    app: &App,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Value,
+) -> (u16, Value) {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -84,6 +90,7 @@ async fn call(app: &App, method: &str, path: &str, headers: &[(&str, &str)], bod
 }
 
 const OPERATOR: &[(&str, &str)] = &[("role", "operator")];
+const MANAGER: &[(&str, &str)] = &[("role", "manager")];
 const VIEWER: &[(&str, &str)] = &[("role", "viewer")];
 
 #[tokio::test]
@@ -122,7 +129,12 @@ async fn items_are_listed_read_and_changed() {
         let change =
             json!({ "team": "team_1", "tags": { "env": "prod" }, "attributes": { "os_name": "BSD" } });
         assert_eq!(call(&app, "PATCH", &path, VIEWER, change.clone()).await.0, 403);
-        let (status, item) = call(&app, "PATCH", &path, OPERATOR, change).await;
+        assert_eq!(
+            call(&app, "PATCH", &path, OPERATOR, change.clone()).await.0,
+            403,
+            "team and tags take a manager"
+        );
+        let (status, item) = call(&app, "PATCH", &path, MANAGER, change).await;
         assert_eq!(status, 200, "{item}");
         assert_eq!(item["attributes"]["os_name"]["value"], "BSD");
         assert_eq!(
@@ -171,7 +183,7 @@ async fn a_scope_shows_only_what_it_covers() {
             &app,
             "PATCH",
             &path,
-            OPERATOR,
+            MANAGER,
             json!({ "tags": { "env": "prod" } }),
         )
         .await;
@@ -203,6 +215,7 @@ async fn a_scope_shows_only_what_it_covers() {
             .0,
             404
         );
+        let scoped = [("role", "manager"), ("tag", "env=prod")];
         let leave = json!({ "tags": { "env": "dev" } });
         assert_eq!(
             call(&app, "PATCH", &path, &scoped, leave).await.0,

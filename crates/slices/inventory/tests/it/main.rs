@@ -6,3 +6,4 @@ mod api;
 mod facts;
 mod items;
 mod kit;
+mod scope;
