@@ -124,6 +124,19 @@ where
     })
 }
 
+/// Sees a short piece of work to its end, also when the one who waits for it goes away. `None`: it panicked.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "beside `spawn` the only place that does"
+)]
+pub(crate) async fn carry_through<F>(future: F) -> Option<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future).await.ok()
+}
+
 /// Runs `body` until the kernel stops, again with growing pauses whenever it fails or panics.
 pub fn supervise<F, Fut>(kernel: &Kernel, name: &'static str, body: F) -> JoinHandle<()>
 where

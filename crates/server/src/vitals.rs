@@ -72,7 +72,7 @@ const HELP: &[(&str, &str)] = &[
     ("mainstay_events_kept", "Events in the log."),
     (
         "mainstay_events_parked",
-        "Events that were set aside because a consumer could not take them.",
+        "Events that were set aside because a consumer could not take them, by consumer.",
     ),
     ("mainstay_http_connections", "HTTP connections that are open."),
     (
@@ -216,10 +216,13 @@ async fn events(kernel: &Kernel) -> Result<(), AnyError> {
     let sizes = kernel::event::measure::sizes(&mut reader).await?;
     drop(reader);
     kernel.metrics.gauge("mainstay_events_kept", &[]).set(sizes.kept);
-    kernel
-        .metrics
-        .gauge("mainstay_events_parked", &[])
-        .set(sizes.parked);
+    for (consumer, parked) in sizes.parked {
+        let labels = [("consumer", consumer.as_str())];
+        kernel
+            .metrics
+            .gauge("mainstay_events_parked", &labels)
+            .set(parked);
+    }
     for (consumer, lag) in sizes.lag {
         let labels = [("consumer", consumer.as_str())];
         kernel

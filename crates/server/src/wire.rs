@@ -141,6 +141,9 @@ pub async fn start(kernel: &Kernel, wired: &mut Wired) -> Result<()> {
         .map_err(anyhow::Error::from_boxed)?;
     let history = kernel::retention::events(wired.events, vec![incidents::held_events]);
     kernel::task::start(kernel, kernel::retention::task("events.retention", history));
+    let consumers = wired.slices.iter().flat_map(|slice| &slice.consumers);
+    let names: Vec<&str> = consumers.map(|consumer| consumer.name).collect();
+    kernel::event::consume::register(kernel, &names).await?;
     for slice in std::mem::take(&mut wired.slices) {
         for consumer in slice.consumers {
             let consumer = Arc::new(consumer);

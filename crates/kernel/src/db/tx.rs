@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 use std::ops::{Deref, DerefMut};
+use std::panic::AssertUnwindSafe;
 
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
@@ -122,20 +123,29 @@ impl Tx {
         self.after_commit.push(Box::new(hook));
     }
 
+    /// Makes it durable, then wakes the consumers and runs the hooks. Once begun this goes on by itself: a caller who is gone
+    /// (a client that hangs up) takes nothing back that was committed, nor what follows from it.
     pub async fn commit(self) -> Result<(), DbError> {
-        self.inner.commit().await?;
-        drop(self.turn);
-        if let Some(seq) = self.last_event {
-            self.db.latest.send_if_modified(|latest| {
-                let is_newer = seq > *latest;
-                *latest = (*latest).max(seq);
-                is_newer
-            });
-        }
-        for hook in self.after_commit {
-            hook();
-        }
-        Ok(())
+        let finish = async move {
+            self.inner.commit().await?;
+            drop(self.turn);
+            if let Some(seq) = self.last_event {
+                self.db.latest.send_if_modified(|latest| {
+                    let is_newer = seq > *latest;
+                    *latest = (*latest).max(seq);
+                    is_newer
+                });
+            }
+            for hook in self.after_commit {
+                if std::panic::catch_unwind(AssertUnwindSafe(hook)).is_err() {
+                    tracing::error!("what was to follow a commit panicked");
+                }
+            }
+            Ok(())
+        };
+        crate::task::carry_through(finish)
+            .await
+            .unwrap_or(Err(DbError::Sqlx(sqlx::Error::WorkerCrashed)))
     }
 
     /// Leaves everything as it was; the same as dropping it, but waits for it.

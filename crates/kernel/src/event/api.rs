@@ -34,6 +34,21 @@ pub const PERMISSIONS: &[Endpoint] = &[
         path: "/api/v1/events/{seq}/chain",
         allow: Allow::Permission("events.read", roles::READ),
     },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/parked-events",
+        allow: Allow::Permission("parked_events.read", roles::ADMINISTER),
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/parked-events/{consumer}/{seq}/retry",
+        allow: Allow::Permission("parked_events.write", roles::ADMINISTER),
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/api/v1/parked-events/{consumer}/{seq}",
+        allow: Allow::Permission("parked_events.write", roles::ADMINISTER),
+    },
 ];
 
 pub fn routes(kernel: Kernel) -> OpenApiRouter {
@@ -41,7 +56,8 @@ pub fn routes(kernel: Kernel) -> OpenApiRouter {
         .routes(routes!(list_events))
         .routes(routes!(stream_events))
         .routes(routes!(get_event_chain))
-        .with_state(kernel)
+        .with_state(kernel.clone())
+        .merge(super::parked_api::routes(kernel))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -110,7 +126,7 @@ async fn get_event_chain(
 }
 
 /// The raw log shows everything, so a role that holds only somewhere cannot read it.
-fn refuse_scoped(actor: &Actor) -> Result<(), Problem> {
+pub(super) fn refuse_scoped(actor: &Actor) -> Result<(), Problem> {
     if actor.is_scoped() {
         return Err(Problem::forbidden(
             "the event log covers everything; your roles hold only for some teams or tags",

@@ -9,8 +9,8 @@ use crate::DbError;
 pub struct Sizes {
     /// From the oldest that is kept to the newest.
     pub kept: i64,
-    /// Set aside because a consumer could not take them.
-    pub parked: i64,
+    /// Set aside because a consumer could not take them, by consumer.
+    pub parked: Vec<(String, i64)>,
     /// How many each consumer has not seen yet.
     pub lag: Vec<(String, i64)>,
 }
@@ -29,7 +29,7 @@ pub async fn sizes(connection: &mut AnyConnection) -> Result<Sizes, DbError> {
         .collect::<Result<_, sqlx::Error>>()?;
     Ok(Sizes {
         kept: newest - oldest + 1,
-        parked: super::store::count_parked(connection).await?,
+        parked: super::parked::counts(connection).await?,
         lag,
     })
 }

@@ -4,10 +4,16 @@
 //! ([`consume`]); people read it as audit trail and timeline, browsers as a live feed ([`api`]). Samples and log lines never go here.
 
 pub mod api;
+mod attempt;
 pub mod consume;
 mod list;
 pub mod measure;
+pub mod parked;
+mod parked_api;
 pub mod store;
+
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -78,6 +84,8 @@ pub struct Consumer {
     /// Exact topics, or prefixes that end in `*`.
     pub topics: &'static [&'static str],
     pub(crate) handler: Handler,
+    deadline: Duration,
+    parked_in_a_row: AtomicU32,
 }
 
 impl Consumer {
@@ -89,7 +97,15 @@ impl Consumer {
             name,
             topics,
             handler: Box::new(handler),
+            deadline: attempt::DEADLINE,
+            parked_in_a_row: AtomicU32::new(0),
         }
+    }
+
+    /// How long the handler may take for one event before it is taken back and counts as failed.
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     pub(crate) fn wants(&self, topic: &str) -> bool {

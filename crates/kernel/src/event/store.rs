@@ -22,15 +22,45 @@ pub(super) fn row_to_event(row: &AnyRow) -> Result<Event, DbError> {
     })
 }
 
+const AFTER: &str = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq > $1 ORDER BY seq LIMIT $2";
+
 /// Events after `seq`, oldest first.
 pub async fn after(connection: &mut AnyConnection, seq: i64, limit: i64) -> Result<Vec<Event>, DbError> {
-    let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq > $1 ORDER BY seq LIMIT $2";
-    let rows = sqlx::query(sql)
+    let rows = sqlx::query(AFTER)
         .bind(seq)
         .bind(limit)
         .fetch_all(connection)
         .await?;
     rows.iter().map(row_to_event).collect()
+}
+
+/// A row of the log. One that does not read is still an entry: its number and topic are known.
+pub(super) struct Entry {
+    pub seq: i64,
+    pub topic: String,
+    pub event: Result<Event, String>,
+}
+
+/// Entries after `seq`, oldest first.
+pub(super) async fn entries_after(
+    connection: &mut AnyConnection,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Entry>, DbError> {
+    let rows = sqlx::query(AFTER)
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Entry {
+                seq: row.try_get(0)?,
+                topic: row.try_get(2)?,
+                event: row_to_event(row).map_err(|error| error.to_string()),
+            })
+        })
+        .collect()
 }
 
 pub async fn get(connection: &mut AnyConnection, seq: i64) -> Result<Option<Event>, DbError> {
@@ -72,9 +102,15 @@ pub async fn cursor(connection: &mut AnyConnection, name: &str) -> Result<Option
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
+/// Gives a consumer a place at the beginning, unless it has one.
 pub async fn create_cursor(connection: &mut AnyConnection, name: &str) -> Result<(), DbError> {
-    let sql = "INSERT INTO consumer_cursor (name, seq) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING";
-    sqlx::query(sql).bind(name).execute(connection).await?;
+    create_cursor_at(connection, name, 0).await
+}
+
+/// Gives a consumer its place, unless it has one.
+pub async fn create_cursor_at(connection: &mut AnyConnection, name: &str, seq: i64) -> Result<(), DbError> {
+    let sql = "INSERT INTO consumer_cursor (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    sqlx::query(sql).bind(name).bind(seq).execute(connection).await?;
     Ok(())
 }
 
@@ -109,26 +145,6 @@ pub async fn slowest_cursor(connection: &mut AnyConnection) -> Result<Option<i64
         .fetch_one(connection)
         .await?;
     Ok(row.try_get(0)?)
-}
-
-/// Sets an event aside that a consumer could not take.
-pub async fn park(
-    connection: &mut AnyConnection,
-    name: &str,
-    seq: i64,
-    error: &str,
-    at_us: i64,
-) -> Result<(), DbError> {
-    let sql = "INSERT INTO event_parked (consumer, seq, error, parked_at) VALUES ($1, $2, $3, $4) \
-        ON CONFLICT (consumer, seq) DO NOTHING";
-    sqlx::query(sql)
-        .bind(name)
-        .bind(seq)
-        .bind(error)
-        .bind(at_us)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 pub async fn count_parked(connection: &mut AnyConnection) -> Result<i64, DbError> {

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-struct ByHeader;
+pub struct ByHeader;
 
 impl Authenticate for ByHeader {
     fn authenticate<'a>(

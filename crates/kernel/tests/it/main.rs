@@ -9,4 +9,5 @@ mod event_log;
 mod http;
 mod metric;
 mod page;
+mod parked;
 mod turns;

@@ -6,6 +6,7 @@ mod incidents;
 mod lists;
 mod logs;
 mod metrics;
+mod parked;
 mod run;
 mod runbooks;
 mod show;
@@ -97,6 +98,9 @@ enum CtlCommand {
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Events that a consumer failed to process: list, retry, dismiss
+    #[command(subcommand)]
+    ParkedEvents(parked::ParkedCommand),
     /// Send any request: `ctl api GET /api/v1/items`
     Api {
         method: String,
@@ -130,6 +134,7 @@ pub async fn run(args: CtlArgs) -> Result<ExitCode> {
         CtlCommand::JoinToken(args) => tokens::join(&client, &args).await,
         CtlCommand::Snapshot => lists::snapshot(&client).await,
         CtlCommand::Events { topic, limit } => lists::events(&client, topic.as_deref(), limit).await,
+        CtlCommand::ParkedEvents(command) => parked::parked(&client, &command).await,
         CtlCommand::Api { method, path, body } => lists::api(&client, &method, &path, body.as_deref()).await,
     }
 }

@@ -34,6 +34,7 @@ async fn ctl_answers_people_and_scripts() {
         (&["tokens", "list"], "bootstrap"),
         (&["events", "--topic", "agent."], "agent.joined"),
         (&["join-token"], "join.sh"),
+        (&["parked-events", "list"], "CONSUMER"),
     ] {
         let (code, text) = house.ctl(args);
         assert!(

@@ -395,6 +395,9 @@ async fn serve(parts: Parts) -> (Kernel, Fleet, axum::Router, SocketAddr) {
         .collect();
     served.append(&mut working);
     let app = assemble(&kernel, &mut served, Arc::new(ByHeader), Default::default());
+    let consumers = duties.iter().flat_map(|(consumers, _)| consumers);
+    let names: Vec<&str> = consumers.map(|consumer| consumer.name).collect();
+    kernel::event::consume::register(&kernel, &names).await.unwrap();
     for (consumers, tasks) in duties {
         for consumer in consumers.into_iter().map(Arc::new) {
             let (own, name) = (kernel.clone(), consumer.name);
