@@ -153,6 +153,7 @@ impl Alert {
             annotations: self.annotations.clone(),
             item_id: self.item.clone(),
             value: self.value,
+            source: self.life.sources.keys().next().cloned().unwrap_or_default(),
             active_since: kernel::clock::from_micros(self.life.active_since),
             flapping: self.flapping,
             silenced_by: self.silenced_by.clone(),
@@ -173,6 +174,9 @@ pub struct AlertData {
     pub annotations: Labels,
     pub item_id: Option<String>,
     pub value: Option<f64>,
+    /// What evaluates the condition: `rule:<rule id>`, `fleet`.
+    #[serde(default)]
+    pub source: String,
     #[schema(value_type = String, format = DateTime)]
     pub active_since: Timestamp,
     #[serde(default)]

@@ -16,6 +16,12 @@ pub const MITIGATED: &str = "incident.mitigated";
 pub const ASSIGNED: &str = "incident.assigned";
 pub const COMMENTED: &str = "incident.commented";
 pub const MERGED: &str = "incident.merged";
+/// Another incident may be the same; a person decides.
+pub const CANDIDATE_FOUND: &str = "incident.candidate_found";
+/// A person has decided that the two are not one.
+pub const CANDIDATE_DISMISSED: &str = "incident.candidate_dismissed";
+/// Alerts have become an incident of their own.
+pub const SPLIT: &str = "incident.split";
 pub const RESOLVED: &str = "incident.resolved";
 pub const REOPENED: &str = "incident.reopened";
 pub const CLOSED: &str = "incident.closed";

@@ -33,6 +33,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "kin",
         sql: include_str!("../migrations/0002_kin.sql"),
     },
+    Migration {
+        version: 3,
+        name: "growth",
+        sql: include_str!("../migrations/0003_growth.sql"),
+    },
 ];
 
 /// The slice's handle. Cheap to clone.

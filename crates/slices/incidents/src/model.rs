@@ -125,6 +125,8 @@ pub struct Incident {
     pub lead: Option<String>,
     pub lead_name: Option<String>,
     pub opened_at: Timestamp,
+    /// When it was last opened again.
+    pub reopened_at: Option<Timestamp>,
     pub acknowledged_at: Option<Timestamp>,
     /// Id of who did it; the program itself is `incidents`.
     pub acknowledged_by: Option<String>,
@@ -143,7 +145,18 @@ pub struct Incident {
     /// When those who were paged are reminded, for as long as nobody has acknowledged.
     pub remind_at: Option<Timestamp>,
     pub reminded: i64,
+    /// When people are notified of the alerts that have joined since the last notification.
+    pub announce_at: Option<Timestamp>,
+    /// When they were last notified of alerts that joined.
+    pub announced_at: Option<Timestamp>,
     pub version: i64,
+}
+
+impl Incident {
+    /// The beginning of what is wrong now: the last reopening, else the opening.
+    pub fn began_at(&self) -> Timestamp {
+        self.reopened_at.unwrap_or(self.opened_at)
+    }
 }
 
 /// What part an alert plays in its incident.
@@ -193,11 +206,15 @@ pub struct Member {
     pub host: Option<String>,
     /// What it shares with the same alert on the same service of other hosts; `None` when it is not about a service.
     pub kin: Option<String>,
+    /// What evaluates it: a rule, or the alert's name where no rule does.
+    pub rule: String,
     /// It says that the whole host is gone.
     pub is_down: bool,
     pub is_muted: bool,
     /// It comes and goes: its end is believed only after a while.
     pub is_flapping: bool,
+    /// People have been notified of it, or need not be.
+    pub is_announced: bool,
     pub role: Role,
     /// Why it is here, in a sentence.
     pub reason: String,

@@ -19,6 +19,10 @@ pub struct Settings {
     pub reopen_within_s: u32,
     /// When people are paged again about an incident of severity 1 or 2 that nobody has acknowledged; 0: never.
     pub remind_after_s: u32,
+    /// How long alerts that join an incident are gathered before people are notified of them.
+    pub growth_wait_s: u32,
+    /// People are notified of alerts that join one incident at most once in this time; of critical ones once a minute.
+    pub growth_interval_s: u32,
     /// Days that the story of an incident is kept after its end; 0: for ever. The events themselves go with the timeline.
     pub timeline_days: u32,
     /// Days that an incident and the list of its alerts are kept after its end; 0: for ever.
@@ -34,6 +38,8 @@ impl Default for Settings {
             resolve_hold_s: 0,
             reopen_within_s: 600,
             remind_after_s: 900,
+            growth_wait_s: 10,
+            growth_interval_s: 300,
             timeline_days: 400,
             history_days: 1100,
         }

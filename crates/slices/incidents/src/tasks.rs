@@ -1,4 +1,4 @@
-//! Keeping time: resolves that were held, reminders, and the figures on `/metrics`.
+//! Keeping time: resolves that were held, reminders, notifications of what has joined, and the figures on `/metrics`.
 
 use std::time::Duration;
 
@@ -62,6 +62,9 @@ impl Incidents {
             }
             if incident.remind_at.is_some_and(|at| at <= now) {
                 desk.remind(&mut incident).await?;
+            }
+            if incident.announce_at.is_some_and(|at| at <= now) {
+                desk.announce(&mut incident).await?;
             }
         }
         tx.commit().await

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use super::sight;
 use super::view::{IncidentView, view};
 use super::{MAX_TEXT, MAX_TITLE, check_text, refuse};
-use crate::Incidents;
 use crate::decide::{Command, step};
 use crate::events::{self, IncidentData};
 use crate::model::{Incident, Severity, State};
 use crate::work::Desk;
+use crate::{Incidents, store};
 
 type Answer = Result<Json<IncidentView>, Problem>;
 
@@ -76,7 +76,7 @@ pub struct Merge {
 }
 
 /// A text that was given and is not empty, checked.
-fn words(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+pub fn words(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     let mut errors = Vec::new();
     check_text(
         &mut errors,
@@ -90,7 +90,7 @@ fn words(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// Finds the incident inside the turn, checks who asks and what they have seen.
-async fn begin(desk: &mut Desk<'_>, id: &str, seen: &IfMatch) -> Result<Incident, Problem> {
+pub async fn begin(desk: &mut Desk<'_>, id: &str, seen: &IfMatch) -> Result<Incident, Problem> {
     let actor = desk.actor.clone();
     let incident = sight::find_to_change(desk.tx, &actor, id).await?;
     seen.check(incident.version)?;
@@ -106,6 +106,24 @@ async fn begin(desk: &mut Desk<'_>, id: &str, seen: &IfMatch) -> Result<Incident
 /// The state that a command leads to, `None` when it is so already.
 fn next(incident: &Incident, command: Command) -> Result<Option<State>, Problem> {
     step(incident.state, command).map_err(Problem::conflict)
+}
+
+/// Nothing that fires is called resolved. What a silence mutes was answered for by somebody.
+async fn refuse_while_firing(desk: &mut Desk<'_>, incident: &Incident) -> Result<(), Problem> {
+    let firing = store::member::firing(desk.tx, incident.id.as_str(), 4).await?;
+    if firing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = firing
+        .iter()
+        .take(3)
+        .map(|member| member.summary.as_str())
+        .collect();
+    let more = if firing.len() > 3 { ", …" } else { "" };
+    Err(Problem::conflict(format_args!(
+        "still firing: {}{more}; silence it, split it off, or mark the incident as mitigated",
+        names.join(", ")
+    )))
 }
 
 macro_rules! command {
@@ -175,10 +193,11 @@ command!(
 );
 
 command!(
-    /// It is over
+    /// Resolve an incident of which nothing fires any more
     resolve_incident, "/api/v1/incidents/{id}/resolve", Note, |desk, incident, given| {
         let note = words("note", given.note)?;
         if next(&incident, Command::Resolve)?.is_some() {
+            refuse_while_firing(desk, &incident).await?;
             desk.resolve(&mut incident, None, note).await?;
         }
     }
@@ -273,7 +292,7 @@ command!(
             };
             let seq = events::say(desk.tx, &desk.actor, events::SEVERITY_CHANGED, &data).await?;
             if is_worse && incident.state.is_open() {
-                desk.tell_worse(&incident, seq).await?;
+                desk.tell_worse(&mut incident, seq).await?;
             }
         }
     }

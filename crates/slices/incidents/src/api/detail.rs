@@ -11,6 +11,7 @@ use serde::Serialize;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
+use super::related::{IncidentCandidate, candidates};
 use super::sight;
 use super::view::{IncidentView, view};
 use crate::model::{Hop, Incident, Member, Role};
@@ -66,6 +67,8 @@ pub struct IncidentDetail {
     /// What changed before it, likeliest first.
     pub suspects: Vec<Suspect>,
     pub runbooks: Vec<IncidentRunbook>,
+    /// Open incidents that may be the same; a person decides.
+    pub candidates: Vec<IncidentCandidate>,
     /// Incidents that were merged into this one.
     pub merged: Vec<MergedIncident>,
 }
@@ -95,6 +98,7 @@ pub async fn get_incident(
         suspects: suspect::find(&mut reader, &incident, &terrain).await?,
         impact: impact(&mut reader, &actor, &incident).await?,
         runbooks: runbooks(&mut reader, &alerts).await?,
+        candidates: candidates(&mut reader, &actor, &incident).await?,
         alerts,
         merged: merged
             .into_iter()

@@ -4,6 +4,7 @@ mod command;
 mod declare;
 mod detail;
 mod list;
+mod related;
 mod sight;
 mod stats;
 mod timeline;
@@ -52,6 +53,9 @@ pub const PERMISSIONS: &[Endpoint] = &[
     write("/api/v1/incidents/{id}/severity"),
     write("/api/v1/incidents/{id}/rename"),
     write("/api/v1/incidents/{id}/merge"),
+    write("/api/v1/incidents/{id}/split"),
+    write("/api/v1/incidents/{id}/candidates/{other}/confirm"),
+    write("/api/v1/incidents/{id}/candidates/{other}/dismiss"),
 ];
 
 pub fn routes(incidents: &Incidents) -> OpenApiRouter {
@@ -71,6 +75,9 @@ pub fn routes(incidents: &Incidents) -> OpenApiRouter {
         .routes(routes!(command::set_incident_severity))
         .routes(routes!(command::rename_incident))
         .routes(routes!(command::merge_incident))
+        .routes(routes!(related::split_incident))
+        .routes(routes!(related::confirm_incident_candidate))
+        .routes(routes!(related::dismiss_incident_candidate))
         .with_state(incidents.clone())
 }
 

@@ -116,7 +116,7 @@ pub async fn get_incident_stats(
 fn times(incidents: &[Incident], end: impl Fn(&Incident) -> Option<Timestamp>) -> Times {
     let mut seconds: Vec<f64> = incidents
         .iter()
-        .filter_map(|i| Some(end(i)?.duration_since(i.opened_at).as_secs_f64().max(0.0)))
+        .filter_map(|i| Some(end(i)?.duration_since(i.began_at()).as_secs_f64().max(0.0)))
         .collect();
     seconds.sort_by(f64::total_cmp);
     let at = |share: f64| {

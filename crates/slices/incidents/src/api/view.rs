@@ -48,6 +48,9 @@ pub struct IncidentView {
     pub is_declared: bool,
     #[schema(value_type = String, format = DateTime)]
     pub opened_at: Timestamp,
+    /// When it was last opened again: what is wrong now began then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub reopened_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub acknowledged_at: Option<Timestamp>,
     pub acknowledged_by: Option<Who>,
@@ -104,6 +107,7 @@ pub async fn view(connection: &mut AnyConnection, incident: Incident) -> Result<
         firing_count,
         is_declared: incident.is_declared,
         opened_at: incident.opened_at,
+        reopened_at: incident.reopened_at,
         acknowledged_at: incident.acknowledged_at,
         acknowledged_by: who(&incident.acknowledged_by, &incident.acknowledged_by_name),
         mitigated_at: incident.mitigated_at,

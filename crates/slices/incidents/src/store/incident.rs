@@ -12,7 +12,7 @@ macro_rules! columns {
         "i.id, i.number, i.title, i.title_is_manual, i.summary, i.state, i.severity, i.worst_seen, i.team, i.item, \
          i.root_alert, i.is_declared, i.lead, i.lead_name, i.opened_at, i.acknowledged_at, i.acknowledged_by, \
          i.acknowledged_by_name, i.mitigated_at, i.resolved_at, i.resolved_by, i.resolved_by_name, i.resolution, i.closed_at, i.reopened, i.merged_into, \
-         i.resolve_at, i.remind_at, i.reminded, i.version"
+         i.resolve_at, i.remind_at, i.reminded, i.version, i.reopened_at, i.announce_at, i.announced_at"
     };
 }
 
@@ -55,6 +55,9 @@ fn row_to_incident(row: &AnyRow) -> Result<Incident, DbError> {
         remind_at: time(row, 27)?,
         reminded: row.try_get(28)?,
         version: row.try_get(29)?,
+        reopened_at: time(row, 30)?,
+        announce_at: time(row, 31)?,
+        announced_at: time(row, 32)?,
     })
 }
 
@@ -97,6 +100,9 @@ pub async fn save(
         .bind(incident.reminded)
         .bind(incident.version)
         .bind(now.as_microsecond())
+        .bind(us(incident.reopened_at))
+        .bind(us(incident.announce_at))
+        .bind(us(incident.announced_at))
         .execute(connection)
         .await?;
     Ok(())
@@ -105,8 +111,9 @@ pub async fn save(
 const SAVE: &str = "INSERT INTO incident (id, number, title, title_is_manual, summary, state, severity, worst_seen, team, item, \
     root_alert, is_declared, lead, lead_name, opened_at, acknowledged_at, acknowledged_by, acknowledged_by_name, \
     mitigated_at, resolved_at, resolved_by, resolved_by_name, resolution, closed_at, reopened, merged_into, \
-    resolve_at, remind_at, reminded, version, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) ON \
+    resolve_at, remind_at, reminded, version, updated_at, reopened_at, announce_at, announced_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+    $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, \
+    $31, $32, $33, $34) ON \
     CONFLICT (id) DO UPDATE SET title = excluded.title, title_is_manual = excluded.title_is_manual, summary = \
     excluded.summary, state = excluded.state, severity = excluded.severity, worst_seen = excluded.worst_seen, team \
     = excluded.team, item = excluded.item, root_alert = excluded.root_alert, lead = excluded.lead, lead_name = \
@@ -115,7 +122,8 @@ const SAVE: &str = "INSERT INTO incident (id, number, title, title_is_manual, su
     excluded.resolved_at, resolved_by = excluded.resolved_by, resolved_by_name = excluded.resolved_by_name, \
     resolution = excluded.resolution, closed_at = excluded.closed_at, reopened = excluded.reopened, merged_into = \
     excluded.merged_into, resolve_at = excluded.resolve_at, remind_at = excluded.remind_at, reminded = \
-    excluded.reminded, version = excluded.version, updated_at = excluded.updated_at";
+    excluded.reminded, version = excluded.version, updated_at = excluded.updated_at, reopened_at = \
+    excluded.reopened_at, announce_at = excluded.announce_at, announced_at = excluded.announced_at";
 
 pub async fn get(connection: &mut AnyConnection, id: &str) -> Result<Option<Incident>, DbError> {
     let sql = concat!("SELECT ", columns!(), " FROM incident i WHERE i.id = $1");
@@ -195,13 +203,14 @@ pub async fn merged_into(connection: &mut AnyConnection, id: &str) -> Result<Vec
     rows.iter().map(row_to_incident).collect()
 }
 
-/// Incidents whose wait before the resolve is over, or whose people are to be reminded.
+/// Incidents whose wait before the resolve is over, whose people are to be reminded, or notified of what has joined.
 pub async fn due_by(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<Incident>, DbError> {
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM incident i WHERE (i.resolve_at IS NOT NULL AND i.resolve_at <= $1) \
-         OR (i.remind_at IS NOT NULL AND i.remind_at <= $1) ORDER BY i.id LIMIT 200"
+         OR (i.remind_at IS NOT NULL AND i.remind_at <= $1) \
+         OR (i.announce_at IS NOT NULL AND i.announce_at <= $1) ORDER BY i.id LIMIT 200"
     );
     let rows = sqlx::query(sql)
         .bind(now.as_microsecond())
@@ -213,7 +222,8 @@ pub async fn due_by(connection: &mut AnyConnection, now: Timestamp) -> Result<Ve
 /// When the next of them is due.
 pub async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>, DbError> {
     let sql = "SELECT MIN(due) FROM (SELECT MIN(resolve_at) AS due FROM incident WHERE resolve_at IS NOT NULL \
-        UNION ALL SELECT MIN(remind_at) AS due FROM incident WHERE remind_at IS NOT NULL) AS waits";
+        UNION ALL SELECT MIN(remind_at) AS due FROM incident WHERE remind_at IS NOT NULL \
+        UNION ALL SELECT MIN(announce_at) AS due FROM incident WHERE announce_at IS NOT NULL) AS waits";
     Ok(sqlx::query(sql).fetch_one(connection).await?.try_get(0)?)
 }
 

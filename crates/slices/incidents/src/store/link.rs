@@ -49,6 +49,40 @@ pub async fn follow(connection: &mut AnyConnection, seq: i64, cause: i64) -> Res
     Ok(done.rows_affected() > 0)
 }
 
+/// The newest event of a topic in the story of an incident.
+pub async fn latest(
+    connection: &mut AnyConnection,
+    incident: &str,
+    topic: &'static str,
+) -> Result<Option<i64>, DbError> {
+    let sql = "SELECT l.seq FROM incident_event l JOIN event e ON e.seq = l.seq \
+        WHERE l.incident = $1 AND e.topic = $2 ORDER BY l.seq DESC LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(incident.to_owned())
+        .bind(topic)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// What the story of one incident says of a subject becomes part of another's, and stays its own.
+pub async fn copy_of(
+    connection: &mut AnyConnection,
+    (from, into): (&str, &str),
+    subject: &str,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO incident_event (incident, seq) SELECT $2, l.seq FROM incident_event l \
+        JOIN event e ON e.seq = l.seq WHERE l.incident = $1 AND e.subject = $3 \
+        ON CONFLICT (incident, seq) DO NOTHING";
+    sqlx::query(sql)
+        .bind(from.to_owned())
+        .bind(into.to_owned())
+        .bind(subject.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The incident whose story an event is part of; of merged ones, the one that stands.
 pub async fn incident_of(connection: &mut AnyConnection, seq: i64) -> Result<Option<String>, DbError> {
     let sql = "SELECT e.incident FROM incident_event e JOIN incident i ON i.id = e.incident \

@@ -1,5 +1,6 @@
 //! All SQL of the slice. Everything that writes takes its turn first: two groupings at once could open two incidents for one fault.
 
+pub mod candidate;
 pub mod incident;
 pub mod link;
 pub mod member;

@@ -39,6 +39,7 @@ pub async fn delete_incidents(
         for sql in [
             "DELETE FROM incident_event WHERE incident = $1",
             "DELETE FROM incident_alert WHERE incident = $1",
+            "DELETE FROM incident_candidate WHERE incident = $1 OR other = $1",
             "DELETE FROM incident WHERE id = $1",
         ] {
             sqlx::query(sql)

@@ -7,16 +7,17 @@ use alerting::AlertData;
 
 use super::Desk;
 use super::life::{Beginning, begin};
-use super::page::{Why, tell};
 use super::page_alert::annotation;
 use crate::decide::group::{Candidate, Effect, Kind, Link, Newcomer, group, outranks};
 use crate::events::{self, AlertPart, IncidentData};
-use crate::model::{Incident, Member, Role, Severity, State, severity_of};
+use crate::model::{Incident, Member, Role, Severity, severity_of};
 use crate::{place, store};
 
 /// Names of alerts that say that a whole host is gone.
 const HOST_GONE: [&str; 4] = [alerting::HOST_LOST, "HostDown", "NodeDown", "InstanceDown"];
 const MAX_TITLE: usize = 200;
+/// Alerts among which a new root is sought.
+const MAX_ROOTS: i64 = 100;
 
 impl Desk<'_> {
     /// `alert.fired`, and `alert.unmuted` of what has never been seen here.
@@ -32,6 +33,7 @@ impl Desk<'_> {
             place: member.place.clone(),
             host: member.host.clone(),
             is_down: member.is_down,
+            severity: member.severity,
             at: member.fired_at,
         };
         let up = self.terrain.climb(&new.place);
@@ -42,7 +44,9 @@ impl Desk<'_> {
         let open =
             store::member::presences(self.tx, &wanted, new.host.as_deref(), member.kin.as_deref()).await?;
         let limits = self.incidents.settings.limits();
-        for effect in group(&new, &open, &self.terrain, limits) {
+        let since = new.at.saturating_sub(limits.kin_window_us);
+        let rules = store::member::of_rule(self.tx, &member.rule, since).await?;
+        for effect in group(&new, &open, &rules, &self.terrain, limits) {
             match effect {
                 Effect::Open => self.open_for(&mut member, event).await?,
                 Effect::Merge { from, into, link } => self.merge_by_link(&from, &into, &link).await?,
@@ -54,6 +58,7 @@ impl Desk<'_> {
                         self.join(&mut incident, &mut member, event).await?;
                     }
                 }
+                Effect::Candidate { other, link } => self.propose(&member.incident, &other, &link).await?,
             }
         }
         Ok(())
@@ -82,6 +87,7 @@ impl Desk<'_> {
         member.resolved_at = Some(event.at.as_microsecond());
         self.note(&member, event).await?;
         if let Some(mut incident) = store::incident::get(self.tx, &member.incident).await? {
+            self.replace_root(&mut incident, &member).await?;
             self.settle(&mut incident).await?;
         }
         Ok(())
@@ -132,9 +138,11 @@ impl Desk<'_> {
             place,
             host,
             kin: None,
+            rule: format!("{} {}", data.source, data.name).trim().to_owned(),
             is_down,
             is_muted: false,
             is_flapping: data.flapping,
+            is_announced: true,
             role: Role::Root,
             reason: String::new(),
             path: Vec::new(),
@@ -155,9 +163,12 @@ impl Desk<'_> {
             self.note(member, event).await?;
             let why = format!("{} fires again", member.name);
             self.take_root(&mut incident, member, &why).await?;
-            self.reopen(&mut incident, &why).await?;
-            let (severity, why) = self.wanted_severity(member);
-            return self.escalate(&mut incident, severity, &why).await;
+            let (severity, _) = self.wanted_severity(member);
+            if severity > incident.worst_seen {
+                incident.worst_seen = severity;
+                incident.severity = incident.severity.max(severity);
+            }
+            return self.reopen(&mut incident, &why).await;
         }
         let number = store::next_number(self.tx).await?;
         let beginning = Beginning {
@@ -194,6 +205,8 @@ impl Desk<'_> {
         if !is_root && member.role == Role::Root {
             member.role = Role::Member;
         }
+        let is_news = self.is_news(incident, member, is_root).await?;
+        member.is_announced = !is_news;
         self.note(member, event).await?;
         incident.resolve_at = None;
         self.save(incident).await?;
@@ -206,7 +219,7 @@ impl Desk<'_> {
             }),
             ..IncidentData::of(incident, format!("{} joined: {}", member.summary, member.reason))
         };
-        let seq = events::say(self.tx, &self.actor, events::GREW, &data).await?;
+        events::say(self.tx, &self.actor, events::GREW, &data).await?;
         if is_root {
             let why = member.reason.clone();
             self.take_root(incident, member, &why).await?;
@@ -214,9 +227,8 @@ impl Desk<'_> {
         let (severity, why) = self.wanted_severity(member);
         let is_worse = severity > incident.worst_seen && severity > incident.severity;
         self.escalate(incident, severity, &why).await?;
-        let is_at_work = matches!(incident.state, State::Acknowledged | State::Mitigated);
-        if is_at_work && !is_worse && member.role != Role::Symptom {
-            tell(self, incident, Why::Grew, seq).await?;
+        if is_news && !is_worse {
+            self.plan_announcement(incident, severity).await?;
         }
         Ok(())
     }
@@ -238,9 +250,12 @@ impl Desk<'_> {
             old.role = if is_below { Role::Symptom } else { Role::Member };
             store::member::save(self.tx, &old, now).await?;
         }
+        // As it is stored now: it may have been announced meanwhile.
+        let stored = store::member::get(self.tx, &root.alert).await?;
         let root = Member {
             role: Role::Root,
             incident: incident.id.as_str().to_owned(),
+            is_announced: stored.is_none_or(|stored| stored.is_announced),
             ..root.clone()
         };
         store::member::save(self.tx, &root, now).await?;
@@ -266,6 +281,26 @@ impl Desk<'_> {
             .map(|_| ())
     }
 
+    /// The alert that the incident is named after has ended, and something else of it fires: it is about that now.
+    async fn replace_root(&mut self, incident: &mut Incident, ended: &Member) -> Result<(), DbError> {
+        if !incident.state.is_open() || incident.root_alert.as_deref() != Some(&ended.alert) {
+            return Ok(());
+        }
+        let firing = store::member::firing(self.tx, incident.id.as_str(), MAX_ROOTS).await?;
+        if firing.iter().any(|member| member.rule == ended.rule) {
+            return Ok(());
+        }
+        let mut best: Option<&Member> = None;
+        for member in firing.iter().filter(|member| member.role != Role::Symptom) {
+            if best.is_none_or(|best| outranks(&candidate(member), &candidate(best), &self.terrain)) {
+                best = Some(member);
+            }
+        }
+        let Some(best) = best else { return Ok(()) };
+        let why = format!("{} has ended and {} still fires", ended.name, best.name);
+        self.take_root(incident, best, &why).await
+    }
+
     async fn merge_by_link(&mut self, from: &str, into: &str, link: &Link) -> Result<(), DbError> {
         let (Some(mut from), Some(mut into)) = (
             store::incident::get(self.tx, from).await?,
@@ -273,16 +308,20 @@ impl Desk<'_> {
         ) else {
             return Ok(());
         };
+        if store::candidate::is_dismissed(self.tx, from.id.as_str(), into.id.as_str()).await? {
+            return Ok(());
+        }
         let why = self.reason(link).await?;
         self.merge(&mut from, &mut into, &why, None).await
     }
 
-    async fn reason(&mut self, link: &Link) -> Result<String, DbError> {
+    pub async fn reason(&mut self, link: &Link) -> Result<String, DbError> {
         let names = place::names(self.tx, vec![link.place.clone()]).await?;
         let name = names.get(&link.place).cloned().unwrap_or_default();
         Ok(match link.kind {
             Kind::SameItem => format!("It is about {name} too."),
             Kind::SameHost => format!("It is on the same host as {name}, at about the same time."),
+            Kind::SameRule => "The same rule fired it at about the same time.".to_owned(),
             Kind::Kin => format!("It is the same about {name} on another host, at about the same time."),
             Kind::HostGone if link.role == Role::Root => {
                 format!("The host that carries {name} is gone.")
@@ -295,7 +334,7 @@ impl Desk<'_> {
         })
     }
 
-    async fn title_of(&mut self, member: &Member) -> Result<String, DbError> {
+    pub async fn title_of(&mut self, member: &Member) -> Result<String, DbError> {
         if !member.is_down {
             return Ok(member.summary.clone());
         }
@@ -304,7 +343,7 @@ impl Desk<'_> {
         Ok(cut(&format!("{name} is down"), MAX_TITLE))
     }
 
-    async fn team_of(&mut self, member: &Member) -> Result<Option<String>, DbError> {
+    pub async fn team_of(&mut self, member: &Member) -> Result<Option<String>, DbError> {
         match &member.item {
             Some(item) => Ok(place::item(self.tx, item).await?.and_then(|item| item.team)),
             None => Ok(None),

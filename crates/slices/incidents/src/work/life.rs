@@ -40,6 +40,7 @@ pub fn begin(beginning: Beginning, number: i64, now: Timestamp) -> Incident {
         lead: None,
         lead_name: None,
         opened_at: now,
+        reopened_at: None,
         acknowledged_at: None,
         acknowledged_by: None,
         acknowledged_by_name: None,
@@ -54,6 +55,8 @@ pub fn begin(beginning: Beginning, number: i64, now: Timestamp) -> Incident {
         resolve_at: None,
         remind_at: None,
         reminded: 0,
+        announce_at: None,
+        announced_at: None,
         version: 0,
     }
 }
@@ -139,6 +142,7 @@ impl Desk<'_> {
         incident.resolution = words.clone().or(note.clone());
         incident.resolve_at = None;
         incident.remind_at = None;
+        incident.announce_at = None;
         self.save(incident).await?;
         let text = match &note {
             Some(note) => format!("Incident #{} resolved. {note}", incident.number),
@@ -153,12 +157,19 @@ impl Desk<'_> {
     }
 
     /// Pages again because a person has raised the severity.
-    pub async fn tell_worse(&mut self, incident: &Incident, seq: i64) -> Result<(), DbError> {
+    pub async fn tell_worse(&mut self, incident: &mut Incident, seq: i64) -> Result<(), DbError> {
         tell(self, incident, Why::Worse, seq).await
     }
 
     pub async fn reopen(&mut self, incident: &mut Incident, why: &str) -> Result<(), DbError> {
         incident.state = State::Triggered;
+        incident.reopened_at = Some(self.tx.now());
+        // What people did about the time before says nothing of this one.
+        incident.acknowledged_at = None;
+        incident.acknowledged_by = None;
+        incident.acknowledged_by_name = None;
+        incident.mitigated_at = None;
+        incident.announce_at = None;
         incident.resolved_at = None;
         incident.resolved_by = None;
         incident.resolved_by_name = None;

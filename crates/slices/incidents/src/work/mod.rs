@@ -2,11 +2,13 @@
 //!
 //! Every function here expects that the caller holds the turn (`store::take_turn`).
 
+pub mod growth;
 pub mod join;
 pub mod life;
 pub mod merge;
 pub mod page;
 mod page_alert;
+pub mod split;
 
 use std::sync::Arc;
 
@@ -43,7 +45,7 @@ impl<'a> Desk<'a> {
         incident.version += 1;
         let now = self.tx.now();
         store::incident::save(self.tx, incident, now).await?;
-        if incident.resolve_at.is_some() || incident.remind_at.is_some() {
+        if incident.resolve_at.is_some() || incident.remind_at.is_some() || incident.announce_at.is_some() {
             let wake = self.incidents.wake.clone();
             self.tx.after_commit(move || wake.signal());
         }

@@ -119,12 +119,12 @@ async fn a_cause_between_two_incidents_makes_them_one() {
         assert_eq!(incident["severity"], "sev2");
         assert_eq!(incident["merged"][0]["number"], 2);
         assert_eq!(incident["alert_count"], 3);
-        // Who was told of the second learns where it went.
+        // Who was told of the second learns where it went, and not that it is resolved.
         let pages = house.pages().await;
         assert!(
             pages
                 .iter()
-                .any(|(kind, title)| kind == "incident_resolved" && title.starts_with("#2 "))
+                .any(|(kind, title)| kind == "incident_updated" && title.starts_with("#2 "))
         );
         // Every alert is in one incident.
         for event in house.events("alert.fired").await {

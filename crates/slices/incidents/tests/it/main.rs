@@ -4,6 +4,8 @@
 
 mod api;
 mod grouping;
+mod growth;
+mod merging;
 mod messages;
 mod parts;
 mod retention;
