@@ -15,6 +15,7 @@ pub mod metric;
 pub mod retention;
 pub mod secret;
 pub mod slice;
+mod step;
 pub mod task;
 
 pub use actor::{Actor, ActorKind, Grant, Role, Scope};
@@ -25,6 +26,7 @@ pub use http::problem::{FieldError, Problem};
 pub use id::{Id, Prefix};
 pub use jiff::Timestamp;
 pub use slice::{Allow, Endpoint, Migration, Slice};
+pub use step::StepWatch;
 pub use task::{Task, Wake};
 
 /// The handles that slices share. Cheap to clone.

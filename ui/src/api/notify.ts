@@ -10,6 +10,7 @@ export type ChannelConfig =
       port: number;
       security: 'none' | 'starttls' | 'tls';
       username?: string | null;
+      ehlo_name?: string | null;
       from: string;
       to: string[];
     }
@@ -66,13 +67,14 @@ export interface Message {
   id: string;
   channel: string;
   target: string;
-  state: 'waiting' | 'sent' | 'dead';
+  state: 'waiting' | 'sent' | 'unconfirmed' | 'dead';
   kind: string;
   severity: string;
   title: string;
   text: string;
   url_path: string | null;
   attempts: number;
+  outcome: string;
   error: string | null;
   created_at: string;
   next_attempt_at: string | null;

@@ -116,6 +116,7 @@ impl Check {
             username,
             from,
             to,
+            ehlo_name,
             ca_pem,
         } = config
         else {
@@ -133,6 +134,14 @@ impl Check {
                     "must be starttls or tls: a password would go over the network in clear",
                 );
             }
+        }
+        if let Some(name) = ehlo_name
+            && !is_ehlo_name(name)
+        {
+            self.fail(
+                "config.ehlo_name",
+                "must be a host name with a dot, or an address in brackets such as [192.0.2.7]",
+            );
         }
         self.mailbox("config.from", from);
         if to.is_empty() || to.len() > 50 {
@@ -215,6 +224,25 @@ impl Check {
             Ok(())
         } else {
             Err(Problem::invalid(self.errors))
+        }
+    }
+}
+
+/// RFC 5321, 4.1.1.1: a name with a domain, or an address literal.
+fn is_ehlo_name(name: &str) -> bool {
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match literal {
+        Some(literal) => {
+            let address = literal.strip_prefix("IPv6:").unwrap_or(literal);
+            address.parse::<std::net::IpAddr>().is_ok()
+        }
+        None => {
+            let is_label = |label: &str| {
+                !label.is_empty()
+                    && label.len() <= 63
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            };
+            name.len() <= 255 && name.contains('.') && name.split('.').all(is_label)
         }
     }
 }

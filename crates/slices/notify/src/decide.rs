@@ -6,29 +6,67 @@ use crate::model::{Channel, Page, PageKind, Subscription};
 
 /// A message that could not be sent for this long is given up.
 pub const EXPIRES_S: i64 = 24 * 3600;
-/// Nobody else takes a message for this long while it is being sent.
+/// Nobody else takes a message for this long while it is being sent; the sender renews it.
 pub const LEASE_S: i64 = 45;
-/// One attempt ends after this long. Shorter than the lease, or two could send at once.
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest that a message waits between two attempts: one that would wait longer was dated by a clock that stepped back.
+pub const LONGEST_WAIT_S: i64 = 3_700;
 
 const FIRST_WAIT_S: f64 = 2.0;
-const LONGEST_WAIT_S: f64 = 600.0;
+const LONGEST_BACKOFF_S: f64 = 600.0;
 /// A receiver that asks for more is not believed.
 const LONGEST_RETRY_AFTER_S: f64 = 3600.0;
+/// Waits after attempts whose outcome is not known: the receiver probably has the message, so it comes again rarely.
+const UNKNOWN_WAITS_S: [i64; 3] = [600, 1_800, 3_600];
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Sent,
+    /// The receiver confirmed that it has it.
+    Delivered,
+    /// Handed over whole, and no word came back.
+    Unknown { reason: String },
     /// Worth another attempt, not before `retry_after` when the receiver said so.
     Temporary {
         reason: String,
         retry_after: Option<Duration>,
     },
-    /// It would be refused again.
-    Permanent {
-        reason: String,
-    },
+    /// This message would be refused again.
+    Permanent { reason: String },
+    /// The channel itself is wrong (address, credentials): every message would be refused until somebody changes it.
+    Misconfigured { reason: String },
+}
+
+impl Outcome {
+    /// As messages and metrics name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Unknown { .. } => "unknown",
+            Self::Temporary { .. } => "failed",
+            Self::Permanent { .. } => "refused",
+            Self::Misconfigured { .. } => MISCONFIGURED,
+        }
+    }
+
+    /// Why it is not delivered.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Delivered => None,
+            Self::Unknown { reason }
+            | Self::Temporary { reason, .. }
+            | Self::Permanent { reason }
+            | Self::Misconfigured { reason } => Some(reason),
+        }
+    }
+}
+
+/// The outcome of a message that waits for somebody to change its channel.
+pub const MISCONFIGURED: &str = "misconfigured";
+
+/// How many seconds to wait after the `unknowns`th attempt (from 1) without a confirmation; `None`: it is not repeated any more.
+pub fn wait_unknown(unknowns: i64) -> Option<i64> {
+    let index = usize::try_from(unknowns.saturating_sub(1)).ok()?;
+    UNKNOWN_WAITS_S.get(index).copied()
 }
 
 /// Does this channel take the page?
@@ -55,7 +93,7 @@ fn is_subscribed(subscription: &Subscription, page: &Page) -> bool {
 /// How long to wait after the `attempt`th failure (from 1). `jitter` from 0 to 1 spreads those that failed together.
 pub fn wait(attempt: i64, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let doublings = attempt.clamp(1, 30) as i32 - 1;
-    let backoff = (FIRST_WAIT_S * 2f64.powi(doublings)).min(LONGEST_WAIT_S);
+    let backoff = (FIRST_WAIT_S * 2f64.powi(doublings)).min(LONGEST_BACKOFF_S);
     let asked = retry_after.map_or(0.0, |asked| asked.as_secs_f64().min(LONGEST_RETRY_AFTER_S));
     // Between 75 % and 125 %, but never before the receiver asked for.
     Duration::from_secs_f64((backoff * (0.75 + 0.5 * jitter.clamp(0.0, 1.0))).max(asked))
@@ -154,7 +192,17 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_ends_before_its_lease() {
-        assert!(SEND_TIMEOUT.as_secs() as i64 + 10 <= LEASE_S);
+    fn a_lease_is_renewed_well_before_it_ends() {
+        let renew = crate::Patience::default().renew_every.as_secs();
+        assert!(renew as i64 * 2 + 10 <= LEASE_S);
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_repeated_rarely_and_a_few_times() {
+        let waits: Vec<_> = (0..6).map(wait_unknown).collect();
+        assert_eq!(waits, [None, Some(600), Some(1_800), Some(3_600), None, None]);
+        for wait in waits.into_iter().flatten() {
+            assert!(wait <= LONGEST_WAIT_S);
+        }
     }
 }

@@ -2,20 +2,22 @@
 //!
 //! Flow: find channels with something due → lease messages, each channel up to its bound → send outside of any transaction → write
 //! down how it ended. A process that dies between sending and writing leaves the lease behind; when it has run out the message is
-//! sent again under the same id, by which mail programs, webhook receivers and Matrix servers know it.
+//! sent again under the same id, by which mail programs, webhook receivers and Matrix servers know it. An attempt may take longer than
+//! its lease, which is renewed while it lasts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kernel::db::Kind;
-use kernel::{Actor, DbError, NewEvent, Tx};
+use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
 use rand::RngExt;
 
-use crate::decide::{LEASE_S, Outcome, wait};
+use crate::decide::{LEASE_S, Outcome, wait, wait_unknown};
 use crate::events::MessageData;
-use crate::model::{Channel, Message, MessageState};
-use crate::page::add_s;
+use crate::model::{Channel, Message, MessageState, Page, Severity};
+use crate::page::{self, add_s};
 use crate::send::{self, Letter};
 use crate::store::{channels, messages};
 use crate::{Notify, template};
@@ -35,9 +37,9 @@ pub struct Job {
 impl Drop for Job {
     fn drop(&mut self) {
         let mut in_flight = self.notify.in_flight();
-        if let Some(count) = in_flight.get_mut(&self.message.channel) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(ids) = in_flight.get_mut(&self.message.channel) {
+            ids.remove(self.message.id.as_str());
+            if ids.is_empty() {
                 in_flight.remove(&self.message.channel);
             }
         }
@@ -47,7 +49,7 @@ impl Drop for Job {
 }
 
 impl Notify {
-    fn in_flight(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
+    fn in_flight(&self) -> std::sync::MutexGuard<'_, HashMap<String, HashSet<String>>> {
         self.inner
             .in_flight
             .lock()
@@ -61,12 +63,19 @@ impl Notify {
     /// Places that are free on a channel.
     fn room(&self, channel: &str) -> usize {
         let in_flight = self.in_flight();
-        let total: usize = in_flight.values().sum();
-        let here = in_flight.get(channel).copied().unwrap_or(0);
+        let total: usize = in_flight.values().map(HashSet::len).sum();
+        let here = in_flight.get(channel).map_or(0, HashSet::len);
         let per_channel = self.settings().per_channel.clamp(1, 16);
         per_channel
             .saturating_sub(here)
             .min(IN_FLIGHT_MAX.saturating_sub(total))
+    }
+
+    /// Is this process sending it? A lease alone does not tell: a clock that steps forward ends it early.
+    fn is_in_flight(&self, message: &Message) -> bool {
+        self.in_flight()
+            .get(&message.channel)
+            .is_some_and(|ids| ids.contains(message.id.as_str()))
     }
 
     /// Sends everything that is due and waits for the outcomes. Returns how many attempts that were.
@@ -111,6 +120,9 @@ impl Notify {
         let mut jobs = Vec::new();
         for (channel, due) in wanted {
             for mut message in due {
+                if self.is_in_flight(&message) {
+                    continue;
+                }
                 let until = add_s(now, LEASE_S);
                 if messages::lease(&mut tx, message.id.as_str(), owner, now, until).await? {
                     message.attempts += 1;
@@ -123,7 +135,11 @@ impl Notify {
     }
 
     fn job(&self, message: Message, channel: Arc<Channel>) -> Job {
-        *self.in_flight().entry(message.channel.clone()).or_default() += 1;
+        let id = message.id.as_str().to_owned();
+        self.in_flight()
+            .entry(message.channel.clone())
+            .or_default()
+            .insert(id);
         Job {
             message,
             channel,
@@ -149,13 +165,17 @@ impl Notify {
     }
 
     /// One attempt, not written down: for the test button too.
-    pub(crate) async fn attempt(&self, channel: &Channel, message: &Message) -> Outcome {
+    pub(crate) async fn attempt(
+        &self,
+        channel: &Channel,
+        message: &Message,
+        handed_over: &AtomicBool,
+    ) -> Outcome {
         let secrets = match self.open_secrets(channel) {
             Ok(secrets) => secrets,
             Err(error) => {
-                return Outcome::Temporary {
+                return Outcome::Misconfigured {
                     reason: error.to_string(),
-                    retry_after: None,
                 };
             }
         };
@@ -174,6 +194,9 @@ impl Notify {
             words: &words,
             url: url.as_deref(),
             domain: self.domain(),
+            ehlo_name: self.inner.ehlo_name.as_deref(),
+            patience: self.settings().patience,
+            handed_over,
             created_at: message.created_at,
             now: self.kernel().clock.now(),
         };
@@ -184,13 +207,10 @@ impl Notify {
 /// Sends one message and writes down how it ended.
 pub async fn run(job: Job) {
     let notify = job.notify.clone();
-    let outcome = notify.attempt(&job.channel, &job.message).await;
-    let name = match &outcome {
-        Outcome::Sent => "sent",
-        Outcome::Temporary { .. } => "failed",
-        Outcome::Permanent { .. } => "refused",
+    let Some(outcome) = watched(&job).await else {
+        return;
     };
-    let labels = [("kind", job.channel.config.kind()), ("outcome", name)];
+    let labels = [("kind", job.channel.config.kind()), ("outcome", outcome.name())];
     notify
         .kernel()
         .metrics
@@ -212,33 +232,47 @@ pub async fn run(job: Job) {
     }
 }
 
+/// One attempt, under a lease that is renewed while it lasts. `None` when the server stops and the receiver has nothing yet.
+async fn watched(job: &Job) -> Option<Outcome> {
+    let notify = &job.notify;
+    let patience = notify.settings().patience;
+    let stop = &notify.kernel().stop;
+    let handed_over = AtomicBool::new(false);
+    let attempt = notify.attempt(&job.channel, &job.message, &handed_over);
+    tokio::pin!(attempt);
+    loop {
+        tokio::select! {
+            outcome = &mut attempt => return Some(outcome),
+            () = tokio::time::sleep(patience.renew_every) => renew(notify, &job.message).await,
+            () = stop.cancelled() => break,
+        }
+    }
+    if let Ok(outcome) = tokio::time::timeout(patience.stop, attempt).await {
+        return Some(outcome);
+    }
+    handed_over.load(Ordering::SeqCst).then(|| Outcome::Unknown {
+        reason: "the server stopped before the receiver had confirmed the message".into(),
+    })
+}
+
+async fn renew(notify: &Notify, message: &Message) {
+    let renewed = async {
+        let mut tx = notify.kernel().db.write().await?;
+        let until = add_s(tx.now(), LEASE_S);
+        messages::renew_lease(&mut tx, message.id.as_str(), notify.owner(), until).await?;
+        tx.commit().await
+    };
+    let renewed: Result<(), DbError> = renewed.await;
+    if let Err(error) = renewed {
+        tracing::warn!(message = %message.id, %error, "a lease could not be renewed; it is tried again");
+    }
+}
+
 async fn mark(notify: &Notify, job: &Job, outcome: &Outcome) -> Result<(), DbError> {
     let mut tx = notify.kernel().db.write().await?;
     let now = tx.now();
     let mut message = job.message.clone();
-    let mut is_told = true;
-    match outcome {
-        Outcome::Sent => {
-            message.state = MessageState::Sent;
-            message.sent_at = Some(now);
-            message.error = None;
-        }
-        Outcome::Permanent { reason } => {
-            message.state = MessageState::Dead;
-            message.error = Some(reason.clone());
-        }
-        Outcome::Temporary { reason, retry_after } => {
-            let pause = wait(message.attempts, *retry_after, rand::rng().random());
-            let pause_s = i64::try_from(pause.as_secs().max(1)).unwrap_or(i64::MAX);
-            message.next_attempt_at = add_s(now, pause_s);
-            message.error = Some(reason.clone());
-            if message.next_attempt_at >= message.expires_at {
-                message.state = MessageState::Dead;
-            } else {
-                is_told = message.attempts == 1;
-            }
-        }
-    }
+    let is_told = settle(&mut message, outcome, now);
     if !messages::set_outcome(&mut tx, &message, notify.owner()).await? {
         return Ok(());
     }
@@ -249,7 +283,71 @@ async fn mark(notify: &Notify, job: &Job, outcome: &Outcome) -> Result<(), DbErr
     if is_told {
         tell(&mut tx, &message, &job.channel.name).await?;
     }
+    if let Outcome::Misconfigured { reason } = outcome {
+        tell_misconfigured(&mut tx, &job.channel, reason).await?;
+    }
     tx.commit().await
+}
+
+/// What an outcome makes of a message; true when it is worth an event.
+fn settle(message: &mut Message, outcome: &Outcome, now: Timestamp) -> bool {
+    message.outcome = outcome.name().to_owned();
+    message.error = outcome.reason().map(str::to_owned);
+    match outcome {
+        Outcome::Delivered => {
+            message.state = MessageState::Sent;
+            message.sent_at = Some(now);
+            true
+        }
+        Outcome::Permanent { .. } | Outcome::Misconfigured { .. } => {
+            message.state = MessageState::Dead;
+            true
+        }
+        Outcome::Unknown { .. } => {
+            message.unknowns += 1;
+            match wait_unknown(message.unknowns) {
+                Some(wait_s) => message.next_attempt_at = add_s(now, wait_s),
+                None => message.state = MessageState::Unconfirmed,
+            }
+            message.unknowns == 1 || message.state == MessageState::Unconfirmed
+        }
+        Outcome::Temporary { retry_after, .. } => {
+            let pause = wait(message.attempts, *retry_after, rand::rng().random());
+            let pause_s = i64::try_from(pause.as_secs().max(1)).unwrap_or(i64::MAX);
+            message.next_attempt_at = add_s(now, pause_s);
+            if message.next_attempt_at >= message.expires_at {
+                message.state = MessageState::Dead;
+                return true;
+            }
+            message.attempts == 1
+        }
+    }
+}
+
+/// Tells on the other channels that this one needs somebody's hand, once a day.
+async fn tell_misconfigured(tx: &mut Tx, channel: &Channel, reason: &str) -> Result<(), DbError> {
+    let others = channels::enabled(tx).await?.into_iter().map(|other| other.id);
+    let others: Vec<_> = others.filter(|other| *other != channel.id).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let day = tx.now().as_second().div_euclid(86_400);
+    let page = Page {
+        dedup_key: format!("channel-misconfigured:{}:{day}", channel.id),
+        severity: Severity::Warning,
+        title: format!("The channel \"{}\" does not deliver", channel.name),
+        text: format!(
+            "{reason}.\nIts messages are kept. They are sent once its address or credentials have been changed, for up to 24 hours."
+        ),
+        fields: vec![(
+            "Channel".into(),
+            format!("{} ({})", channel.name, channel.config.kind()),
+        )],
+        channels: Some(others),
+        ..Page::default()
+    };
+    page::page(tx, &Actor::system("notify"), &page).await?;
+    Ok(())
 }
 
 /// Appends how a message fared.
@@ -261,6 +359,7 @@ pub async fn tell(tx: &mut Tx, message: &Message, channel_name: &str) -> Result<
     };
     let topic = match message.state {
         MessageState::Sent => "message.sent",
+        MessageState::Unconfirmed => "message.unconfirmed",
         MessageState::Waiting | MessageState::Dead => "message.failed",
     };
     let event = NewEvent::new(topic, &message.id, &data).caused_by(message.cause);

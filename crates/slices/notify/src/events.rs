@@ -5,6 +5,7 @@
 //! | `channel.created`, `channel.changed`, `channel.removed` | channel | [`ChannelData`] |
 //! | `channel.tested` | channel | [`TestData`] |
 //! | `message.queued`, `message.sent`, `message.retried` | message | [`MessageData`] |
+//! | `message.unconfirmed` (handed over, repeated, never confirmed) | message | [`MessageData`] with `error` |
 //! | `message.failed` (the first failure, and the last) | message | [`MessageData`] with `error` and `is_final` |
 
 use serde::{Deserialize, Serialize};

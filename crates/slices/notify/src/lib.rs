@@ -20,8 +20,9 @@ pub mod store;
 mod tasks;
 mod template;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kernel::secret::{SecretError, random_hex};
 use kernel::{Kernel, Migration, Slice, Wake};
@@ -43,6 +44,35 @@ pub struct Settings {
     pub per_channel: usize,
     /// Days that messages are shown after they were sent or given up; 0: for ever.
     pub history_days: u32,
+    /// How long an attempt waits for its receiver.
+    #[serde(skip)]
+    pub patience: Patience,
+}
+
+/// How long an attempt waits for its receiver, and how often its lease is renewed meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A whole request over HTTP.
+    pub request: Duration,
+    /// A step of a conversation with a mail server, up to its consent to take the message.
+    pub mail_step: Duration,
+    /// From the mail's first byte to the server's word that it has it. RFC 5321, 4.5.3.2: three minutes and ten.
+    pub mail_end: Duration,
+    pub renew_every: Duration,
+    /// What a stop of the server leaves to attempts under way.
+    pub stop: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(30),
+            mail_step: Duration::from_secs(60),
+            mail_end: Duration::from_secs(13 * 60),
+            renew_every: Duration::from_secs(15),
+            stop: Duration::from_secs(4),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -51,6 +81,7 @@ impl Default for Settings {
             public_url: "http://localhost:8080".into(),
             per_channel: 4,
             history_days: 90,
+            patience: Patience::default(),
         }
     }
 }
@@ -69,25 +100,29 @@ struct Inner {
     domain: String,
     client: send::Client,
     wake: Wake,
-    /// Messages under way, by channel.
-    in_flight: Mutex<HashMap<String, usize>>,
+    /// Ids of the messages under way, by channel.
+    in_flight: Mutex<HashMap<String, HashSet<String>>>,
+    /// What a mail server is greeted with when the channel does not say.
+    ehlo_name: Option<String>,
 }
 
 impl Notify {
     pub fn new(kernel: &Kernel, settings: Settings) -> Self {
-        let domain = reqwest::Url::parse(&settings.public_url)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_else(|| "mainstay.invalid".into());
+        let host = reqwest::Url::parse(&settings.public_url).ok();
+        let host = host.and_then(|url| url.host_str().map(str::to_owned));
+        let ehlo_name = host.as_deref().and_then(send::ehlo_name);
+        let domain = host.unwrap_or_else(|| "mainstay.invalid".into());
+        let client = send::Client::new(settings.patience.request);
         Self {
             inner: Arc::new(Inner {
                 kernel: kernel.clone(),
                 settings,
                 owner: random_hex(8),
                 domain,
-                client: send::Client::default(),
+                client,
                 wake: Wake::default(),
                 in_flight: Mutex::default(),
+                ehlo_name,
             }),
         }
     }
@@ -149,6 +184,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "message_created",
         sql: include_str!("../migrations/0002_message_created.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "outcome",
+        sql: include_str!("../migrations/0003_outcome.sql"),
     },
 ];
 

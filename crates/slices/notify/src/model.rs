@@ -130,6 +130,10 @@ pub enum ChannelConfig {
         /// Each recipient gets a message of their own.
         #[schema(min_items = 1, max_items = 50)]
         to: Vec<String>,
+        /// What the mail server is greeted with; absent: the host of the public address, or this machine's address.
+        #[serde(default)]
+        #[schema(max_length = 255)]
+        ehlo_name: Option<String>,
         /// Certificate authorities to trust beside the system's, as PEM.
         #[serde(default)]
         ca_pem: Option<String>,
@@ -264,7 +268,10 @@ pub struct Channel {
 pub enum MessageState {
     /// To be sent, or sent again after a failure.
     Waiting,
+    /// The receiver confirmed that it has it.
     Sent,
+    /// Handed over whole, several times, and never confirmed: the receiver may or may not have it.
+    Unconfirmed,
     /// Given up: refused for good, too old, or its channel is gone.
     Dead,
 }
@@ -274,12 +281,13 @@ impl MessageState {
         match self {
             Self::Waiting => "waiting",
             Self::Sent => "sent",
+            Self::Unconfirmed => "unconfirmed",
             Self::Dead => "dead",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Sent, Self::Dead]
+        [Self::Waiting, Self::Sent, Self::Unconfirmed, Self::Dead]
             .into_iter()
             .find(|state| state.as_str() == text)
     }
@@ -301,6 +309,10 @@ pub struct Message {
     pub expires_at: Timestamp,
     pub sent_at: Option<Timestamp>,
     pub error: Option<String>,
+    /// How the last attempt ended; empty before the first.
+    pub outcome: String,
+    /// Attempts that were handed over whole and never confirmed.
+    pub unknowns: i64,
     /// The event that told of its queueing.
     pub cause: Option<i64>,
 }

@@ -33,6 +33,8 @@ pub async fn page(tx: &mut Tx, actor: &Actor, page: &Page) -> Result<u64, DbErro
                 expires_at: add_s(now, EXPIRES_S),
                 sent_at: None,
                 error: None,
+                outcome: String::new(),
+                unknowns: 0,
                 cause: None,
             };
             if messages::insert(tx, &message).await? {

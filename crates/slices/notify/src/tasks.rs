@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kernel::retention::Bound;
-use kernel::{AnyError, Kernel, Task, Wake};
+use kernel::{AnyError, Kernel, StepWatch, Task, Wake};
 
 use crate::Notify;
 use crate::deliver::{self, tell};
@@ -28,7 +29,11 @@ pub fn delivery(notify: &Notify) -> Task {
 async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel) -> Result<(), AnyError> {
     let mut committed = kernel.db.watch_events();
     notify.release_left_behind().await?;
+    let mut steps = StepWatch::new(&kernel.clock);
     while !kernel.stop.is_cancelled() {
+        if let Some(by) = steps.step(&kernel.clock) {
+            notify.follow_step(by).await?;
+        }
         for job in notify.take_due().await? {
             drop(kernel::task::spawn(kernel, "notify-send", deliver::run(job)));
         }
@@ -68,6 +73,22 @@ pub fn housekeeping(notify: &Notify) -> Task {
 }
 
 impl Notify {
+    /// Moves what waits along with a clock that stepped, so that nothing is tried early, late or given up by it.
+    pub async fn follow_step(&self, by: SignedDuration) -> Result<(), kernel::DbError> {
+        let mut tx = self.kernel().db.write().await?;
+        let by_us = i64::try_from(by.as_micros()).unwrap_or(0);
+        let moved = messages::shift(&mut tx, by_us).await?;
+        tx.commit().await?;
+        if moved > 0 {
+            tracing::warn!(
+                moved,
+                by_s = by.as_secs(),
+                "the clock stepped; waiting messages keep their waits"
+            );
+        }
+        Ok(())
+    }
+
     /// Gives up what could not be sent in time.
     pub async fn sweep(&self) -> Result<(), kernel::DbError> {
         let mut tx = self.kernel().db.write().await?;

@@ -22,6 +22,7 @@ export function toConfig(kind: Kind, f: Fields, to: string[]): { config: Channel
           port: Number(f.port || 587),
           security: (f.security || 'starttls') as 'starttls',
           username: f.username || null,
+          ehlo_name: f.ehlo_name || null,
           from: f.from ?? '',
           to,
         },
@@ -46,6 +47,7 @@ export function fromChannel(channel: Channel): { fields: Fields; to: string[] } 
   if (c.type === 'email') {
     Object.assign(fields, { host: c.host, port: String(c.port), security: c.security, from: c.from });
     fields.username = c.username ?? '';
+    fields.ehlo_name = c.ehlo_name ?? '';
     return { fields, to: c.to };
   }
   if (c.type === 'webhook') fields.url = c.url;
@@ -113,6 +115,12 @@ export function ChannelFields({ kind, fields, setFields, to, setTo, fault: fault
           />
           <TextInput label="User name" autoComplete="off" {...text('username', fault)} />
           <PasswordInput label="Password" {...secret('password')} />
+          <TextInput
+            label="Name for EHLO"
+            description="Empty: the host of the public address"
+            placeholder="mainstay.example.org"
+            {...text('ehlo_name', fault)}
+          />
         </>
       )}
       {kind === 'webhook' && (

@@ -4,7 +4,11 @@ import type { Status } from '@/api/types';
 
 export function messageStatus(message: Message): { status: Status; word: string } {
   if (message.state === 'sent') return { status: 'ok', word: 'sent' };
+  if (message.state === 'unconfirmed') return { status: 'warning', word: 'not confirmed by the receiver' };
+  if (message.state === 'dead' && message.outcome === 'misconfigured')
+    return { status: 'critical', word: 'given up until the channel is changed' };
   if (message.state === 'dead') return { status: 'critical', word: 'given up' };
+  if (message.outcome === 'unknown') return { status: 'warning', word: 'not confirmed, repeated later' };
   return message.attempts > 0
     ? { status: 'warning', word: `waits, ${message.attempts} tries` }
     : { status: 'unknown', word: 'waits' };

@@ -297,6 +297,13 @@ pub async fn update_channel(
     let changed = apply(&notify, &mut channel, body)?;
     if !changed.is_empty() {
         store::channels::update(&mut tx, &channel).await.map_err(taken)?;
+        if changed
+            .iter()
+            .any(|field| field == "config" || field == "secrets")
+        {
+            let now = tx.now();
+            store::messages::requeue_misconfigured(&mut tx, &id, now).await?;
+        }
         let data = ChannelData {
             changed,
             ..ChannelData::of(&channel)

@@ -33,6 +33,9 @@ pub struct MessageView {
     /// Path of what it is about.
     pub url_path: Option<String>,
     pub attempts: i64,
+    /// How the last attempt ended: `delivered`, `unknown` (handed over and not confirmed), `failed` (tried again), `refused`,
+    /// `misconfigured` (the channel must be changed); empty before the first.
+    pub outcome: String,
     /// Why the last attempt failed.
     pub error: Option<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -58,6 +61,7 @@ impl From<Message> for MessageView {
             text: message.page.text,
             url_path: message.page.url_path,
             attempts: message.attempts,
+            outcome: message.outcome,
             error: message.error,
             created_at: message.created_at,
             next_attempt_at: is_waiting.then_some(message.next_attempt_at),

@@ -1,5 +1,8 @@
 //! The test button: past the outbox, so that the answer tells how it went.
 
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use axum::extract::State;
 use kernel::http::{Json, Path};
 use kernel::slice::roles;
@@ -10,10 +13,12 @@ use utoipa::ToSchema;
 use super::channels::find;
 use super::require_everywhere;
 use crate::Notify;
-use crate::decide::Outcome;
 use crate::events::TestData;
 use crate::model::{Channel, Message, MessageId, MessageState, Page, PageKind, Severity};
 use crate::store;
+
+/// A person waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a test went.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,10 +44,11 @@ pub async fn test_channel(
         let message = test_message(&actor, &channel, target, notify.kernel().clock.now());
         let (notify, channel) = (&notify, &channel);
         async move {
-            let outcome = notify.attempt(channel, &message).await;
-            let reason = match outcome {
-                Outcome::Sent => return None,
-                Outcome::Temporary { reason, .. } | Outcome::Permanent { reason } => reason,
+            let handed_over = AtomicBool::default();
+            let attempt = notify.attempt(channel, &message, &handed_over);
+            let reason = match tokio::time::timeout(PATIENCE, attempt).await {
+                Ok(outcome) => outcome.reason()?.to_owned(),
+                Err(_) => format!("no confirmation within {} s", PATIENCE.as_secs()),
             };
             if message.target.is_empty() {
                 Some(reason)
@@ -99,6 +105,8 @@ fn test_message(actor: &Actor, channel: &Channel, target: String, now: Timestamp
         expires_at: now,
         sent_at: None,
         error: None,
+        outcome: String::new(),
+        unknowns: 0,
         cause: None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::{Client, call, judge};
-use super::{Letter, permanent};
+use super::{Letter, misconfigured, temporary};
 use crate::decide::Outcome;
 use crate::model::ChannelSecrets;
 
@@ -20,35 +20,36 @@ pub async fn send(
     let token = secrets
         .access_token
         .as_deref()
-        .ok_or_else(|| permanent("the channel has no access token; set its secret `access_token`"))?;
-    let mut url = reqwest::Url::parse(homeserver).map_err(permanent)?;
+        .ok_or_else(|| misconfigured("the channel has no access token; set its secret `access_token`"))?;
+    let mut url = reqwest::Url::parse(homeserver).map_err(misconfigured)?;
     url.path_segments_mut()
-        .map_err(|()| permanent("the homeserver's address cannot have a path"))?
+        .map_err(|()| misconfigured("the homeserver's address cannot have a path"))?
         .pop_if_empty()
         .extend(["_matrix", "client", "v3", "rooms", room, "send", "m.room.message"])
         .push(letter.id.as_str());
     let request = client.get()?.put(url).bearer_auth(token).json(&body(letter));
-    let Err(refusal) = call(request).await? else {
-        return Ok(());
-    };
-    let outcome = judge(&refusal, letter.now);
-    let wait_ms = serde_json::from_str::<Value>(&refusal.body)
-        .ok()
-        .and_then(|body| body["retry_after_ms"].as_u64());
-    Err(match (outcome, wait_ms) {
+    // The transaction id makes a repetition harmless, so an unknown outcome is tried again like any failure.
+    let answer = call(request).await.map_err(|outcome| match outcome {
+        Outcome::Unknown { reason } => temporary(reason),
+        other => other,
+    })?;
+    let body = serde_json::from_str::<Value>(&answer.body).unwrap_or(Value::Null);
+    match judge(&answer, letter.now) {
+        Ok(()) if body["event_id"].is_string() => Ok(()),
+        Ok(()) => Err(misconfigured(
+            "the homeserver answered without an event; check its address",
+        )),
         // Servers before 1.10 of the specification say it in the body only.
-        (
-            Outcome::Temporary {
-                reason,
-                retry_after: None,
-            },
-            Some(ms),
-        ) => Outcome::Temporary {
+        Err(Outcome::Temporary {
             reason,
-            retry_after: Some(Duration::from_millis(ms)),
-        },
-        (outcome, _) => outcome,
-    })
+            retry_after: None,
+        }) => Err(Outcome::Temporary {
+            reason,
+            retry_after: body["retry_after_ms"].as_u64().map(Duration::from_millis),
+        }),
+        Err(Outcome::Unknown { reason }) => Err(temporary(reason)),
+        Err(outcome) => Err(outcome),
+    }
 }
 
 fn escape(text: &str) -> String {

@@ -1,15 +1,20 @@
-//! One attempt to deliver a message: a file for each type of channel, one bound on time for all.
+//! One attempt to deliver a message: a file for each type of channel, each bounded in time.
 
 mod email;
 mod http;
 mod matrix;
+pub mod redact;
 mod slack;
 mod webhook;
 
+use std::sync::atomic::AtomicBool;
+
+pub use email::ehlo_name;
 pub use http::Client;
 use kernel::Timestamp;
 
-use crate::decide::{Outcome, SEND_TIMEOUT};
+use crate::Patience;
+use crate::decide::Outcome;
 use crate::model::{Channel, ChannelConfig, ChannelSecrets, MessageId, Page};
 use crate::template::Words;
 
@@ -25,6 +30,11 @@ pub struct Letter<'a> {
     pub url: Option<&'a str>,
     /// Name of this server, for ids that must be unique in the world.
     pub domain: &'a str,
+    /// What mail servers are greeted with, when the channel does not say.
+    pub ehlo_name: Option<&'a str>,
+    pub patience: Patience,
+    /// Set when the receiver may have it from here on, whatever is heard of it.
+    pub handed_over: &'a AtomicBool,
     pub created_at: Timestamp,
     pub now: Timestamp,
 }
@@ -36,25 +46,26 @@ pub async fn send(
     secrets: &ChannelSecrets,
     letter: &Letter<'_>,
 ) -> Outcome {
-    let attempt = async {
-        match &channel.config {
-            ChannelConfig::Email { .. } => email::send(&channel.config, secrets, letter).await,
-            ChannelConfig::Webhook { url, headers } => {
-                webhook::send(client, url, headers, secrets, letter).await
-            }
-            ChannelConfig::Slack {} => slack::send(client, secrets, letter).await,
-            ChannelConfig::Matrix { homeserver, room } => {
-                matrix::send(client, homeserver, room, secrets, letter).await
-            }
+    let sent = match &channel.config {
+        ChannelConfig::Email { .. } => email::send(&channel.config, secrets, letter).await,
+        ChannelConfig::Webhook { url, headers } => webhook::send(client, url, headers, secrets, letter).await,
+        ChannelConfig::Slack {} => slack::send(client, secrets, letter).await,
+        ChannelConfig::Matrix { homeserver, room } => {
+            matrix::send(client, homeserver, room, secrets, letter).await
         }
     };
-    match tokio::time::timeout(SEND_TIMEOUT, attempt).await {
-        Ok(Ok(())) => Outcome::Sent,
-        Ok(Err(outcome)) => outcome,
-        Err(_) => temporary(format!(
-            "no answer within {} s; check address, firewall and proxy",
-            SEND_TIMEOUT.as_secs()
-        )),
+    sent.err().unwrap_or(Outcome::Delivered)
+}
+
+fn unknown(reason: impl ToString) -> Outcome {
+    Outcome::Unknown {
+        reason: reason.to_string(),
+    }
+}
+
+fn misconfigured(reason: impl ToString) -> Outcome {
+    Outcome::Misconfigured {
+        reason: reason.to_string(),
     }
 }
 

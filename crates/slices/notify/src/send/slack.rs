@@ -2,10 +2,12 @@
 //!
 //! They know no idempotency key: after a crash between sending and noting it, a message may come a second time.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::http::{Client, call, judge};
-use super::{Letter, permanent};
+use super::{Letter, misconfigured, permanent};
 use crate::decide::Outcome;
 use crate::model::{ChannelSecrets, PageKind, Severity};
 use crate::template::cut;
@@ -20,9 +22,35 @@ pub async fn send(client: &Client, secrets: &ChannelSecrets, letter: &Letter<'_>
     let url = secrets
         .url
         .as_deref()
-        .ok_or_else(|| permanent("the channel has no webhook address; set its secret `url`"))?;
-    let answer = call(client.get()?.post(url).json(&body(letter))).await?;
-    answer.map_err(|refusal| judge(&refusal, letter.now))
+        .ok_or_else(|| misconfigured("the channel has no webhook address; set its secret `url`"))?;
+    let request = client.get()?.post(url).json(&body(letter));
+    letter.handed_over.store(true, Ordering::SeqCst);
+    let answer = call(request).await?;
+    judge(&answer, letter.now)?;
+    confirmed(&answer.body)
+}
+
+/// Slack answers `ok`. Programs that imitate it may answer with success and a failure in the body; a page for people, for
+/// instance of a sign-in, took nothing.
+fn confirmed(body: &str) -> Result<(), Outcome> {
+    let body = body.trim();
+    let json = serde_json::from_str::<Value>(body).unwrap_or(Value::Null);
+    if json["ok"] == Value::Bool(false) || json["success"] == Value::Bool(false) {
+        let said = json["error"]
+            .as_str()
+            .or(json["message"].as_str())
+            .unwrap_or(body);
+        return Err(permanent(format!(
+            "the receiver refused the message: {}",
+            cut(said, 300)
+        )));
+    }
+    if body.starts_with('<') {
+        return Err(misconfigured(
+            "the receiver answered with a web page; check the address",
+        ));
+    }
+    Ok(())
 }
 
 /// The three characters that mean something in Slack's markup.
@@ -70,4 +98,23 @@ fn body(letter: &Letter<'_>) -> Value {
         fallback.push(escape(url));
     }
     json!({ "text": fallback.join("\n"), "blocks": blocks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_with_a_failure_in_the_body_is_a_failure() {
+        assert_eq!(confirmed("ok"), Ok(()));
+        assert_eq!(confirmed(""), Ok(()));
+        assert_eq!(confirmed(r#"{"success":true}"#), Ok(()));
+        for (body, name) in [
+            (r#"{"ok":false,"error":"channel_not_found"}"#, "refused"),
+            (r#"{"success":false,"error":"no such channel"}"#, "refused"),
+            ("<!doctype html><title>Sign in</title>", "misconfigured"),
+        ] {
+            assert_eq!(confirmed(body).unwrap_err().name(), name, "{body}");
+        }
+    }
 }

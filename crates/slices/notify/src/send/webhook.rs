@@ -81,8 +81,7 @@ pub async fn send(
         let signature = format!("t={at},v1={}", sign(key, at, &body)?);
         request = request.header("mainstay-signature", signature);
     }
-    let answer = call(request.body(body)).await?;
-    answer.map_err(|refusal| judge(&refusal, letter.now))
+    judge(&call(request.body(body)).await?, letter.now)
 }
 
 fn sign(key: &str, at: i64, body: &[u8]) -> Result<String, Outcome> {

@@ -6,7 +6,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::{id, optional_time, time};
+use crate::decide::{LEASE_S, LONGEST_WAIT_S, MISCONFIGURED};
 use crate::model::{Message, MessageState};
+use crate::page::add_s;
 
 fn row_to_message(row: &AnyRow) -> Result<Message, DbError> {
     let state: String = row.try_get(5)?;
@@ -26,6 +28,8 @@ fn row_to_message(row: &AnyRow) -> Result<Message, DbError> {
         sent_at: optional_time(row, 10)?,
         error: row.try_get(11)?,
         cause: row.try_get(12)?,
+        outcome: row.try_get(13)?,
+        unknowns: row.try_get(14)?,
     })
 }
 
@@ -60,7 +64,7 @@ pub async fn set_cause(connection: &mut AnyConnection, id: &str, cause: i64) -> 
 
 pub async fn get(connection: &mut AnyConnection, id: &str) -> Result<Option<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause FROM message WHERE id = $1";
+        error, cause, outcome, unknowns FROM message WHERE id = $1";
     let row = sqlx::query(sql).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(row_to_message).transpose()
 }
@@ -74,7 +78,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause FROM message WHERE seq < $1 AND ($2 = '' OR channel = $2) AND ($3 = '' OR state = $3) \
+        error, cause, outcome, unknowns FROM message WHERE seq < $1 AND ($2 = '' OR channel = $2) AND ($3 = '' OR state = $3) \
         ORDER BY seq DESC LIMIT $4";
     let rows = sqlx::query(sql)
         .bind(before)
@@ -89,9 +93,12 @@ pub async fn list(
 /// The channels, as far as they are on, that have something to send.
 pub async fn channels_due(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<String>, DbError> {
     let sql = "SELECT DISTINCT m.channel FROM message m JOIN channel c ON c.id = m.channel \
-        WHERE m.state = 'waiting' AND m.next_attempt_at <= $1 AND m.lease_until <= $1 AND c.is_enabled = 1";
+        WHERE m.state = 'waiting' AND (m.next_attempt_at <= $1 OR m.next_attempt_at > $2) \
+        AND (m.lease_until <= $1 OR m.lease_until > $3) AND c.is_enabled = 1";
     let rows = sqlx::query(sql)
         .bind(now.as_microsecond())
+        .bind(add_s(now, LONGEST_WAIT_S).as_microsecond())
+        .bind(add_s(now, LEASE_S).as_microsecond())
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
@@ -105,15 +112,18 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT m.seq, m.id, m.channel, m.target, m.page, m.state, m.attempts, m.created_at, m.next_attempt_at, \
-        m.expires_at, m.sent_at, m.error, m.cause FROM message m \
-        WHERE m.channel = $1 AND m.state = 'waiting' AND m.next_attempt_at <= $2 AND m.lease_until <= $2 \
+        m.expires_at, m.sent_at, m.error, m.cause, m.outcome, m.unknowns FROM message m \
+        WHERE m.channel = $1 AND m.state = 'waiting' AND (m.next_attempt_at <= $2 OR m.next_attempt_at > $4) \
+        AND (m.lease_until <= $2 OR m.lease_until > $5) \
         AND (m.thread = '' OR NOT EXISTS (SELECT 1 FROM message e WHERE e.thread = m.thread AND e.channel = m.channel \
-        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3)) \
+        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3 AND e.unknowns = 0)) \
         ORDER BY m.seq LIMIT $3";
     let rows = sqlx::query(sql)
         .bind(channel)
         .bind(now.as_microsecond())
         .bind(limit)
+        .bind(add_s(now, LONGEST_WAIT_S).as_microsecond())
+        .bind(add_s(now, LEASE_S).as_microsecond())
         .fetch_all(connection)
         .await?;
     rows.iter().map(row_to_message).collect()
@@ -128,15 +138,59 @@ pub async fn lease(
     until: Timestamp,
 ) -> Result<bool, DbError> {
     let sql = "UPDATE message SET lease_owner = $2, lease_until = $4, attempts = attempts + 1 \
-        WHERE id = $1 AND state = 'waiting' AND lease_until <= $3";
+        WHERE id = $1 AND state = 'waiting' AND (lease_until <= $3 OR lease_until > $5)";
     let done = sqlx::query(sql)
         .bind(id)
         .bind(owner)
         .bind(now.as_microsecond())
         .bind(until.as_microsecond())
+        .bind(add_s(now, LEASE_S).as_microsecond())
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Keeps a message for longer, as long as it is the owner's.
+pub async fn renew_lease(
+    connection: &mut AnyConnection,
+    id: &str,
+    owner: &str,
+    until: Timestamp,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE message SET lease_until = $3 WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'",
+    )
+    .bind(id)
+    .bind(owner)
+    .bind(until.as_microsecond())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Moves every due time of what waits by as much as the clock has stepped.
+pub async fn shift(connection: &mut AnyConnection, by_us: i64) -> Result<u64, DbError> {
+    let sql = "UPDATE message SET next_attempt_at = next_attempt_at + $1, expires_at = expires_at + $1, \
+        lease_until = CASE WHEN lease_until = 0 THEN 0 ELSE lease_until + $1 END WHERE state = 'waiting'";
+    let done = sqlx::query(sql).bind(by_us).execute(connection).await?;
+    Ok(done.rows_affected())
+}
+
+/// Puts back what was given up because its channel was misconfigured and is not too old.
+pub async fn requeue_misconfigured(
+    connection: &mut AnyConnection,
+    channel: &str,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, outcome = '' \
+        WHERE channel = $1 AND state = 'dead' AND outcome = $3 AND expires_at > $2";
+    let done = sqlx::query(sql)
+        .bind(channel)
+        .bind(now.as_microsecond())
+        .bind(MISCONFIGURED)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
 }
 
 /// Gives back what other processes had taken. Only right when there are none: on SQLite, at the start.
@@ -154,7 +208,8 @@ pub async fn set_outcome(
     message: &Message,
     owner: &str,
 ) -> Result<bool, DbError> {
-    let sql = "UPDATE message SET state = $3, next_attempt_at = $4, sent_at = $5, error = $6, lease_until = 0 \
+    let sql = "UPDATE message SET state = $3, next_attempt_at = $4, sent_at = $5, error = $6, outcome = $7, \
+        unknowns = $8, lease_until = 0 \
         WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'";
     let done = sqlx::query(sql)
         .bind(message.id.as_str())
@@ -163,6 +218,8 @@ pub async fn set_outcome(
         .bind(message.next_attempt_at.as_microsecond())
         .bind(message.sent_at.map(Timestamp::as_microsecond))
         .bind(message.error.clone())
+        .bind(message.outcome.clone())
+        .bind(message.unknowns)
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
@@ -175,7 +232,7 @@ pub async fn requeue(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<bool, DbError> {
-    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, expires_at = $3 \
+    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, expires_at = $3, unknowns = 0 \
         WHERE id = $1 AND state <> 'sent' AND lease_until <= $2";
     let done = sqlx::query(sql)
         .bind(id)
@@ -193,7 +250,7 @@ pub async fn expired(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause FROM message WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 ORDER BY seq LIMIT $2";
+        error, cause, outcome, unknowns FROM message WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 ORDER BY seq LIMIT $2";
     let rows = sqlx::query(sql)
         .bind(now.as_microsecond())
         .bind(limit)

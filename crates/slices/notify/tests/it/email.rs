@@ -1,10 +1,12 @@
 //! E-mail, over a real SMTP conversation.
 
+use std::time::{Duration, Instant};
+
 use jiff::SignedDuration;
-use notify::{Page, PageKind};
+use notify::{Page, PageKind, Settings};
 use serde_json::{Value, json};
 
-use crate::house::{House, incident};
+use crate::house::{House, incident, settings};
 use crate::smtp_sink::SmtpSink;
 
 fn config(sink: &SmtpSink, security: &str, to: &[&str]) -> Value {
@@ -156,5 +158,123 @@ async fn a_title_cannot_smuggle_headers_into_a_mail() {
             "{}",
             mails[0].data
         );
+    }
+}
+
+/// RFC 5321 gives a server ten minutes after the final dot.
+#[tokio::test]
+async fn a_server_that_takes_its_time_after_the_last_dot_gets_one_mail() {
+    let mut settings = settings();
+    settings.patience.mail_step = Duration::from_secs(20);
+    settings.patience.renew_every = Duration::from_millis(20);
+    for house in House::both_with(settings).await {
+        let sink = SmtpSink::start(house.kernel(), false).await;
+        house
+            .channel("Mail", config(&sink, "none", &["ann@example.org"]), json!({}))
+            .await;
+        house.page(&incident("a")).await;
+        sink.set_open(false);
+        let sending = house.notify.clone();
+        let sending = kernel::task::spawn(house.kernel(), "sending", async move {
+            sending.deliver().await.unwrap();
+        });
+        sink.wait_for(1).await;
+        for _ in 0..4 {
+            // Longer than a lease; the sender renews it, so nobody else takes the message.
+            house.clock.advance(SignedDuration::from_secs(40));
+            let until = house.clock.now().as_microsecond() + 44_000_000;
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while lease_until(&house).await < until {
+                assert!(Instant::now() < deadline);
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(house.another().deliver().await.unwrap(), 0);
+        }
+        sink.set_open(true);
+        sending.await.unwrap();
+        assert_eq!(house.states().await, ["sent"]);
+        assert_eq!(sink.mails().len(), 1);
+    }
+}
+
+async fn lease_until(house: &House) -> i64 {
+    let mut reader = house.kernel().db.read().await.unwrap();
+    let row = sqlx::query("SELECT lease_until FROM message")
+        .fetch_one(&mut *reader)
+        .await
+        .unwrap();
+    sqlx::Row::get(&row, 0)
+}
+
+#[tokio::test]
+async fn a_mail_that_is_never_confirmed_is_repeated_rarely_and_a_few_times() {
+    let mut settings = settings();
+    settings.patience.mail_end = Duration::from_millis(100);
+    for house in House::both_with(settings).await {
+        let sink = SmtpSink::start(house.kernel(), false).await;
+        house
+            .channel("Mail", config(&sink, "none", &["ann@example.org"]), json!({}))
+            .await;
+        house.page(&incident("a")).await;
+        sink.set_open(false);
+        house.notify.deliver().await.unwrap();
+        let message = &house.get("/api/v1/messages").await["items"][0];
+        assert_eq!(message["outcome"], "unknown");
+        assert!(
+            message["error"].as_str().unwrap().contains("did not confirm"),
+            "{message}"
+        );
+        for minutes in 0..(26 * 60) {
+            house.clock.advance(SignedDuration::from_mins(1));
+            house.notify.deliver().await.unwrap();
+            assert!(
+                minutes >= 8 || sink.mails().len() == 1,
+                "repeated after {minutes} min"
+            );
+        }
+        assert_eq!(sink.mails().len(), 4);
+        assert_eq!(house.states().await, ["unconfirmed"]);
+    }
+}
+
+#[tokio::test]
+async fn ehlo_names_the_public_host_or_what_the_channel_says_or_an_address() {
+    for house in House::both().await {
+        let sink = SmtpSink::start(house.kernel(), false).await;
+        let mut config = config(&sink, "none", &["ann@example.org"]);
+        let id = house.channel("Mail", config.clone(), json!({})).await;
+        house.page(&incident("a")).await;
+        house.notify.deliver().await.unwrap();
+        for bad in ["vm", "a b.org", "[1.2.3]", ""] {
+            config["ehlo_name"] = json!(bad);
+            let change = json!({ "config": config });
+            let (status, body) = house.patch(&format!("/api/v1/channels/{id}"), change).await;
+            assert_eq!(
+                (status, &body["errors"][0]["field"]),
+                (422, &json!("config.ehlo_name"))
+            );
+        }
+        config["ehlo_name"] = json!("mx.example.net");
+        house
+            .patch(&format!("/api/v1/channels/{id}"), json!({ "config": config }))
+            .await;
+        house.page(&incident("b")).await;
+        house.notify.deliver().await.unwrap();
+        let names: Vec<String> = sink.mails().into_iter().map(|mail| mail.ehlo).collect();
+        assert_eq!(names, ["ops.example.org", "mx.example.net"]);
+    }
+    let bare = Settings {
+        public_url: "http://vm:8080".into(),
+        ..settings()
+    };
+    for house in House::both_with(bare).await {
+        let sink = SmtpSink::start(house.kernel(), false).await;
+        house
+            .channel("Mail", config(&sink, "none", &["ann@example.org"]), json!({}))
+            .await;
+        house.page(&incident("a")).await;
+        house.notify.deliver().await.unwrap();
+        let ehlo = sink.mails()[0].ehlo.clone();
+        assert!(ehlo.starts_with("[127.") || ehlo.starts_with("[IPv6:"), "{ehlo}");
     }
 }

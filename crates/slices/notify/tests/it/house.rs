@@ -48,17 +48,21 @@ pub struct House {
 impl House {
     /// One house per database, with time standing still.
     pub async fn both() -> Vec<House> {
+        House::both_with(settings()).await
+    }
+
+    pub async fn both_with(settings: Settings) -> Vec<House> {
         let schema: &[(&'static str, &'static [kernel::Migration])] = &[("notify", notify::MIGRATIONS)];
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         let (one, two) = (Clock::fake(start), Clock::fake(start));
         vec![
-            House::on(Bed::sqlite_at(schema, one.clone()).await, one),
-            House::on(Bed::postgres_at(schema, two.clone()).await, two),
+            House::on(Bed::sqlite_at(schema, one.clone()).await, one, &settings),
+            House::on(Bed::postgres_at(schema, two.clone()).await, two, &settings),
         ]
     }
 
-    fn on(bed: Bed, clock: Clock) -> House {
-        let notify = Notify::new(bed.kernel(), settings());
+    fn on(bed: Bed, clock: Clock, settings: &Settings) -> House {
+        let notify = Notify::new(bed.kernel(), settings.clone());
         let mut slices = vec![notify::slice(&notify)];
         let app = assemble(bed.kernel(), &mut slices, Arc::new(ByHeader), Default::default());
         House {
@@ -150,7 +154,7 @@ impl House {
     }
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         public_url: "https://ops.example.org/".into(),
         ..Settings::default()

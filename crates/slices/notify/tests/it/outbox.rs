@@ -233,3 +233,59 @@ async fn removing_a_channel_gives_up_what_waits_on_it() {
         assert_eq!(list["items"][0]["error"], "its channel was removed");
     }
 }
+
+#[tokio::test]
+async fn waits_of_messages_survive_a_clock_that_steps_two_hours() {
+    for step_h in [2, -2, 48, -48] {
+        for house in House::both().await {
+            let sink = HttpSink::start(house.kernel()).await;
+            house.webhook("Hook", &sink.url).await;
+            sink.reply(503, vec![("retry-after", "600".into())], "");
+            house.page(&incident("k")).await;
+            house.notify.deliver().await.unwrap();
+            let step = SignedDuration::from_hours(step_h);
+            house.clock.advance(step);
+            house.notify.follow_step(step).await.unwrap();
+            house.notify.sweep().await.unwrap();
+            assert_eq!(house.notify.deliver().await.unwrap(), 0, "early after {step_h} h");
+            house.clock.advance(SignedDuration::from_secs(600));
+            assert_eq!(house.notify.deliver().await.unwrap(), 1, "late after {step_h} h");
+            assert_eq!(house.states().await, ["sent"]);
+        }
+    }
+}
+
+/// A server that was down while its clock was set back has not seen the step.
+#[tokio::test]
+async fn a_message_dated_by_a_clock_that_was_ahead_is_sent_at_once() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        house.webhook("Hook", &sink.url).await;
+        house.page(&incident("k")).await;
+        house.clock.advance(SignedDuration::from_hours(-2));
+        assert_eq!(house.another().deliver().await.unwrap(), 1);
+        assert_eq!(house.states().await, ["sent"]);
+    }
+}
+
+/// A step forward ends the lease of an attempt that is still under way.
+#[tokio::test]
+async fn a_clock_that_steps_forward_does_not_send_a_message_twice() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        house.webhook("Hook", &sink.url).await;
+        sink.set_open(false);
+        house.page(&incident("k")).await;
+        let sending = house.notify.clone();
+        let sending = kernel::task::spawn(house.kernel(), "sending", async move {
+            sending.deliver().await.unwrap();
+        });
+        sink.wait_for(1).await;
+        house.clock.advance(SignedDuration::from_hours(2));
+        assert_eq!(house.notify.deliver().await.unwrap(), 0);
+        sink.set_open(true);
+        sending.await.unwrap();
+        assert_eq!(sink.got().len(), 1);
+        assert_eq!(house.states().await, ["sent"]);
+    }
+}

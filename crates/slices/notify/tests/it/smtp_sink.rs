@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kernel::Kernel;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -16,6 +18,7 @@ pub struct Mail {
     pub to: String,
     pub data: String,
     pub auth: String,
+    pub ehlo: String,
     pub is_encrypted: bool,
 }
 
@@ -34,6 +37,9 @@ pub struct SmtpSink {
     mails: Arc<Mutex<Vec<Mail>>>,
     /// What to answer to the next recipients instead of 250.
     recipient_replies: Arc<Mutex<VecDeque<&'static str>>>,
+    /// While closed, mails are kept but not confirmed.
+    gate: Arc<watch::Sender<bool>>,
+    count: Arc<watch::Sender<usize>>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -54,6 +60,8 @@ impl SmtpSink {
             ca_pem: made.cert.pem(),
             mails: Arc::default(),
             recipient_replies: Arc::default(),
+            gate: Arc::new(watch::channel(true).0),
+            count: Arc::new(watch::channel(0).0),
             tls: has_tls.then(|| TlsAcceptor::from(Arc::new(config))),
         };
         let (inner, kernel_inner) = (sink.clone(), kernel.clone());
@@ -74,6 +82,17 @@ impl SmtpSink {
 
     pub fn mails(&self) -> Vec<Mail> {
         self.mails.lock().unwrap().clone()
+    }
+
+    pub fn set_open(&self, is_open: bool) {
+        self.gate.send_replace(is_open);
+    }
+
+    /// Waits until `n` mails have come.
+    pub async fn wait_for(&self, n: usize) {
+        let mut count = self.count.subscribe();
+        let seen = tokio::time::timeout(Duration::from_secs(20), count.wait_for(|count| *count >= n)).await;
+        assert!(seen.is_ok(), "only {} of {n} mails came", self.mails().len());
     }
 
     pub fn refuse_recipient(&self, reply: &'static str) {
@@ -115,7 +134,10 @@ impl SmtpSink {
             }
             let verb = line.split([' ', ':', '\r']).next().unwrap().to_uppercase();
             let reply = match verb.as_str() {
-                "EHLO" => format!("250-sink\r\n{offer}250-AUTH PLAIN\r\n250 8BITMIME\r\n"),
+                "EHLO" => {
+                    mail.ehlo = line.trim()[5..].to_owned();
+                    format!("250-sink\r\n{offer}250-AUTH PLAIN\r\n250 8BITMIME\r\n")
+                }
                 "STARTTLS" => {
                     stream.write_all(b"220 go\r\n").await.unwrap();
                     return true;
@@ -131,12 +153,17 @@ impl SmtpSink {
                 "RCPT" => {
                     mail.to = line.trim().to_owned();
                     let reply = self.recipient_replies.lock().unwrap().pop_front();
+                    let is_qualified = mail.ehlo.contains('.') || mail.ehlo.starts_with('[');
+                    let refused = "504 5.5.2 Helo command rejected: need fully-qualified hostname";
+                    let reply = reply.or((!is_qualified).then_some(refused));
                     format!("{}\r\n", reply.unwrap_or("250 ok"))
                 }
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await.unwrap();
                     mail.data = read_data(stream).await;
                     self.mails.lock().unwrap().push(mail.clone());
+                    self.count.send_modify(|count| *count += 1);
+                    let _ = self.gate.subscribe().wait_for(|is_open| *is_open).await;
                     "250 kept\r\n".into()
                 }
                 "QUIT" => {

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use notify::{Page, PageAlert, Severity};
 use serde_json::json;
 
-use crate::house::{House, incident};
+use crate::house::{House, incident, settings};
 use crate::http_sink::HttpSink;
 use crate::smtp_sink::SmtpSink;
 
@@ -68,6 +68,96 @@ async fn a_redirect_is_followed_on_the_same_host_only() {
         house.notify.deliver().await.unwrap();
         assert!(elsewhere.got().is_empty());
         assert_eq!(house.states().await, ["sent", "dead"]);
+    }
+}
+
+/// After these a client asks with GET: what was sent is not in it.
+#[tokio::test]
+async fn a_redirect_that_loses_the_body_is_no_success_and_names_the_new_address() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        let id = house.webhook("Hook", &format!("{}/hook", sink.url)).await;
+        for (n, status) in [301, 302, 303].into_iter().enumerate() {
+            sink.reply(status, vec![("location", "/hook/?token=hush".into())], "");
+            house.page(&incident(&format!("k{n}"))).await;
+            house.notify.deliver().await.unwrap();
+            assert_eq!(sink.got().len(), n + 1, "nothing is asked of the new address");
+            let message = &house.get("/api/v1/messages").await["items"][0];
+            assert_eq!(message["state"], "dead");
+            assert_eq!(message["outcome"], "misconfigured");
+            let error = message["error"].as_str().unwrap();
+            assert!(error.contains(&format!("{}/hook/", sink.url)), "{error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
+        // With the right address, what was given up is sent.
+        let config = json!({ "type": "webhook", "url": format!("{}/hook/", sink.url) });
+        let (status, body) = house
+            .patch(&format!("/api/v1/channels/{id}"), json!({ "config": config }))
+            .await;
+        assert_eq!(status, 200, "{body}");
+        house.notify.deliver().await.unwrap();
+        assert_eq!(house.states().await, ["sent", "sent", "sent"]);
+        assert_eq!(sink.got()[3].json()["kind"], "incident_opened");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_deliver_is_told_on_the_others_once_a_day() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        let other = HttpSink::start(house.kernel()).await;
+        house.webhook("Broken", &sink.url).await;
+        for key in ["a", "b"] {
+            sink.reply(401, Vec::new(), "who are you");
+            house.page(&incident(key)).await;
+            house.notify.deliver().await.unwrap();
+            if key == "a" {
+                house.webhook("Other", &other.url).await;
+            }
+        }
+        sink.reply(401, Vec::new(), "who are you");
+        house.page(&incident("c")).await;
+        house.notify.deliver().await.unwrap();
+        let titles: Vec<String> = other
+            .got()
+            .iter()
+            .map(|got| got.json()["title"].to_string())
+            .collect();
+        let told = titles.iter().filter(|title| title.contains("does not deliver"));
+        assert_eq!(told.count(), 1, "{titles:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_answered_is_repeated_rarely_and_never_called_sent() {
+    let mut settings = settings();
+    settings.patience.request = std::time::Duration::from_millis(100);
+    for house in House::both_with(settings).await {
+        let sink = HttpSink::start(house.kernel()).await;
+        house.webhook("Hook", &sink.url).await;
+        sink.set_open(false);
+        house.page(&incident("k")).await;
+        house.notify.deliver().await.unwrap();
+        let message = &house.get("/api/v1/messages").await["items"][0];
+        assert_eq!(
+            (&message["state"], &message["outcome"]),
+            (&json!("waiting"), &json!("unknown"))
+        );
+        for wait_min in [10, 30, 60] {
+            house.clock.advance(SignedDuration::from_secs(wait_min * 60 - 1));
+            assert_eq!(house.notify.deliver().await.unwrap(), 0);
+            house.clock.advance(SignedDuration::from_secs(1));
+            assert_eq!(house.notify.deliver().await.unwrap(), 1);
+        }
+        assert_eq!(house.states().await, ["unconfirmed"]);
+        house.clock.advance(SignedDuration::from_hours(20));
+        assert_eq!(house.notify.deliver().await.unwrap(), 0);
+        assert_eq!(sink.got().len(), 4);
+        let topics = house.topics().await;
+        assert_eq!(
+            topics[1..],
+            ["message.queued", "message.failed", "message.unconfirmed"]
+        );
     }
 }
 
@@ -145,7 +235,9 @@ async fn matrix_gets_one_event_under_one_transaction_id() {
         house.clock.advance(SignedDuration::from_secs(8));
         assert_eq!(house.notify.deliver().await.unwrap(), 0);
         house.clock.advance(SignedDuration::from_secs(1));
+        sink.reply(200, Vec::new(), r#"{"event_id":"$1"}"#);
         assert_eq!(house.notify.deliver().await.unwrap(), 1);
+        assert_eq!(house.states().await, ["sent"]);
         let got = sink.got();
         assert_eq!(got[0].path, got[1].path);
         assert_eq!(got[1].method, "PUT");
