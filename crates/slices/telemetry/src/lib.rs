@@ -3,6 +3,7 @@
 //! Flow: fleet hands batches to [`Telemetry`] ([`fleet::Intake`]) → `tsdb` and `logs` make them durable → rules that read the samples are
 //! evaluated at once → changes go to `alerting::observe`. Queries: `prom` (the Prometheus API), `logs_api`, `live_api`.
 
+mod dependents;
 mod ingest;
 mod intake;
 mod live_api;
@@ -41,6 +42,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "gap",
         sql: include_str!("../migrations/0002_gap.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "rule_tuning",
+        sql: include_str!("../migrations/0003_rule_tuning.sql"),
     },
 ];
 
@@ -88,6 +94,7 @@ struct Inner {
     rules: RuleEngine,
     dictionaries: intake::Dictionaries,
     written_up: up::Written,
+    written_dependents: dependents::Written,
 }
 
 /// Why the stores do not open.
@@ -138,6 +145,7 @@ impl Telemetry {
             rules: RuleEngine::new(kernel, tsdb.clone(), external),
             dictionaries: intake::Dictionaries::default(),
             written_up: up::Written::default(),
+            written_dependents: dependents::Written::default(),
             tsdb,
             logs,
         };
@@ -188,6 +196,10 @@ impl Telemetry {
         &self.0.rules
     }
 
+    pub(crate) fn written_dependents(&self) -> &dependents::Written {
+        &self.0.written_dependents
+    }
+
     pub(crate) fn written_up(&self) -> &up::Written {
         &self.0.written_up
     }
@@ -207,6 +219,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
                 logs_api::PERMISSIONS,
                 live_api::PERMISSIONS,
                 rules::api::PERMISSIONS,
+                rules::tuning::api::PERMISSIONS,
             ]
             .concat()
         })
@@ -216,6 +229,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
     tasks.push(own_metrics(telemetry));
     let (up, presence) = up::duties(telemetry);
     tasks.push(up);
+    tasks.push(dependents::task(telemetry));
     tasks.push(kernel::retention::task(
         "telemetry.retention",
         vec![store::gap_marks()],
@@ -226,7 +240,8 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
         routes: prom::routes(telemetry)
             .merge(logs_api::routes(telemetry))
             .merge(live_api::routes(telemetry))
-            .merge(rules::api::routes(telemetry)),
+            .merge(rules::api::routes(telemetry))
+            .merge(rules::tuning::api::routes(telemetry)),
         permissions,
         consumers: vec![presence],
         tasks,

@@ -14,6 +14,7 @@ use super::ask::Asker;
 use super::model::{Group, Rule, RuleSet, Sample};
 use super::record;
 use super::template::External;
+use super::tuning::Coverage;
 use crate::source::StoreSource;
 
 /// Signals that wait for the database; more would mean that it has been away for very long.
@@ -40,6 +41,8 @@ struct State {
     health: HashMap<String, Health>,
     /// Series that each recording rule wrote last.
     recorded: HashMap<String, HashSet<promql::Labels>>,
+    /// What the tunings covered when the rules were loaded.
+    tuned: Vec<Coverage>,
 }
 
 /// How a rule's last evaluation went.
@@ -71,6 +74,14 @@ impl RuleEngine {
 
     pub(crate) fn health(&self, key: &str) -> Option<Health> {
         self.lock().health.get(key).cloned()
+    }
+
+    pub(crate) fn set_tuned(&self, tuned: Vec<Coverage>) {
+        self.lock().tuned = tuned;
+    }
+
+    pub(crate) fn is_tuned(&self, tuned: &[Coverage]) -> bool {
+        self.lock().tuned == tuned
     }
 
     pub(crate) fn held_by(&self, key: &str) -> Vec<Held> {
@@ -158,7 +169,10 @@ impl RuleEngine {
         };
         let result = promql::instant(&source, &rule.expr, at_ms - rule.offset_ms, &options);
         let result = result.map_err(|error| error.to_string());
-        let result = result.and_then(|outcome| samples_of(outcome.value));
+        let mut result = result.and_then(|outcome| samples_of(outcome.value));
+        if let (Ok(samples), Some(limits)) = (&mut result, &rule.limits) {
+            samples.retain(|sample| limits.take(&sample.labels));
+        }
         let error = match result {
             Ok(samples) if rule.is_alert() => self.take(rule, extent, &samples, at_ms),
             Ok(samples) => self.record(rule, &samples, at_ms - rule.offset_ms),

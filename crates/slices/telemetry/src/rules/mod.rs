@@ -13,6 +13,7 @@ mod record;
 pub(crate) mod store;
 pub(crate) mod tasks;
 pub(crate) mod template;
+pub(crate) mod tuning;
 
 pub(crate) use engine::RuleEngine;
 pub use file::{FileError, check};

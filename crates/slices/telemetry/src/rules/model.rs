@@ -8,6 +8,7 @@ use promql::Expr;
 
 use super::locality::{self, Locality};
 use super::template::{Ask, Data, External, Template, label_map};
+use super::tuning::Limits;
 
 /// A rule of a group.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Rule {
     pub offset_ms: i64,
     /// It reads nothing but what this program itself writes, so that a host's silence hides nothing from it.
     pub is_own: bool,
+    /// What of its result counts; `None`: all of it.
+    pub limits: Option<Limits>,
 }
 
 /// Series that this program writes, whether their host speaks or not.
@@ -110,6 +113,7 @@ impl Rule {
             limit: 0,
             offset_ms: 0,
             is_own,
+            limits: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! The built-in rule packs, and loading everything that is in force.
 
+use std::sync::Arc;
+
 use kernel::{DbError, Kernel};
 
 use super::engine::RuleEngine;
-use super::model::{Group, RuleSet};
-use super::{file, store};
+use super::model::{Group, Rule, RuleSet};
+use super::{file, store, tuning};
 
 /// A pack that comes with the program.
 pub(crate) struct Pack {
@@ -31,14 +33,21 @@ pub(crate) async fn load(kernel: &Kernel, engine: &RuleEngine) -> Result<(), DbE
     let mut reader = kernel.db.read().await?;
     let off = store::packs_off(&mut reader).await?;
     let files = store::list(&mut reader).await?;
+    let tunings = tuning::store::list(&mut reader).await?;
+    let coverages = tuning::apply::coverages(&mut reader, &tunings).await?;
     drop(reader);
+    engine.set_tuned(coverages.clone());
+    let tunings: Vec<_> = tunings.into_iter().zip(coverages).collect();
     let mut groups: Vec<Group> = Vec::new();
     for pack in PACKS
         .iter()
         .filter(|pack| !off.iter().any(|name| name == pack.name))
     {
         match file::parse(pack.name, pack.text) {
-            Ok(mut found) => groups.append(&mut found),
+            Ok(mut found) => {
+                tuning::apply::apply(&mut found, &tunings);
+                groups.append(&mut found);
+            }
             Err(errors) => tracing::error!(pack = pack.name, ?errors, "a built-in rule pack does not read"),
         }
     }
@@ -54,6 +63,29 @@ pub(crate) async fn load(kernel: &Kernel, engine: &RuleEngine) -> Result<(), DbE
     }
     engine.install(RuleSet::new(groups));
     Ok(())
+}
+
+/// Every alert of the packs, as it is without tunings, with its pack.
+pub(crate) fn alerts() -> Vec<(&'static str, Arc<Rule>)> {
+    let mut found = Vec::new();
+    for pack in PACKS {
+        let groups = file::parse(pack.name, pack.text).unwrap_or_default();
+        let rules = groups.into_iter().flat_map(|group| group.rules);
+        found.extend(rules.filter(|rule| rule.is_alert()).map(|rule| (pack.name, rule)));
+    }
+    found
+}
+
+/// Loads the rules again when a tuning means other hosts than when they were loaded: tags and names change.
+pub(crate) async fn follow_hosts(kernel: &Kernel, engine: &RuleEngine) -> Result<(), DbError> {
+    let mut reader = kernel.db.read().await?;
+    let tunings = tuning::store::list(&mut reader).await?;
+    let coverages = tuning::apply::coverages(&mut reader, &tunings).await?;
+    drop(reader);
+    if engine.is_tuned(&coverages) {
+        return Ok(());
+    }
+    load(kernel, engine).await
 }
 
 #[cfg(test)]

@@ -7,15 +7,24 @@ use std::time::Duration;
 use kernel::{AnyError, Task, Wake};
 
 use super::engine::RuleEngine;
+use super::pack;
 
 /// How often it is looked whether a group is due.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How soon a tuning follows the tags and names of hosts.
+const FOLLOW: Duration = Duration::from_secs(60);
+
 pub(crate) fn tasks(engine: &RuleEngine) -> Vec<Task> {
+    let follower = engine.clone();
     let flusher = engine.clone();
     let evaluator = engine.clone();
     let last: Arc<Mutex<HashMap<String, i64>>> = Arc::default();
     vec![
+        Task::new("telemetry.tunings", FOLLOW, Wake::default(), move |kernel| {
+            let engine = follower.clone();
+            async move { Ok(pack::follow_hosts(&kernel, &engine).await?) }
+        }),
         Task::new("telemetry.rules", TICK, Wake::default(), move |kernel| {
             let (engine, last) = (evaluator.clone(), last.clone());
             async move {

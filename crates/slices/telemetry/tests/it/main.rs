@@ -9,4 +9,5 @@ mod repeat;
 mod scope;
 mod story;
 mod support;
+mod tuning;
 mod up;

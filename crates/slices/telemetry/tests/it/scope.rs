@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{House, Shown};
 
-async fn host(house: &House, name: &str, env: &str) {
+pub async fn host(house: &House, name: &str, env: &str) {
     let mut tx = house.bed.kernel().db.write().await.unwrap();
     let seen = Observation {
         kind: "host".into(),

@@ -151,6 +151,21 @@ impl House {
         serde_json::from_slice(&bytes).unwrap()
     }
 
+    /// The same with another method and a body.
+    pub async fn call_in(&self, env: &str, method: &str, uri: &str, body: &str) -> (u16, serde_json::Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("x-env", env)
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
     pub async fn get(&self, uri: &str) -> (u16, serde_json::Value) {
         self.call("GET", uri, "text/plain", "").await
     }
