@@ -112,11 +112,20 @@ impl Access {
 }
 
 /// The schema, for tests of slices above.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "access",
-    sql: include_str!("../migrations/0001_access.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "access",
+        sql: include_str!("../migrations/0001_access.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "account_holder",
+        sql: include_str!("../migrations/0002_account_holder.sql"),
+    },
+];
+
+pub use store::holders::of as account_holders;
 
 pub fn slice(access: &Access) -> Slice {
     Slice {

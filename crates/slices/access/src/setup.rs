@@ -65,6 +65,7 @@ async fn make_bootstrap(tx: &mut Tx, actor: &Actor, now: Timestamp) -> Result<Se
         created_at: now,
     };
     store::services::insert(tx, &account).await?;
+    store::holders::note(tx, account.id.as_str(), actor).await?;
     let data = NameData {
         name: account.name.clone(),
         changes: Default::default(),
@@ -149,6 +150,9 @@ pub async fn add_grant(
 pub async fn add_token(tx: &mut Tx, actor: &Actor, token: &Token) -> Result<String, DbError> {
     let secret = format!("{TOKEN_PREFIX}{}", random_hex(32));
     store::tokens::insert(tx, token, &sha256_hex(secret.as_bytes())).await?;
+    if token.owner.parse::<ServiceId>().is_ok() {
+        store::holders::note(tx, &token.owner, actor).await?;
+    }
     tx.append(
         actor,
         NewEvent::new("token.created", &token.id, &TokenData::of(token)),

@@ -10,8 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::model::{Change, ChangeId, ChangeState};
-use crate::{decide, store};
+use crate::model::{Change, ChangeId, ChangeState, Risk};
+use crate::{decide, rights, store};
 
 const READ: Allow = Allow::Permission("changes.read", roles::READ);
 const APPROVE: Allow = Allow::Permission("changes.approve", roles::MANAGE);
@@ -112,18 +112,13 @@ async fn list_changes(
             change.id.as_str(),
         ])
     });
-    page.items.retain(|change| sees(&actor, change));
+    page.items.retain(|change| rights::sees(&actor, change));
+    page.items = page
+        .items
+        .into_iter()
+        .map(|change| rights::visible_part(&actor, change))
+        .collect();
     Ok(Json(page))
-}
-
-/// A change is seen by those who see one of its targets, and by who asked for it.
-fn sees(actor: &Actor, change: &Change) -> bool {
-    !actor.is_scoped()
-        || change.requested_by == actor.key()
-        || change
-            .targets
-            .iter()
-            .any(|target| actor.sees(target.team.as_deref(), &target.tags))
 }
 
 /// One change
@@ -135,14 +130,15 @@ async fn get_change(
     Path(id): Path<String>,
 ) -> Result<Json<Change>, Problem> {
     let mut reader = kernel.db.read().await?;
-    Ok(Json(visible(&mut reader, &actor, &id).await?))
+    let change = visible(&mut reader, &actor, &id).await?;
+    Ok(Json(rights::visible_part(&actor, change)))
 }
 
 async fn visible(connection: &mut sqlx::AnyConnection, actor: &Actor, id: &str) -> Result<Change, Problem> {
     let parsed: ChangeId = id.parse().map_err(|_| Problem::not_found("change", &id))?;
     let change = store::get(connection, &parsed).await?;
     change
-        .filter(|change| sees(actor, change))
+        .filter(|change| rights::sees(actor, change))
         .ok_or_else(|| Problem::not_found("change", &id))
 }
 
@@ -203,18 +199,13 @@ async fn decide_on(
             change.version, verdict.version
         )));
     }
-    for target in &change.targets {
-        let team = target.team.as_deref();
-        if !actor.may("changes.approve", roles::MANAGE, team, &target.tags) {
-            return Err(Problem::forbidden(format_args!(
-                "your roles do not cover {}",
-                target.name
-            )));
-        }
+    rights::may_decide(actor, &change)?;
+    decide::is_open(&change, tx.now()).map_err(Problem::conflict)?;
+    if is_approval && change.risk == Risk::High {
+        rights::second_person(&mut tx, &change.requested_by, actor)
+            .await?
+            .map_err(|reason| Problem::conflict(format_args!("a change of high risk: {reason}")))?;
     }
-    let made_by = maker(&mut tx, &change.requested_by).await?;
-    decide::may_decide(&change, &actor.key(), made_by.as_deref(), is_approval, tx.now())
-        .map_err(Problem::conflict)?;
     let (state, topic) = if is_approval {
         (ChangeState::Approved, "change.approved")
     } else {
@@ -237,18 +228,4 @@ async fn decide_on(
         .await?;
     tx.commit().await?;
     Ok(Json(change))
-}
-
-/// Who made the service account behind this key; `None` for a person.
-async fn maker(tx: &mut kernel::Tx, key: &str) -> Result<Option<String>, Problem> {
-    let Some(account) = key.strip_prefix("service:") else {
-        return Ok(None);
-    };
-    let filter = kernel::event::store::Filter {
-        topic_prefix: Some("service_account.created".into()),
-        subject: Some(account.to_owned()),
-        ..Default::default()
-    };
-    let made = kernel::event::store::before(tx, &filter, i64::MAX, 1).await?;
-    Ok(made.into_iter().next().map(|event| event.actor))
 }

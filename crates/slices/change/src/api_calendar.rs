@@ -13,7 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::calendar::{Freeze, FreezeId, Window, WindowId, parse_day};
-use crate::store;
+use crate::{rights, store};
+
+/// Every one of them is read whenever a change is judged.
+const MAX_WINDOWS: usize = 500;
 
 pub(crate) fn routes(kernel: Kernel) -> OpenApiRouter {
     OpenApiRouter::new()
@@ -29,6 +32,10 @@ pub(crate) fn routes(kernel: Kernel) -> OpenApiRouter {
 struct NewFreeze {
     #[schema(min_length = 1, max_length = 200)]
     title: String,
+    /// Only items of this team; of all teams when absent.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    team: Option<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
     #[schema(value_type = String, format = DateTime)]
@@ -44,6 +51,10 @@ struct NewFreeze {
 struct NewWindow {
     #[schema(min_length = 1, max_length = 200)]
     title: String,
+    /// Only items of this team; of all teams when absent.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    team: Option<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
     /// `mon` to `sun`.
@@ -87,11 +98,11 @@ fn refuse(errors: Vec<FieldError>) -> Result<(), Problem> {
 /// Freezes that are on or ahead
 #[utoipa::path(get, path = "/api/v1/freezes", tag = "change",
     responses((status = 200, body = Vec<Freeze>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn list_freezes(State(kernel): State<Kernel>) -> Result<Json<Vec<Freeze>>, Problem> {
+async fn list_freezes(State(kernel): State<Kernel>, actor: Actor) -> Result<Json<Vec<Freeze>>, Problem> {
     let mut reader = kernel.db.read().await?;
-    Ok(Json(
-        store::freezes_around(&mut reader, kernel.clock.now()).await?,
-    ))
+    let mut freezes = store::freezes_around(&mut reader, kernel.clock.now()).await?;
+    freezes.retain(|freeze| rights::sees_calendar(&actor, freeze.team.as_deref(), &freeze.tags));
+    Ok(Json(freezes))
 }
 
 /// Leave covered items alone for a time
@@ -111,10 +122,12 @@ async fn create_freeze(
         });
     }
     refuse(errors)?;
+    rights::may_plan(&actor, new.team.as_deref(), &new.tags)?;
     let mut tx = kernel.db.write().await?;
     let freeze = Freeze {
         id: FreezeId::new(),
         title: new.title,
+        team: new.team,
         tags: new.tags,
         starts_at: new.starts_at,
         ends_at: new.ends_at,
@@ -140,10 +153,15 @@ async fn end_freeze(
     let parsed: FreezeId = id.parse().map_err(|_| Problem::not_found("freeze", &id))?;
     let mut tx = kernel.db.write().await?;
     let now = tx.now();
+    let freeze = store::freeze(&mut tx, &parsed)
+        .await?
+        .filter(|freeze| rights::sees_calendar(&actor, freeze.team.as_deref(), &freeze.tags))
+        .ok_or_else(|| Problem::not_found("freeze that is on or ahead", &id))?;
+    rights::may_plan(&actor, freeze.team.as_deref(), &freeze.tags)?;
     if !store::end_freeze(&mut tx, &parsed, now).await? {
         return Err(Problem::not_found("freeze that is on or ahead", &id));
     }
-    let data = serde_json::json!({ "ended_at": now.to_string() });
+    let data = serde_json::json!({ "title": freeze.title, "team": freeze.team, "tags": freeze.tags, "ended_at": now.to_string() });
     tx.append(&actor, NewEvent::new("freeze.ended", &parsed, &data))
         .await?;
     tx.commit().await?;
@@ -153,8 +171,10 @@ async fn end_freeze(
 /// Change windows
 #[utoipa::path(get, path = "/api/v1/change-windows", tag = "change",
     responses((status = 200, body = Vec<Window>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn list_change_windows(State(kernel): State<Kernel>) -> Result<Json<Vec<Window>>, Problem> {
-    Ok(Json(store::windows(&mut *kernel.db.read().await?).await?))
+async fn list_change_windows(State(kernel): State<Kernel>, actor: Actor) -> Result<Json<Vec<Window>>, Problem> {
+    let mut windows = store::windows(&mut *kernel.db.read().await?).await?;
+    windows.retain(|window| rights::sees_calendar(&actor, window.team.as_deref(), &window.tags));
+    Ok(Json(windows))
 }
 
 /// Say in which hours covered items may be changed at more than low risk
@@ -186,10 +206,17 @@ async fn create_change_window(
         });
     }
     refuse(errors)?;
+    rights::may_plan(&actor, new.team.as_deref(), &new.tags)?;
     let mut tx = kernel.db.write().await?;
+    if store::windows(&mut tx).await?.len() >= MAX_WINDOWS {
+        return Err(Problem::conflict(format_args!(
+            "there are {MAX_WINDOWS} change windows; remove those that are not used"
+        )));
+    }
     let window = Window {
         id: WindowId::new(),
         title: new.title,
+        team: new.team,
         tags: new.tags,
         days: new.days,
         start_minute: new.start_minute,
@@ -215,12 +242,19 @@ async fn delete_change_window(
 ) -> Result<axum::http::StatusCode, Problem> {
     let parsed: WindowId = id.parse().map_err(|_| Problem::not_found("change window", &id))?;
     let mut tx = kernel.db.write().await?;
+    let window = store::windows(&mut tx)
+        .await?
+        .into_iter()
+        .find(|window| window.id == parsed)
+        .filter(|window| rights::sees_calendar(&actor, window.team.as_deref(), &window.tags))
+        .ok_or_else(|| Problem::not_found("change window", &id))?;
+    rights::may_plan(&actor, window.team.as_deref(), &window.tags)?;
     if !store::delete_window(&mut tx, &parsed).await? {
         return Err(Problem::not_found("change window", &id));
     }
     tx.append(
         &actor,
-        NewEvent::new("window.removed", &parsed, &serde_json::json!({})),
+        NewEvent::new("window.removed", &parsed, &window),
     )
     .await?;
     tx.commit().await?;

@@ -27,7 +27,10 @@ pub struct Freeze {
     #[schema(value_type = String)]
     pub id: FreezeId,
     pub title: String,
-    /// Covers items that carry all of these; everything when empty.
+    /// Covers items of this team; of all teams when absent.
+    #[serde(default)]
+    pub team: Option<String>,
+    /// Covers items that carry all of these; all items when empty.
     pub tags: BTreeMap<String, String>,
     #[schema(value_type = String, format = DateTime)]
     pub starts_at: Timestamp,
@@ -46,6 +49,9 @@ pub struct Window {
     #[schema(value_type = String)]
     pub id: WindowId,
     pub title: String,
+    /// Covers items of this team; of all teams when absent.
+    #[serde(default)]
+    pub team: Option<String>,
     pub tags: BTreeMap<String, String>,
     /// `mon` to `sun`: the day on which the window opens.
     pub days: Vec<String>,
@@ -60,8 +66,10 @@ pub struct Window {
     pub created_at: Timestamp,
 }
 
-pub(crate) fn covers(tags: &BTreeMap<String, String>, target: &Target) -> bool {
-    tags.iter()
+pub(crate) fn covers(team: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> bool {
+    team.is_none_or(|team| target.team.as_deref() == Some(team))
+        && tags
+        .iter()
         .all(|(name, value)| target.tags.get(name) == Some(value))
 }
 
@@ -123,6 +131,7 @@ mod tests {
         Window {
             id: WindowId::new(),
             title: "nightly".into(),
+            team: None,
             tags: BTreeMap::new(),
             days: days.iter().map(ToString::to_string).collect(),
             start_minute,

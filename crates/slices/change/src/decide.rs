@@ -9,9 +9,50 @@ use crate::model::{Change, ChangeState, Outcome, Proposal, RedeemError, Risk, So
 pub(crate) struct Situation<'a> {
     pub freezes: &'a [Freeze],
     pub windows: &'a [Window],
-    /// Targets that a granted change is working on: `(item id, title of that change)`.
+    /// Targets that another granted change is working on: `(item id, title of that change)`.
     pub busy: &'a [(String, String)],
     pub now: Timestamp,
+}
+
+/// When it is asked. The rules are the same; what differs is what a person has agreed to already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Request,
+    /// A person has approved it; collisions that came later are unknown to them.
+    Redeem,
+    /// It is at work, or about to begin.
+    Wave,
+}
+
+/// What is judged, of a proposal or of a stored change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub targets: &'a [Target],
+    pub source: Source,
+    pub risk: Risk,
+    pub is_standard: bool,
+}
+
+impl<'a> From<&'a Proposal> for Asked<'a> {
+    fn from(proposal: &'a Proposal) -> Self {
+        Self {
+            targets: &proposal.targets,
+            source: proposal.source,
+            risk: proposal.risk,
+            is_standard: proposal.is_standard,
+        }
+    }
+}
+
+impl<'a> From<&'a Change> for Asked<'a> {
+    fn from(change: &'a Change) -> Self {
+        Self {
+            targets: &change.targets,
+            source: change.source,
+            risk: change.risk,
+            is_standard: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +63,38 @@ pub(crate) enum Verdict {
 }
 
 /// Freezes first, then windows, then collisions, then risk: the strictest reason is the one that is told.
-pub(crate) fn judge(proposal: &Proposal, situation: &Situation<'_>) -> Verdict {
-    let is_small_remediation = proposal.source == Source::Alert && proposal.risk == Risk::Low;
+pub(crate) fn judge(asked: Asked<'_>, stage: Stage, situation: &Situation<'_>) -> Verdict {
+    let is_small_remediation = asked.source == Source::Alert && asked.risk == Risk::Low;
     let freezes = situation
         .freezes
         .iter()
         .filter(|f| !(f.allows_remediation && is_small_remediation));
-    if let Some(reason) = first_freeze(&proposal.targets, freezes, situation.now) {
+    if let Some(reason) = first_freeze(asked.targets, freezes, situation.now) {
         return Verdict::Refuse(reason);
     }
-    if proposal.risk > Risk::Low
-        && let Some(reason) = closed_window(&proposal.targets, situation)
+    if asked.risk > Risk::Low
+        && let Some(reason) = closed_window(asked.targets, situation)
     {
         return Verdict::Refuse(reason);
     }
-    let collision = situation.busy.first();
-    if proposal.risk > Risk::Low
-        && let Some((item, other)) = collision
+    if asked.risk > Risk::Low
+        && let Some((item, other)) = situation.busy.first()
     {
-        let name = proposal
+        let name = asked
             .targets
             .iter()
             .find(|t| t.item_id == *item)
             .map_or(item.as_str(), |t| t.name.as_str());
-        return Verdict::AskApproval(format!("\"{other}\" is at work on {name} right now"));
+        let reason = format!("\"{other}\" is at work on {name} right now");
+        return match stage {
+            Stage::Request => Verdict::AskApproval(reason),
+            Stage::Redeem | Stage::Wave => Verdict::Refuse(format!("{reason}, which began after the approval")),
+        };
     }
-    match (proposal.risk, proposal.source, proposal.is_standard) {
+    if stage != Stage::Request {
+        return Verdict::Grant;
+    }
+    match (asked.risk, asked.source, asked.is_standard) {
         (Risk::Low, _, _) | (Risk::Medium, Source::Person, _) | (Risk::Medium, _, true) => Verdict::Grant,
         (Risk::Medium, ..) => Verdict::AskApproval(
             "nobody asked for it in person and it is of medium risk; mark the runbook as a standard change to let it run by itself".into(),
@@ -56,26 +103,22 @@ pub(crate) fn judge(proposal: &Proposal, situation: &Situation<'_>) -> Verdict {
     }
 }
 
-/// Why a freeze holds these targets back, if one does.
-pub(crate) fn frozen(
-    targets: &[Target],
-    source: Source,
-    freezes: &[Freeze],
-    now: Timestamp,
-) -> Option<String> {
-    let freezes = freezes
-        .iter()
-        .filter(|f| !(f.allows_remediation && source == Source::Alert));
-    first_freeze(targets, freezes, now)
-}
-
 fn first_freeze<'a>(
     targets: &[Target],
     freezes: impl Iterator<Item = &'a Freeze>,
     now: Timestamp,
 ) -> Option<String> {
     for freeze in freezes.filter(|f| f.is_on(now)) {
-        let Some(target) = targets.iter().find(|t| covers(&freeze.tags, t)) else {
+        // What has no targets is held back by a freeze of everything.
+        let is_of_everything = freeze.team.is_none() && freeze.tags.is_empty();
+        if targets.is_empty() && is_of_everything {
+            return Some(format!(
+                "the freeze \"{}\" covers everything until {}",
+                freeze.title, freeze.ends_at
+            ));
+        }
+        let covered = |t: &&Target| covers(freeze.team.as_deref(), &freeze.tags, t);
+        let Some(target) = targets.iter().find(covered) else {
             continue;
         };
         return Some(format!(
@@ -92,7 +135,7 @@ fn closed_window(targets: &[Target], situation: &Situation<'_>) -> Option<String
         let covering: Vec<_> = situation
             .windows
             .iter()
-            .filter(|w| covers(&w.tags, target))
+            .filter(|w| covers(w.team.as_deref(), &w.tags, target))
             .collect();
         if covering.is_empty() || covering.iter().any(|w| w.is_open(situation.now)) {
             continue;
@@ -137,15 +180,8 @@ pub(crate) fn may_finish(state: ChangeState, outcome: Outcome) -> bool {
     }
 }
 
-/// `made_by`: who made the service account that asks, so that nobody is their own second person.
-/// May this actor decide on the change now? The error says why not.
-pub(crate) fn may_decide(
-    change: &Change,
-    actor_key: &str,
-    made_by: Option<&str>,
-    is_approval: bool,
-    now: Timestamp,
-) -> Result<(), String> {
+/// Does the change wait for a decision now? The error says why not. Who may decide is a question for `rights`.
+pub(crate) fn is_open(change: &Change, now: Timestamp) -> Result<(), String> {
     if change.state != ChangeState::Requested {
         return Err(format!(
             "the change is {}, it waits for no decision",
@@ -154,15 +190,6 @@ pub(crate) fn may_decide(
     }
     if change.expires_at <= now {
         return Err(format!("the request expired at {}; ask again", change.expires_at));
-    }
-    if is_approval
-        && change.risk == Risk::High
-        && (change.requested_by == actor_key || made_by == Some(actor_key))
-    {
-        return Err("a change of high risk is approved by somebody else than who asked for it".into());
-    }
-    if is_approval && change.risk == Risk::High && !actor_key.starts_with("person:") {
-        return Err("a change of high risk is approved by a person, not by a service account".into());
     }
     Ok(())
 }
@@ -200,6 +227,7 @@ mod tests {
         Freeze {
             id: FreezeId::new(),
             title: "Christmas".into(),
+            team: None,
             tags: tags.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
             starts_at: "2026-12-20T00:00:00Z".parse().unwrap(),
             ends_at: "2026-12-27T00:00:00Z".parse().unwrap(),
@@ -211,7 +239,8 @@ mod tests {
 
     fn judge_at(proposal: &Proposal, freezes: &[Freeze], busy: &[(String, String)], at: &str) -> Verdict {
         judge(
-            proposal,
+            proposal.into(),
+            Stage::Request,
             &Situation {
                 freezes,
                 windows: &[],
@@ -272,6 +301,54 @@ mod tests {
         let busy = [("itm_1".to_owned(), "kernel upgrade".to_owned())];
         let verdict = judge_at(&proposal(Risk::Medium, Source::Person, false), &[], &busy, BEFORE);
         assert!(matches!(verdict, Verdict::AskApproval(reason) if reason.contains("kernel upgrade")));
+    }
+
+    /// An approval does not outlive the rules: freezes, windows and new collisions count when it is redeemed and before each wave.
+    #[test]
+    fn the_same_rules_hold_at_every_stage() {
+        let open = Window {
+            id: crate::calendar::WindowId::new(),
+            title: "Nights".into(),
+            team: None,
+            tags: BTreeMap::new(),
+            days: vec!["tue".into()],
+            start_minute: 60,
+            end_minute: 120,
+            time_zone: "UTC".into(),
+            created_by: String::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let at = |stage, source, risk, freezes: &[Freeze], windows: &[Window], busy: &[(String, String)], now: &str| {
+            let proposal = proposal(risk, source, false);
+            let now = now.parse().unwrap();
+            judge((&proposal).into(), stage, &Situation { freezes, windows, busy, now })
+        };
+        let remediation = [freeze(&[], true)];
+        let busy = [("itm_1".to_owned(), "kernel upgrade".to_owned())];
+        for stage in [Stage::Request, Stage::Redeem, Stage::Wave] {
+            for risk in [Risk::Medium, Risk::High] {
+                let verdict = at(stage, Source::Alert, risk, &remediation, &[], &[], IN_FREEZE);
+                assert!(matches!(verdict, Verdict::Refuse(_)), "{stage:?} {risk:?} {verdict:?}");
+                let closed = at(stage, Source::Person, risk, &[], std::slice::from_ref(&open), &[], "2026-12-02T01:30:00Z");
+                assert!(matches!(closed, Verdict::Refuse(_)), "{stage:?} {risk:?} {closed:?}");
+            }
+            let low = at(stage, Source::Alert, Risk::Low, &remediation, &[], &[], IN_FREEZE);
+            assert_eq!(low, Verdict::Grant);
+            let collision = at(stage, Source::Person, Risk::High, &[], &[], &busy, BEFORE);
+            assert_eq!(matches!(collision, Verdict::Refuse(_)), stage != Stage::Request);
+            let inside = at(stage, Source::Person, Risk::Medium, &[], std::slice::from_ref(&open), &[], "2026-12-01T01:30:00Z");
+            assert_eq!(inside, Verdict::Grant);
+        }
+    }
+
+    #[test]
+    fn a_freeze_of_everything_holds_what_has_no_targets() {
+        let untargeted = Proposal {
+            targets: Vec::new(),
+            ..proposal(Risk::Low, Source::Person, false)
+        };
+        assert!(matches!(judge_at(&untargeted, &[freeze(&[], false)], &[], IN_FREEZE), Verdict::Refuse(_)));
+        assert_eq!(judge_at(&untargeted, &[freeze(&[("env", "prod")], false)], &[], IN_FREEZE), Verdict::Grant);
     }
 
     proptest! {

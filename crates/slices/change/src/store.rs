@@ -175,14 +175,17 @@ pub async fn recent_on(
         .collect()
 }
 
-/// Which of the targets a granted change is working on.
+/// Which of the targets a granted change is working on that began after `since`.
 pub(crate) async fn busy_targets(
     connection: &mut AnyConnection,
     targets: &[Target],
+    since: Option<Timestamp>,
 ) -> Result<Vec<(String, String)>, DbError> {
-    let sql = "SELECT t.item_id, c.title FROM change c JOIN change_target t ON t.change_id = c.id WHERE c.state = 'granted'";
+    let sql = "SELECT t.item_id, c.title FROM change c JOIN change_target t ON t.change_id = c.id \
+        WHERE c.state = 'granted' AND COALESCE(c.started_at, 0) > $1";
+    let since = since.map_or(-1, Timestamp::as_microsecond);
     let mut busy = Vec::new();
-    for row in sqlx::query(sql).fetch_all(connection).await? {
+    for row in sqlx::query(sql).bind(since).fetch_all(connection).await? {
         let item: String = row.try_get(0)?;
         if targets.iter().any(|t| t.item_id == item) {
             busy.push((item, row.try_get(1)?));
@@ -201,7 +204,36 @@ fn row_to_freeze(row: &AnyRow) -> Result<Freeze, DbError> {
         allows_remediation: row.try_get::<i64, _>(5)? != 0,
         created_by: row.try_get(6)?,
         created_at: from_micros(row.try_get(7)?),
+        team: row.try_get(8)?,
     })
+}
+
+macro_rules! select_freeze {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, title, tags, starts_at, ends_at, allows_remediation, created_by, created_at, team FROM change_freeze ",
+            $rest
+        )
+    };
+}
+
+/// Every freeze that is on: none may be left out of a judgement.
+pub(crate) async fn freezes_on(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<Freeze>, DbError> {
+    sqlx::query(select_freeze!("WHERE starts_at <= $1 AND ends_at > $1 ORDER BY starts_at, id"))
+        .bind(now.as_microsecond())
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(row_to_freeze)
+        .collect()
+}
+
+pub(crate) async fn freeze(connection: &mut AnyConnection, id: &FreezeId) -> Result<Option<Freeze>, DbError> {
+    let row = sqlx::query(select_freeze!("WHERE id = $1"))
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(row_to_freeze).transpose()
 }
 
 /// Freezes that are on or ahead.
@@ -209,9 +241,7 @@ pub(crate) async fn freezes_around(
     connection: &mut AnyConnection,
     now: Timestamp,
 ) -> Result<Vec<Freeze>, DbError> {
-    let sql = "SELECT id, title, tags, starts_at, ends_at, allows_remediation, created_by, created_at FROM change_freeze \
-        WHERE ends_at > $1 ORDER BY starts_at, id LIMIT 500";
-    sqlx::query(sql)
+    sqlx::query(select_freeze!("WHERE ends_at > $1 ORDER BY starts_at, id LIMIT 500"))
         .bind(now.as_microsecond())
         .fetch_all(connection)
         .await?
@@ -221,8 +251,8 @@ pub(crate) async fn freezes_around(
 }
 
 pub(crate) async fn insert_freeze(connection: &mut AnyConnection, freeze: &Freeze) -> Result<(), DbError> {
-    let sql = "INSERT INTO change_freeze (id, title, tags, starts_at, ends_at, allows_remediation, created_by, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "INSERT INTO change_freeze (id, title, tags, starts_at, ends_at, allows_remediation, created_by, created_at, team) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     sqlx::query(sql)
         .bind(freeze.id.as_str())
         .bind(&freeze.title)
@@ -232,6 +262,7 @@ pub(crate) async fn insert_freeze(connection: &mut AnyConnection, freeze: &Freez
         .bind(i64::from(freeze.allows_remediation))
         .bind(&freeze.created_by)
         .bind(freeze.created_at.as_microsecond())
+        .bind(freeze.team.clone())
         .execute(connection)
         .await?;
     Ok(())
@@ -253,8 +284,8 @@ pub(crate) async fn end_freeze(
 }
 
 pub(crate) async fn windows(connection: &mut AnyConnection) -> Result<Vec<Window>, DbError> {
-    let sql = "SELECT id, title, tags, days, start_minute, end_minute, time_zone, created_by, created_at \
-        FROM change_window ORDER BY title, id LIMIT 500";
+    let sql = "SELECT id, title, tags, days, start_minute, end_minute, time_zone, created_by, created_at, team \
+        FROM change_window ORDER BY title, id";
     let minute = |value: i64| u32::try_from(value).unwrap_or(0);
     let rows = sqlx::query(sql).fetch_all(connection).await?;
     rows.iter()
@@ -269,14 +300,15 @@ pub(crate) async fn windows(connection: &mut AnyConnection) -> Result<Vec<Window
                 time_zone: row.try_get(6)?,
                 created_by: row.try_get(7)?,
                 created_at: from_micros(row.try_get(8)?),
+                team: row.try_get(9)?,
             })
         })
         .collect()
 }
 
 pub(crate) async fn insert_window(connection: &mut AnyConnection, window: &Window) -> Result<(), DbError> {
-    let sql = "INSERT INTO change_window (id, title, tags, days, start_minute, end_minute, time_zone, created_by, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "INSERT INTO change_window (id, title, tags, days, start_minute, end_minute, time_zone, created_by, created_at, team) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     sqlx::query(sql)
         .bind(window.id.as_str())
         .bind(&window.title)
@@ -287,6 +319,7 @@ pub(crate) async fn insert_window(connection: &mut AnyConnection, window: &Windo
         .bind(&window.time_zone)
         .bind(&window.created_by)
         .bind(window.created_at.as_microsecond())
+        .bind(window.team.clone())
         .execute(connection)
         .await?;
     Ok(())

@@ -91,6 +91,7 @@ pub async fn create_service_account(
     };
     let inserted = store::services::insert(&mut tx, &account).await;
     inserted.map_err(|error| taken(error, "name"))?;
+    store::holders::note(&mut tx, account.id.as_str(), &actor).await?;
     let data = NameData {
         name: account.name.clone(),
         changes: BTreeMap::new(),

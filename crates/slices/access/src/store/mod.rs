@@ -1,6 +1,7 @@
 //! All SQL of access. Reads and writes are free functions over a connection or transaction.
 
 pub mod grants;
+pub mod holders;
 pub mod people;
 pub mod services;
 pub mod sessions;

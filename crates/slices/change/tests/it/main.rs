@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod scopes;
+
 use std::collections::BTreeMap;
 
 use change::{ChangeState, Decision, Outcome, Proposal, RedeemError, Risk, Source, Target};
 use kernel::{Actor, ActorKind, Grant, Role, Scope};
 use testkit::Bed;
+
+const SCHEMA: &[(&str, &[kernel::Migration])] =
+    &[("access", access::MIGRATIONS), ("change", change::MIGRATIONS)];
 
 fn proposal(risk: Risk) -> Proposal {
     Proposal {
@@ -183,14 +188,15 @@ async fn what_still_waits_can_be_withdrawn_and_not_succeed() {
 /// Nobody is their own second person through an account that they made, and no program is anybody's.
 #[tokio::test]
 async fn a_service_account_is_no_second_person() {
-    for bed in Bed::both(&[("change", change::MIGRATIONS)]).await {
+    for bed in Bed::both(SCHEMA).await {
         let service = |id: &str| Actor {
             kind: ActorKind::Service,
             ..person(id)
         };
         let mut tx = bed.kernel().db.write().await.unwrap();
-        let made = kernel::NewEvent::new("service_account.created", "svc_1", &serde_json::json!({}));
-        tx.append(&person("ann"), made).await.unwrap();
+        for who in ["ann", "eve"] {
+            access::store::holders::note(&mut tx, "svc_1", &person(who)).await.unwrap();
+        }
         let Decision::NeedsApproval { id, .. } =
             change::request(&mut tx, &service("svc_1"), &proposal(Risk::High))
                 .await
@@ -199,8 +205,29 @@ async fn a_service_account_is_no_second_person() {
             panic!("no approval asked for")
         };
         tx.commit().await.unwrap();
+        // Who made the account, who made a token of it, and another program.
         assert_eq!(decide(&bed, &id, person("ann"), "approve", 1).await, 409);
+        assert_eq!(decide(&bed, &id, person("eve"), "approve", 1).await, 409);
         assert_eq!(decide(&bed, &id, service("svc_2"), "approve", 1).await, 409);
         assert_eq!(decide(&bed, &id, person("bob"), "approve", 1).await, 200);
+    }
+}
+
+/// Nobody is on record behind the account: then nobody can be shown to be somebody else.
+#[tokio::test]
+async fn an_account_of_unknown_origin_has_no_second_person() {
+    for bed in Bed::both(SCHEMA).await {
+        let service = Actor {
+            kind: ActorKind::Service,
+            ..person("svc_9")
+        };
+        let mut tx = bed.kernel().db.write().await.unwrap();
+        let Decision::NeedsApproval { id, .. } =
+            change::request(&mut tx, &service, &proposal(Risk::High)).await.unwrap()
+        else {
+            panic!("no approval asked for")
+        };
+        tx.commit().await.unwrap();
+        assert_eq!(decide(&bed, &id, person("bob"), "approve", 1).await, 409);
     }
 }
