@@ -163,6 +163,17 @@ pub async fn start(kernel: &Kernel, wired: &mut Wired) -> Result<()> {
 struct Conditions(Telemetry, kernel::Clock);
 
 impl automation::Query for Conditions {
+    fn is_firing<'a>(
+        &'a self,
+        connection: &'a mut sqlx::AnyConnection,
+        alert_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, kernel::DbError>> {
+        Box::pin(async move {
+            let alert = alerting::store::by_id(connection, alert_id).await?;
+            Ok(alert.is_some_and(|alert| alert.life.state.as_str() == "firing"))
+        })
+    }
+
     fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>> {
         Box::pin(async move {
             let now_ms = self.1.now_ms();

@@ -108,7 +108,10 @@ async fn ask(
     store::save_run(tx, run).await?;
     let event = NewEvent::new("run.waiting", &run.id, &RunData::from(&*run));
     tx.append(&engine(), event).await?;
-    let page = page(run, PageKind::RunWaiting, Severity::Warning, "waiting", &text);
+    let page = Page {
+        title: crate::start::waiting_title(run),
+        ..page(run, PageKind::RunWaiting, Severity::Warning, "waiting", &text)
+    };
     notify::page(tx, &engine(), &page).await?;
     Ok(())
 }

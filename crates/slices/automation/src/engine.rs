@@ -13,6 +13,8 @@ use crate::document::{Document, Step};
 use crate::model::{Run, RunData, RunId, RunState, RunTarget, RunTask, TaskState};
 use crate::{Automation, store};
 
+/// Targets that a message names.
+const SHOWN: usize = 10;
 /// Moves of one run in one transaction.
 const MOVES: usize = 100;
 
@@ -44,7 +46,7 @@ pub(crate) async fn advance(automation: &Automation, id: &RunId) -> Result<(), D
     };
     tx.set_cause(run.event_seq);
     match run.state {
-        RunState::Queued => start(&mut tx, &mut run).await?,
+        RunState::Queued => start(automation, &mut tx, &mut run).await?,
         RunState::Running => {}
         _ => return Ok(()),
     }
@@ -68,8 +70,11 @@ pub(crate) async fn advance(automation: &Automation, id: &RunId) -> Result<(), D
 }
 
 /// Takes the locks; all of them or none.
-async fn start(tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
+async fn start(automation: &Automation, tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
     if !run.is_dry {
+        if let Some(reason) = crate::withdraw::withdrawn(automation, tx, run).await? {
+            return finish(automation, tx, run, RunState::Cancelled, Some(reason)).await;
+        }
         let now = tx.now();
         let mut items: Vec<&RunTarget> = run.targets.iter().collect();
         items.sort_by(|a, b| a.item_id.cmp(&b.item_id));
@@ -81,6 +86,11 @@ async fn start(tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
             }
         }
     }
+    // It may have been in line for hours.
+    if let Err(reason) = may_go_on(tx, run).await? {
+        let note = Some(format!("not begun: {reason}"));
+        return finish(automation, tx, run, RunState::Failed, note).await;
+    }
     run.state = RunState::Running;
     run.note = None;
     run.started_at = Some(tx.now());
@@ -88,6 +98,15 @@ async fn start(tx: &mut Tx, run: &mut Run) -> Result<(), DbError> {
     run.event_seq = Some(tx.append(&engine(), event).await?);
     tx.set_cause(run.event_seq);
     store::save_run(tx, run).await
+}
+
+/// Whether the rules that gave the permit still let the run begin something. The error says why not.
+async fn may_go_on(tx: &mut Tx, run: &Run) -> Result<Result<(), String>, DbError> {
+    match run.change_id.as_deref().map(str::parse) {
+        _ if run.is_dry => Ok(Ok(())),
+        Some(Ok(id)) => change::recheck(tx, &id).await,
+        _ => Ok(Err("it has no permit".into())),
+    }
 }
 
 pub(crate) fn waits_for(holder: &str, target: &str) -> String {
@@ -134,6 +153,14 @@ async fn step_on(
             Ok(run.state == RunState::Running)
         }
         Next::Advance { wave, step } => {
+            if wave > run.wave
+                && let Err(reason) = may_go_on(tx, run).await?
+            {
+                let (next, all) = (wave + 1, run.waves.len());
+                let note = Some(format!("stopped before wave {next} of {all}: {reason}"));
+                finish(automation, tx, run, RunState::Failed, note).await?;
+                return Ok(false);
+            }
             (run.wave, run.step) = (wave, step);
             store::save_run(tx, run).await?;
             Ok(true)
@@ -164,9 +191,38 @@ pub(crate) fn page(run: &Run, kind: PageKind, severity: Severity, word: &str, te
         title: format!("{} is {word}", run.runbook_name),
         text: text.to_owned(),
         url_path: Some(format!("/runs/{}", run.id)),
-        fields: vec![("Requested by".into(), run.requested_by_name.clone())],
+        fields: fields(run),
         ..Page::default()
     }
+}
+
+/// Where and why: the targets, what the alert is about, and who asked.
+fn fields(run: &Run) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            fields.push((name.to_owned(), value));
+        }
+    };
+    let names: Vec<&str> = run.targets.iter().map(|t| t.name.as_str()).take(SHOWN).collect();
+    let more = run.targets.len().saturating_sub(SHOWN);
+    let mut targets = names.join(", ");
+    if more > 0 {
+        targets.push_str(&format!(" and {more} more"));
+    }
+    add("Targets", targets);
+    if let Some(alert) = &run.alert {
+        let label = |name: &str| alert.labels.get(name).cloned().unwrap_or_default();
+        add("Alert", alert.name.clone());
+        add("Service", [label("service"), label("name")].into_iter().find(|l| !l.is_empty()).unwrap_or_default());
+        add("Host", label("instance"));
+        let summary = alert.annotations.get("summary").cloned().unwrap_or_default();
+        add("Summary", summary);
+    }
+    let inputs: Vec<String> = run.inputs.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| format!("{n}={v}")).collect();
+    add("Inputs", inputs.join(", "));
+    add("Requested by", run.requested_by_name.clone());
+    fields
 }
 
 pub(crate) async fn say_task(tx: &mut Tx, run: &Run, step: &Step, task: &RunTask) -> Result<(), DbError> {

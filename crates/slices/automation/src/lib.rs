@@ -22,6 +22,7 @@ pub mod store;
 mod tasks;
 mod template;
 mod waits;
+mod withdraw;
 
 use std::sync::Arc;
 
@@ -56,12 +57,24 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "finished",
         sql: include_str!("../migrations/0003_finished.sql"),
     },
+    Migration {
+        version: 4,
+        name: "announced",
+        sql: include_str!("../migrations/0004_announced.sql"),
+    },
 ];
 
-/// Answers conditions in PromQL. Telemetry, a higher tier, stands behind it.
+/// What runs ask of slices that automation does not know: conditions in PromQL, and whether an alert still fires.
 pub trait Query: Send + Sync {
     /// The values of the result at this moment.
     fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>>;
+
+    /// Whether the alert with this id has not resolved, read in the caller's transaction. False when there is none.
+    fn is_firing<'a>(
+        &'a self,
+        connection: &'a mut AnyConnection,
+        alert_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, DbError>>;
 }
 
 /// The handle of the slice. Cheap to clone.

@@ -1,6 +1,6 @@
 //! From a runbook and inputs to a plan: which targets, in which waves, and exactly what will be done to each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use inventory::{Item, ItemId, Selector};
 use kernel::secret::sha256_hex;
@@ -20,7 +20,7 @@ use crate::template::{self, AlertView, RunView, Scope, TargetView};
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
     pub inputs: BTreeMap<String, String>,
-    /// Selector that stands in for the runbook's own.
+    /// Selector that narrows the runbook's own, or names the targets when it has none.
     pub targets: Option<String>,
     pub alert: Option<AlertView>,
     /// Host that the alert is about: the target when neither runbook nor wish names any.
@@ -157,7 +157,15 @@ async fn targets(
     scope: &Scope,
 ) -> Result<Vec<RunTarget>, PlanError> {
     let (found, asked) = match (&wish.targets, &document.targets, &wish.alert_host) {
-        (Some(text), ..) => (select(connection, text).await?, text.clone()),
+        (Some(text), Some(own), _) => {
+            let own = template::render_in(own, scope, Place::Selector).map_err(PlanError::Template)?;
+            let allowed: HashSet<ItemId> =
+                select(connection, &own).await?.into_iter().map(|item| item.id).collect();
+            let mut found = select(connection, text).await?;
+            found.retain(|item| allowed.contains(&item.id));
+            (found, format!("{text}\" within the runbook's \"{own}"))
+        }
+        (Some(text), None, _) => (select(connection, text).await?, text.clone()),
         (None, Some(text), _) => {
             let text = template::render_in(text, scope, Place::Selector).map_err(PlanError::Template)?;
             (select(connection, &text).await?, text)
@@ -286,10 +294,8 @@ pub(crate) fn describe(act: &Act, scope: &Scope) -> Result<String, String> {
             interpreter, script, ..
         } => {
             let lines = script.lines().count();
-            format!(
-                "run a script of {lines} lines with {}",
-                interpreter.as_deref().unwrap_or("/bin/sh")
-            )
+            let program = interpreter.as_deref().or(shebang(script)).unwrap_or("/bin/sh");
+            format!("run a script of {lines} lines with {program}")
         }
         Act::Service { name, verb } => format!(
             "{} the service {}",
@@ -303,6 +309,12 @@ pub(crate) fn describe(act: &Act, scope: &Scope) -> Result<String, String> {
         Act::Approval { text } => format!("ask: {}", fill(text)?),
         Act::Notify { title, .. } => format!("tell people: {}", fill(title)?),
     })
+}
+
+/// What the first line of a script says runs it.
+pub(crate) fn shebang(script: &str) -> Option<&str> {
+    let line = script.lines().next()?.strip_prefix("#!")?;
+    Some(line.trim()).filter(|line| !line.is_empty())
 }
 
 fn quote(argument: &str) -> String {

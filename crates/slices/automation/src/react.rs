@@ -13,10 +13,11 @@ use crate::model::{RunState, Runbook, TaskState};
 use crate::plan::{PlanError, Wish};
 use crate::start::{self, Start, StartError, Trigger};
 use crate::template::{self, AlertView, Scope};
-use crate::{Automation, input, store};
+use crate::{Automation, input, store, withdraw};
 
 pub(crate) fn consumers(automation: &Automation) -> Vec<Consumer> {
-    let (first, second, third) = (automation.clone(), automation.clone(), automation.clone());
+    let (first, second) = (automation.clone(), automation.clone());
+    let (third, fourth) = (automation.clone(), automation.clone());
     vec![
         Consumer::new("automation.commands", &["command.finished"], move |tx, event| {
             Box::pin(command_finished(first.clone(), tx, event))
@@ -28,6 +29,9 @@ pub(crate) fn consumers(automation: &Automation) -> Vec<Consumer> {
         ),
         Consumer::new("automation.alerts", &["alert.fired"], move |tx, event| {
             Box::pin(alert_fired(third.clone(), tx, event))
+        }),
+        Consumer::new("automation.resolved", &["alert.resolved"], move |tx, event| {
+            Box::pin(withdraw::alert_resolved(fourth.clone(), tx, event))
         }),
     ]
 }
@@ -96,7 +100,12 @@ fn outcome(finished: &Ended) -> (TaskState, Option<i64>, Option<String>) {
             Some(error.unwrap_or_else(|| "ended by a signal".into())),
         ),
         (State::Failed, _) => (TaskState::Failed, code, error),
-        (State::TimedOut, _) => (TaskState::Failed, code, Some("timed out".into())),
+        // What it had done by then, nobody knows: it is tried again only when that does no harm.
+        (State::TimedOut, _) => (
+            TaskState::Unknown,
+            code,
+            Some("timed out: whether it took effect is unknown".into()),
+        ),
         (State::Expired, _) => (
             TaskState::Failed,
             None,
@@ -124,6 +133,10 @@ async fn change_decided(automation: Automation, tx: &mut Tx, event: &Event) -> R
     if event.topic == "change.rejected" {
         let note = Some(format!("rejected by {}", event.actor_name));
         finish(&automation, tx, &mut run, RunState::Rejected, note).await?;
+        return Ok(());
+    }
+    if let Some(reason) = withdraw::withdrawn(&automation, tx, &run).await? {
+        finish(&automation, tx, &mut run, RunState::Cancelled, Some(reason)).await?;
         return Ok(());
     }
     let id = event.subject.parse()?;
@@ -219,7 +232,7 @@ async fn held_back(
         )));
     }
     let hour_ago = now.checked_sub(jiff::SignedDuration::from_hours(1))?;
-    let count = store::count_by_alert(tx, runbook.as_str(), hour_ago).await?;
+    let count = store::count_by_alert(tx, runbook.as_str(), (hour_ago, now)).await?;
     if count >= i64::from(trigger.max_per_hour) {
         return Ok(Some(format!(
             "alerts have started it {count} times in the last hour; the limit is {}",

@@ -69,7 +69,8 @@ async fn start_one(
     else {
         return Ok(());
     };
-    if !store::mark_schedule(&mut tx, id, place, at).await? {
+    let now = tx.now();
+    if !store::mark_schedule(&mut tx, id, place, (at, now)).await? {
         return Ok(());
     }
     let start = Start {

@@ -12,6 +12,10 @@ use crate::store;
 use crate::template::AlertView;
 
 const SUMMARY_LINES: usize = 50;
+/// Lines of the plan in a message.
+const PAGE_LINES: usize = 10;
+/// How long the message about a run waits for the incident of its alert.
+const INCIDENT_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The alert that starts a run.
 #[derive(Clone, Debug)]
@@ -163,7 +167,7 @@ fn summary(document: &Document, run: &Run) -> String {
     lines.join("\n")
 }
 
-fn targets(run: &Run) -> Vec<Target> {
+pub(crate) fn targets(run: &Run) -> Vec<Target> {
     let target = |t: &RunTarget| Target {
         item_id: t.item_id.clone(),
         name: t.name.clone(),
@@ -187,19 +191,55 @@ async fn insert(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result<(), DbError
 async fn say_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
     let event = NewEvent::new("run.waiting", &run.id, &RunData::from(run)).caused_by(run.event_seq);
     tx.append(&Actor::system("automation"), event).await?;
-    // Who asked may not be who answers, and an alert that asks has nobody in front of it.
+    // What an alert asks for is told after the incident that it belongs to: `announce` does it.
+    if run.alert_id.is_some() && run.incident_id.is_none() {
+        return store::set_announced(tx, &run.id, false).await;
+    }
+    page_waiting(tx, run).await
+}
+
+pub(crate) fn waiting_title(run: &Run) -> String {
+    format!("Approval required: {}", title(&run.runbook_name, run))
+}
+
+/// Asks people for their word: what would be done, where, and why.
+async fn page_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
+    let note = run.note.clone().unwrap_or_default();
+    let plan = crate::document::parse(&run.text).map_or_else(|_| String::new(), |document| summary(&document, run));
+    let lines: Vec<&str> = plan.lines().take(PAGE_LINES).collect();
     let page = Page {
         dedup_key: format!("run:{}:{}", run.id, run.state.as_str()),
-        title: format!("{} waits for an answer", run.runbook_name),
+        title: waiting_title(run),
         ..engine::page(
             run,
             PageKind::RunWaiting,
             Severity::Warning,
             "waiting",
-            run.note.as_deref().unwrap_or_default(),
+            &format!("{note}\n\nIf you approve:\n{}", lines.join("\n")),
         )
     };
     notify::page(tx, &Actor::system("automation"), &page).await?;
+    Ok(())
+}
+
+/// Tells of runs that alerts made ready, once their incident has been told of, or has not come for a while.
+pub(crate) async fn announce(kernel: &kernel::Kernel) -> Result<(), kernel::AnyError> {
+    let waiting = store::unannounced(&mut *kernel.db.read().await?).await?;
+    let now = kernel.clock.now();
+    for run in waiting {
+        let waited = now.duration_since(run.requested_at).unsigned_abs();
+        if run.incident_id.is_none() && waited < INCIDENT_WITHIN {
+            continue;
+        }
+        let mut tx = kernel.db.write().await?;
+        let held = store::hold(&mut tx, &run.id).await?;
+        if let Some(run) = held.filter(|run| matches!(run.state, RunState::AwaitingPerson | RunState::AwaitingApproval)) {
+            tx.set_cause(run.event_seq);
+            page_waiting(&mut tx, &run).await?;
+        }
+        store::set_announced(&mut tx, &run.id, true).await?;
+        tx.commit().await?;
+    }
     Ok(())
 }
 

@@ -48,7 +48,10 @@ pub(crate) fn tasks(automation: &Automation) -> Vec<Task> {
             Wake::default(),
             move |kernel| {
                 let automation = late.clone();
-                async move { overdue::end(&kernel, &automation).await }
+                async move {
+                    crate::start::announce(&kernel).await?;
+                    overdue::end(&kernel, &automation).await
+                }
             },
         ),
     ]

@@ -17,21 +17,31 @@ pub(super) fn sees(actor: &Actor, run: &Run) -> bool {
             .any(|target| actor.sees(target.team.as_deref(), &target.tags))
 }
 
-/// Acting needs the role on every target, not only seeing it.
+/// Acting needs the role on every target, not only seeing it; what has no target concerns everything.
 pub(super) fn check_scope(actor: &Actor, run: &Run) -> Result<(), Problem> {
-    let is_beyond = |target: &&crate::RunTarget| {
-        !actor.may("runs.start", roles::OPERATE, target.team.as_deref(), &target.tags)
-    };
-    match run.targets.iter().find(is_beyond) {
-        None => Ok(()),
-        Some(target) => Err(Problem::forbidden(format_args!(
-            "your roles do not let you act on {}",
-            target.name
-        ))),
-    }
+    change::covers_all(actor, "runs.start", roles::OPERATE, &crate::start::targets(run))
 }
 
+/// The run without the targets that the actor may not see.
+pub(super) fn visible_part(actor: &Actor, mut run: Run) -> Run {
+    if !actor.is_scoped() || run.requested_by == actor.key() {
+        return run;
+    }
+    let sees = |target: &crate::RunTarget| actor.sees(target.team.as_deref(), &target.tags);
+    let (seen, hidden): (Vec<_>, Vec<_>) = run.targets.into_iter().partition(sees);
+    run.targets = seen;
+    run.note = run
+        .note
+        .filter(|note| !hidden.iter().any(|target| note.contains(&target.name)));
+    run
+}
+
+/// A run as the actor may see it.
 pub(super) async fn find(connection: &mut AnyConnection, actor: &Actor, id: &str) -> Result<Run, Problem> {
+    Ok(visible_part(actor, find_whole(connection, actor, id).await?))
+}
+
+async fn find_whole(connection: &mut AnyConnection, actor: &Actor, id: &str) -> Result<Run, Problem> {
     let parsed: RunId = id.parse().map_err(|_| Problem::not_found("run", &id))?;
     let run = store::run(connection, &parsed).await?;
     run.filter(|run| sees(actor, run))
@@ -40,7 +50,7 @@ pub(super) async fn find(connection: &mut AnyConnection, actor: &Actor, id: &str
 
 /// A run that the actor may act on, held for a change.
 pub(super) async fn hold(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Run, Problem> {
-    let run = find(tx, actor, id).await?;
+    let run = find_whole(tx, actor, id).await?;
     check_scope(actor, &run)?;
     store::hold(tx, &run.id)
         .await?

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::rights::{check_scope, find, sees};
+use super::rights::{check_scope, find, sees, visible_part};
 use super::runbooks::find as find_runbook;
 use super::view::{RunView, view};
 use crate::input::Scalar;
@@ -35,7 +35,7 @@ struct StartBody {
     /// Texts, whole numbers, true or false.
     #[serde(default)]
     inputs: BTreeMap<String, Scalar>,
-    /// Selector that stands in for the runbook's own.
+    /// Selector that narrows the runbook's own, or names the targets when it has none.
     #[schema(max_length = 2000)]
     targets: Option<String>,
     /// The incident that it is for.
@@ -210,7 +210,7 @@ async fn list_runs(
         .items
         .into_iter()
         .filter(|run| sees(&actor, run))
-        .map(|run| view(&automation, run, Vec::new()))
+        .map(|run| view(&automation, visible_part(&actor, run), Vec::new()))
         .collect();
     Ok(Json(Page {
         items,

@@ -12,6 +12,7 @@ use crate::document::Act;
 use crate::engine::{end_task, finish, say_task};
 use crate::model::{Run, RunData, RunState, TaskState};
 use crate::start::{self, StartError};
+use crate::withdraw::withdrawn;
 use crate::{Automation, store};
 
 pub(super) fn routes(automation: &Automation) -> OpenApiRouter {
@@ -63,6 +64,16 @@ async fn approve_run(
 ) -> Result<Json<RunView>, Problem> {
     let mut tx = automation.kernel().db.write().await?;
     let mut run = waiting(&mut tx, &actor, &id).await?;
+    if let Some(reason) = withdrawn(&automation, &mut tx, &run).await? {
+        finish(&automation, &mut tx, &mut run, RunState::Cancelled, Some(reason.clone())).await?;
+        tx.commit().await?;
+        return Err(Problem::conflict(reason));
+    }
+    if run.source == change::Source::Person.as_str() {
+        change::second_person(&mut tx, &run.requested_by, &actor)
+            .await?
+            .map_err(|reason| Problem::conflict(format_args!("an approval step: {reason}")))?;
+    }
     tx.append(
         &actor,
         NewEvent::new("run.approved", &run.id, &RunData::from(&run)).caused_by(run.event_seq),

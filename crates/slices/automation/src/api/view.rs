@@ -76,7 +76,10 @@ pub(super) fn view(automation: &Automation, run: Run, tasks: Vec<RunTask>) -> Ru
             .map(|t| t.name.clone())
             .unwrap_or_default()
     };
-    let tasks = tasks.into_iter().map(|task| TaskView {
+    let is_shown = |task: &RunTask| {
+        task.item_id.is_empty() || run.targets.iter().any(|target| target.item_id == task.item_id)
+    };
+    let tasks = tasks.into_iter().filter(is_shown).map(|task| TaskView {
         step: task.step,
         target: target(&task.item_id),
         item_id: task.item_id,

@@ -266,6 +266,21 @@ steps:
     }
 
     #[test]
+    fn a_script_says_what_runs_it() {
+        for (step, program) in [
+            ("script: \"#!/bin/bash\\necho\"", "/bin/bash"),
+            ("script: \"#!/usr/bin/env python3\\nprint()\"", "/usr/bin/env python3"),
+            ("script: { interpreter: python3, text: \"#!/usr/bin/env python3\\nprint()\" }", "python3"),
+            ("script: { interpreter: /bin/bash, text: \"#!/bin/bash\\necho\" }", "/bin/bash"),
+            ("script: echo", "/bin/sh"),
+        ] {
+            let document = parse(&format!("name: x\nsteps:\n  - name: a\n    {step}\n")).unwrap();
+            let what = crate::plan::describe(&document.steps[0].act, &crate::template::Scope::default()).unwrap();
+            assert!(what.ends_with(&format!("with {program}")), "{step}: {what}");
+        }
+    }
+
+    #[test]
     fn faults_have_places_and_say_how_to_mend() {
         for (text, line, part) in [
             (
@@ -287,6 +302,21 @@ steps:
                 "name: x\nsteps:\n  - name: a\n    command: [\"{{ inputs.\"]\n",
                 4,
                 "template",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    script: { interpreter: /bin/sh, text: \"#!/bin/bash\\necho\" }\n",
+                4,
+                "#!/bin/bash and `interpreter` says /bin/sh",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    script: { interpreter: python3, text: \"#!/usr/bin/python3 -u\\nprint()\" }\n",
+                4,
+                "keep one of them",
+            ),
+            (
+                "name: x\nsteps:\n  - name: a\n    script: |\n\n      #!/bin/bash\n      echo\n",
+                4,
+                "first line only",
             ),
             ("name: x\nstep: []\n", 1, "steps"),
             (

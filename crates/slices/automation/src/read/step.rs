@@ -7,6 +7,7 @@ use yaml::{Error, Fields, Node};
 
 use super::{bounded, short, templated, templated_map};
 use crate::document::{Act, Step};
+use crate::plan::shebang;
 use crate::template;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -100,6 +101,9 @@ fn script(node: &Node) -> Result<Act, Error> {
                 "scripts are not templates, so that no input can become code; use the environment: $INPUT_NAME, $TARGET_NAME",
             ));
         }
+        if shebang(text).is_none() && shebang(text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')).is_some() {
+            return Err(n.error("`#!` counts in the first column of the first line only; remove what stands before it"));
+        }
         Ok(text.to_owned())
     };
     if node.as_map().is_none() {
@@ -114,11 +118,33 @@ fn script(node: &Node) -> Result<Act, Error> {
     let interpreter = fields.get("interpreter", short)?;
     let user = fields.get("user", short)?;
     fields.finish()?;
+    if let (Some(interpreter), Some(first)) = (&interpreter, shebang(&script))
+        && !is_same_program(interpreter, first)
+    {
+        return Err(node.error(format!(
+            "the first line of the script says #!{first} and `interpreter` says {interpreter}; keep one of them"
+        )));
+    }
     Ok(Act::Script {
         interpreter,
         script,
         user,
     })
+}
+
+/// Is the interpreter the program of the `#!` line, by path, by name, or through `env`?
+fn is_same_program(interpreter: &str, first: &str) -> bool {
+    if interpreter == first {
+        return true;
+    }
+    let mut words = first.split_whitespace();
+    let program = match words.next() {
+        Some("/usr/bin/env" | "/bin/env") => words.find(|word| !word.starts_with('-')),
+        program if words.next().is_none() => program,
+        // Arguments of the first line would be lost.
+        _ => None,
+    };
+    program.is_some_and(|program| program == interpreter || program.rsplit('/').next() == Some(interpreter))
 }
 
 fn service(node: &Node) -> Result<Act, Error> {

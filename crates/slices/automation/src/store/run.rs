@@ -261,16 +261,18 @@ pub(crate) async fn last_for(
     Ok(row.try_get::<Option<i64>, _>(0)?.map(from_micros))
 }
 
-/// Runs of this runbook that alerts started since `since`.
+/// Runs of this runbook that alerts started in a time. What a clock that ran ahead wrote into the future does not count.
 pub(crate) async fn count_by_alert(
     connection: &mut AnyConnection,
     runbook: &str,
-    since: Timestamp,
+    (since, until): (Timestamp, Timestamp),
 ) -> Result<i64, DbError> {
-    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM run WHERE runbook_id = $1 AND source = 'alert' AND requested_at >= $2";
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM run \
+        WHERE runbook_id = $1 AND source = 'alert' AND requested_at >= $2 AND requested_at <= $3";
     let row = sqlx::query(sql)
         .bind(runbook)
         .bind(since.as_microsecond())
+        .bind(until.as_microsecond())
         .fetch_one(connection)
         .await?;
     Ok(row.try_get(0)?)
@@ -291,6 +293,37 @@ pub(crate) async fn open_by_alert(
         .fetch_one(connection)
         .await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// Runs that an alert asked for and that have not begun, or wait for a person.
+pub(crate) async fn open_of_alert(connection: &mut AnyConnection, alert: &str) -> Result<Vec<Run>, DbError> {
+    let sql = select!(
+        "WHERE alert_id = $1 AND state IN ('awaiting_approval', 'awaiting_person', 'queued') ORDER BY id"
+    );
+    let rows = sqlx::query(sql).bind(alert).fetch_all(connection).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Runs that wait for a person and of which nobody was told yet.
+pub(crate) async fn unannounced(connection: &mut AnyConnection) -> Result<Vec<Run>, DbError> {
+    let sql = select!(
+        "WHERE is_announced = 0 AND state IN ('awaiting_person', 'awaiting_approval') ORDER BY requested_at, id LIMIT 100"
+    );
+    sqlx::query(sql).fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Whether people have been told that the run waits.
+pub(crate) async fn set_announced(
+    connection: &mut AnyConnection,
+    id: &RunId,
+    is_announced: bool,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE run SET is_announced = $2 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(i64::from(is_announced))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The run that waits for a change to be decided.

@@ -176,20 +176,21 @@ pub(crate) async fn schedule_marks(
         .collect()
 }
 
-/// Notes that a schedule is started for `at`. False when somebody else has done so.
+/// Notes that a schedule is started for `at`. False when somebody else has done so. A mark later than `now` is of a clock that ran ahead.
 pub(crate) async fn mark_schedule(
     connection: &mut AnyConnection,
     id: &RunbookId,
     place: i64,
-    at: Timestamp,
+    (at, now): (Timestamp, Timestamp),
 ) -> Result<bool, DbError> {
     let sql = "INSERT INTO runbook_schedule (runbook_id, place, last_at) VALUES ($1, $2, $3) \
         ON CONFLICT (runbook_id, place) DO UPDATE SET last_at = excluded.last_at \
-        WHERE runbook_schedule.last_at < excluded.last_at";
+        WHERE runbook_schedule.last_at < excluded.last_at OR runbook_schedule.last_at > $4";
     let done = sqlx::query(sql)
         .bind(id.as_str())
         .bind(place)
         .bind(at.as_microsecond())
+        .bind(now.as_microsecond())
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)

@@ -35,6 +35,55 @@ async fn a_rejected_question_ends_the_run() {
     }
 }
 
+/// An approval step is answered by a second person: neither who asked, nor a program.
+#[tokio::test]
+async fn who_asked_does_not_answer_their_own_approval_step() {
+    for house in House::both().await {
+        let one = house.robot(1).await;
+        let id = house.runbook(&ASKS.replace("300ms", "1h")).await;
+        let run = house.run(&id, json!({})).await;
+        house.until(&run, "awaiting_person").await;
+        house.steer(&run, "approve").await.ok(409);
+        let path = format!("/api/v1/runs/{run}/approve");
+        house.send("POST", &path, &Value::Null, &[("who", "svc")]).await.ok(409);
+        assert_eq!(house.state(&run).await, automation::RunState::AwaitingPerson);
+        assert_eq!(one.begun(), ["first"]);
+        house.approve(&run).await.ok(200);
+        house.until(&run, "succeeded").await;
+        assert_eq!(one.begun(), ["first", "second"]);
+    }
+}
+
+/// The rules are asked again before each wave, and when a run leaves the line.
+#[tokio::test]
+async fn a_freeze_stops_a_run_before_its_next_wave() {
+    const WAVES: &str = "name: Waves\nrisk: medium\ntargets: kind=host\nstrategy: { batch: 1 }\nsteps:\n  - name: A\n    command: [act]\n";
+    for house in House::both().await {
+        let one = house.robot_with(1, &[], None, |_, _| Fate::Hold).await;
+        let two = house.robot(2).await;
+        let id = house.runbook(WAVES).await;
+        let run = house.run(&id, json!({})).await;
+        one.until_begun("act", 1).await;
+        let in_line = house.run(&id, json!({ "targets": "name=web-1" })).await;
+        let now = house.clock.now();
+        let freeze = json!({ "title": "Peak", "starts_at": now,
+            "ends_at": now.checked_add(SignedDuration::from_hours(1)).unwrap() });
+        house.post("/api/v1/freezes", &freeze).await.ok(200);
+        one.release("act", 0);
+        let done = house.until(&run, "failed").await;
+        let note = done["note"].as_str().unwrap();
+        assert!(note.starts_with("stopped before wave 2 of 2: the freeze \"Peak\""), "{note}");
+        assert!(two.begun().is_empty());
+        let late = house.look(&in_line).await;
+        if late["state"] == "awaiting_approval" {
+            return; // a collision asked for a person: it is not in line
+        }
+        let late = house.until(&in_line, "failed").await;
+        assert!(late["note"].as_str().unwrap().starts_with("not begun: the freeze"), "{late}");
+        assert_eq!(one.begun(), ["act"]);
+    }
+}
+
 #[tokio::test]
 async fn a_question_that_nobody_answers_ends_the_run() {
     for house in House::both().await {

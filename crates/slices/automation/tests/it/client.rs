@@ -73,6 +73,12 @@ impl House {
         found.unwrap_or_else(|| panic!("{run} does not become {state}: {last:#}"))
     }
 
+    /// The word of somebody else than ann, who asks for runs.
+    pub async fn approve(&self, run: &str) -> Answer {
+        let path = format!("/api/v1/runs/{run}/approve");
+        self.send("POST", &path, &Value::Null, &[("who", "bob")]).await
+    }
+
     pub async fn steer(&self, run: &str, verb: &str) -> Answer {
         self.post(&format!("/api/v1/runs/{run}/{verb}"), &Value::Null)
             .await
@@ -127,7 +133,7 @@ impl Authenticate for ByHeader {
                 scope: Scope::default(),
             });
             Ok(role.map(|role| Actor {
-                kind: ActorKind::Person,
+                kind: if who.starts_with("svc") { ActorKind::Service } else { ActorKind::Person },
                 id: format!("per_{who}"),
                 name: who,
                 grants: [Grant { role, scope }].into_iter().chain(everywhere).collect(),

@@ -58,7 +58,7 @@ impl House {
     async fn attend(&self, run: &str) -> bool {
         match self.state(run).await {
             RunState::AwaitingPerson => {
-                self.steer(run, "approve").await;
+                self.approve(run).await;
                 false
             }
             state => state.is_end(),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::ByHeader;
 
 const SCHEMA: &[(&str, &[Migration])] = &[
+    ("access", access::MIGRATIONS),
     ("inventory", inventory::MIGRATIONS),
     ("notify", notify::MIGRATIONS),
     ("fleet", fleet::MIGRATIONS),
@@ -53,7 +54,16 @@ pub struct Conditions(Arc<Mutex<BTreeMap<String, (Answered, usize)>>>);
 
 type Answered = Result<Vec<f64>, String>;
 
+fn resolved_key(alert_id: &str) -> String {
+    format!("resolved {alert_id}")
+}
+
 impl Conditions {
+    /// The alert does not fire any more.
+    pub fn resolve(&self, alert_id: &str) {
+        self.set(&resolved_key(alert_id), Ok(vec![]));
+    }
+
     pub fn set(&self, query: &str, answer: Answered) {
         let mut all = self.0.lock().unwrap();
         all.entry(query.into()).or_insert((Ok(vec![]), 0)).0 = answer;
@@ -65,6 +75,16 @@ impl Conditions {
 }
 
 impl automation::Query for Conditions {
+    /// Every alert fires but those that were said to have resolved.
+    fn is_firing<'a>(
+        &'a self,
+        _: &'a mut sqlx::AnyConnection,
+        alert_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, kernel::DbError>> {
+        let is_resolved = self.0.lock().unwrap().contains_key(&resolved_key(alert_id));
+        Box::pin(async move { Ok(!is_resolved) })
+    }
+
     fn instant<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Vec<f64>, String>> {
         Box::pin(async move {
             let mut all = self.0.lock().unwrap();
@@ -265,6 +285,14 @@ impl House {
         all.into_iter()
             .filter(|event| event.topic.starts_with(prefix))
             .collect()
+    }
+
+    /// The messages that were queued, in their order.
+    pub async fn pages(&self) -> Vec<Value> {
+        let mut reader = self.observer.read().await.unwrap();
+        let rows = sqlx::query("SELECT page FROM message ORDER BY created_at, id").fetch_all(&mut *reader).await.unwrap();
+        let text = |row: &sqlx::any::AnyRow| sqlx::Row::get::<String, _>(row, 0);
+        rows.iter().map(|row| serde_json::from_str(&text(row)).unwrap()).collect()
     }
 
     pub async fn latest(&self) -> i64 {

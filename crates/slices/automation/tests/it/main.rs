@@ -13,3 +13,4 @@ mod runbooks;
 mod runs;
 mod steering;
 mod triggers;
+mod withdrawn;

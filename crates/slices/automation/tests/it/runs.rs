@@ -33,7 +33,7 @@ steps:
 "#;
 
 /// A channel, so that messages are written.
-async fn pager(house: &House) {
+pub async fn pager(house: &House) {
     let channel = json!({ "name": "pager", "config": { "type": "webhook", "url": "http://127.0.0.1:9/" } });
     house.post("/api/v1/channels", &channel).await.ok(201);
 }
@@ -53,7 +53,7 @@ async fn a_run_does_every_kind_of_step() {
         house.conditions.set(r#"up{host="web-2"}"#, Ok(vec![0.0, 2.0]));
         let waiting = house.until(&run, "awaiting_person").await;
         assert_eq!(waiting["note"], format!("{who}, go on?"));
-        house.steer(&run, "approve").await.ok(200);
+        house.approve(&run).await.ok(200);
         let done = house.until(&run, "succeeded").await;
         let states: Vec<String> = (0..5)
             .flat_map(|step| [format!("{step} web-1 ok"), format!("{step} web-2 ok")])
@@ -78,7 +78,7 @@ async fn a_run_does_every_kind_of_step() {
         assert_eq!(one.begun(), [begun("web-1"), vec!["only".into()]].concat());
         let messages = house.events("message.queued").await;
         let titles: Vec<&Value> = messages.iter().map(|m| &m.data["title"]).collect();
-        assert_eq!(titles, ["Everything is waiting", format!("hello {who}").as_str()]);
+        assert_eq!(titles, ["Approval required: Everything on 2 targets", format!("hello {who}").as_str()]);
         let topics: Vec<String> = house
             .events("run.")
             .await
