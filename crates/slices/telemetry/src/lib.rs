@@ -157,6 +157,7 @@ impl Telemetry {
         let known = rules::known(&mut *self.kernel().db.read().await?).await?;
         // Before the rules: what a rule held that is there no longer ends with their loading.
         self.rules().restore(known);
+        self.rules().read_audience().await?;
         rules::pack::load(self.kernel(), self.rules()).await?;
         Ok(())
     }

@@ -93,3 +93,11 @@ pub async fn scoped_to_team(connection: &mut AnyConnection, team: &str) -> Resul
     let rows = sqlx::query(sql).bind(team).fetch_all(connection).await?;
     rows.iter().map(row_to_grant).collect()
 }
+
+/// Is there a role that holds for some things only?
+pub async fn has_scoped(connection: &mut AnyConnection) -> Result<bool, DbError> {
+    let row = sqlx::query("SELECT 1 FROM access_grant WHERE is_everywhere = 0 LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}

@@ -315,7 +315,7 @@ steps:
             ),
             (
                 "name: x\nsteps:\n  - name: a\n    script: |\n\n      #!/bin/bash\n      echo\n",
-                4,
+                6,
                 "first line only",
             ),
             ("name: x\nstep: []\n", 1, "steps"),

@@ -193,6 +193,16 @@ struct RuleFileBody {
     version: Option<i64>,
 }
 
+/// A rule concerns every host, so its author answers for all of them.
+pub(super) fn require_everywhere(actor: &Actor) -> Result<(), Problem> {
+    match actor.may("rules.write", roles::MANAGE, None, &Default::default()) {
+        true => Ok(()),
+        false => Err(Problem::forbidden(
+            "rules concern every host; this needs a role that holds everywhere",
+        )),
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -230,6 +240,7 @@ async fn create_rule_file(
     actor: Actor,
     Json(body): Json<RuleFileBody>,
 ) -> Result<Json<RuleFile>, Problem> {
+    require_everywhere(&actor)?;
     body.check()?;
     let mut tx = telemetry.kernel().db.write().await?;
     let file = RuleFile {
@@ -306,6 +317,7 @@ async fn update_rule_file(
     Path(id): Path<String>,
     Json(body): Json<RuleFileBody>,
 ) -> Result<Json<RuleFile>, Problem> {
+    require_everywhere(&actor)?;
     let version = body
         .version
         .ok_or_else(|| Problem::invalid_field("version", "give the version that you read"))?;
@@ -357,6 +369,7 @@ async fn delete_rule_file(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    require_everywhere(&actor)?;
     let mut tx = telemetry.kernel().db.write().await?;
     if !store::delete(&mut tx, &id).await? {
         return Err(Problem::not_found("rule file", &id));
@@ -386,6 +399,7 @@ async fn switch_rule_pack(
     Path(name): Path<String>,
     Json(switch): Json<Switch>,
 ) -> Result<StatusCode, Problem> {
+    require_everywhere(&actor)?;
     if !PACKS.iter().any(|pack| pack.name == name) {
         return Err(Problem::not_found("rule pack", &name));
     }

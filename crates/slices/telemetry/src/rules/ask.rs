@@ -1,11 +1,13 @@
 //! Queries of templates: asked while an alert is told, bounded in number and time for each evaluation of a rule.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::Value;
 use tsdb::Tsdb;
 
+use super::audience::Audience;
 use super::template::{Element, label_map};
 use crate::source::StoreSource;
 
@@ -23,29 +25,33 @@ pub(crate) struct Asker<'a> {
     lookback_ms: i64,
     left: Cell<u32>,
     until: Instant,
+    audience: Arc<Audience>,
 }
 
 impl<'a> Asker<'a> {
-    pub(crate) fn new(tsdb: &'a Tsdb, at_ms: i64, lookback_ms: i64) -> Self {
+    pub(crate) fn new(tsdb: &'a Tsdb, at_ms: i64, lookback_ms: i64, audience: Arc<Audience>) -> Self {
         Self {
             tsdb,
             at_ms,
             lookback_ms,
             left: Cell::new(MOST),
             until: Instant::now() + TIME,
+            audience,
         }
     }
 
-    pub(crate) fn ask(&self, text: &str) -> Result<Vec<Element>, String> {
+    /// The answer as everybody may read it who sees an alert about the host `instance`.
+    pub(crate) fn ask(&self, instance: Option<&str>, text: &str) -> Result<Vec<Element>, String> {
         let Some(left) = self.left.get().checked_sub(1) else {
             return Err(format!("the templates of one evaluation may ask {MOST} queries"));
         };
         self.left.set(left);
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
-        let source = StoreSource {
+        let all = StoreSource {
             tsdb: self.tsdb,
             instance: None,
         };
+        let source = self.audience.narrow(all, instance);
         let is_over = || Instant::now() >= self.until;
         if is_over() {
             return Err(format!("the queries of one evaluation took longer than {TIME:?}"));

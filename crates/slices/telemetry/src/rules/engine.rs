@@ -11,6 +11,7 @@ use tsdb::{Batch, Durability, Tsdb};
 
 use super::active::{Active, Extent, Found, Held, Known, Row};
 use super::ask::Asker;
+use super::audience::Audience;
 use super::model::{Group, Rule, RuleSet, Sample};
 use super::record;
 use super::template::External;
@@ -31,6 +32,7 @@ pub(crate) struct RuleEngine {
     state: Arc<Mutex<State>>,
     /// One flush at a time, so that signals reach alerting in their order.
     flushing: Arc<tokio::sync::Mutex<()>>,
+    audience: Arc<Mutex<Arc<Audience>>>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,15 @@ impl RuleEngine {
             external: Arc::new(external),
             state: Arc::default(),
             flushing: Arc::default(),
+            audience: Arc::default(),
         }
+    }
+
+    /// Reads anew which hosts are seen by whom.
+    pub(crate) async fn read_audience(&self) -> Result<(), AnyError> {
+        let read = Audience::read(&mut *self.kernel.db.read().await?).await?;
+        *self.audience.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -204,11 +214,13 @@ impl RuleEngine {
         samples: &[promql::VectorSample],
         at_ms: i64,
     ) -> Result<(), String> {
-        let asker = Asker::new(&self.tsdb, at_ms - rule.offset_ms, LOOKBACK_MS);
-        let ask = |text: &str| asker.ask(text);
+        let audience = self.audience.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asker = Asker::new(&self.tsdb, at_ms - rule.offset_ms, LOOKBACK_MS, audience);
         let mut found = Vec::with_capacity(samples.len());
         for sample in samples {
             let value = sample.value;
+            let about = sample.labels.get("instance");
+            let ask = |text: &str| asker.ask(about, text);
             let sample = Sample::new(sample, at_ms, &self.external, &ask);
             let labels = rule.alert_labels(&sample);
             // The lock is not held while a template is filled: it may ask the store.

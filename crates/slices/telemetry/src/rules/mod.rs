@@ -3,6 +3,7 @@
 pub(crate) mod active;
 pub(crate) mod api;
 mod ask;
+mod audience;
 pub(crate) mod engine;
 mod file;
 mod known;

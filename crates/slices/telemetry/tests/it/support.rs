@@ -10,6 +10,7 @@ use testkit::Bed;
 use tower::ServiceExt;
 
 pub const SCHEMA: &[(&str, &[Migration])] = &[
+    ("access", access::MIGRATIONS),
     ("inventory", inventory::MIGRATIONS),
     ("fleet", fleet::MIGRATIONS),
     ("alerting", alerting::MIGRATIONS),
