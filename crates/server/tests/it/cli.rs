@@ -173,7 +173,11 @@ async fn a_run_shows_its_output_and_says_what_it_waits_for() {
         let read = std::io::BufRead::read_line(&mut shown, &mut text).unwrap();
         assert!(read > 0, "{text}");
     }
+    // Who asked does not answer; a second person does.
     let (code, answer) = house.ctl(&["runs", "approve", &id]);
+    assert_ne!(code, Some(0), "{answer}");
+    let bob = house.person("bob", "operator").await;
+    let (code, answer) = house.ctl_as(&bob, &["runs", "approve", &id]);
     assert_eq!(code, Some(0), "{answer}");
     std::io::Read::read_to_string(&mut shown, &mut text).unwrap();
     let output = run.wait_with_output().unwrap();

@@ -273,10 +273,46 @@ impl House {
             .collect()
     }
 
+    /// A token of a person with this role; the file that it is in.
+    pub async fn person(&self, login: &str, role: &str) -> PathBuf {
+        let password = "correct horse battery staple";
+        let new = serde_json::json!({ "name": login, "login": login, "password": password });
+        let (status, person) = self.call("POST", "/api/v1/people", Some(&new)).await;
+        assert_eq!(status, 201, "{person}");
+        let grants = format!("/api/v1/people/{}/grants", person["id"].as_str().unwrap());
+        let (status, grant) = self
+            .call("POST", &grants, Some(&serde_json::json!({ "role": role })))
+            .await;
+        assert_eq!(status, 201, "{grant}");
+        let sign_in = serde_json::json!({ "login": login, "password": password });
+        let request = self
+            .http
+            .post(format!("{}/api/v1/session", self.url()))
+            .json(&sign_in);
+        let response = request.send().await.unwrap();
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let session: Value = response.json().await.unwrap();
+        let request = self
+            .http
+            .post(format!("{}/api/v1/tokens", self.url()))
+            .header("cookie", cookie)
+            .header("x-csrf-token", session["csrf_token"].as_str().unwrap())
+            .json(&serde_json::json!({ "name": "test" }));
+        let made: Value = request.send().await.unwrap().json().await.unwrap();
+        let file = self.scratch(&format!("token-{login}"));
+        std::fs::write(&file, made["token"].as_str().unwrap()).unwrap();
+        file
+    }
+
     pub fn ctl(&self, args: &[&str]) -> (Option<i32>, String) {
+        self.ctl_as(&self.token_file(), args)
+    }
+
+    pub fn ctl_as(&self, token: &Path, args: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(PROGRAM)
             .args(["ctl", "--url", &self.url(), "--token-file"])
-            .arg(self.token_file())
+            .arg(token)
             .args(args)
             .output()
             .unwrap();

@@ -214,12 +214,23 @@ fn fields(run: &Run) -> Vec<(String, String)> {
     if let Some(alert) = &run.alert {
         let label = |name: &str| alert.labels.get(name).cloned().unwrap_or_default();
         add("Alert", alert.name.clone());
-        add("Service", [label("service"), label("name")].into_iter().find(|l| !l.is_empty()).unwrap_or_default());
+        add(
+            "Service",
+            [label("service"), label("name")]
+                .into_iter()
+                .find(|l| !l.is_empty())
+                .unwrap_or_default(),
+        );
         add("Host", label("instance"));
         let summary = alert.annotations.get("summary").cloned().unwrap_or_default();
         add("Summary", summary);
     }
-    let inputs: Vec<String> = run.inputs.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| format!("{n}={v}")).collect();
+    let inputs: Vec<String> = run
+        .inputs
+        .iter()
+        .filter(|(_, v)| !v.is_empty())
+        .map(|(n, v)| format!("{n}={v}"))
+        .collect();
     add("Inputs", inputs.join(", "));
     add("Requested by", run.requested_by_name.clone());
     fields

@@ -159,8 +159,11 @@ async fn targets(
     let (found, asked) = match (&wish.targets, &document.targets, &wish.alert_host) {
         (Some(text), Some(own), _) => {
             let own = template::render_in(own, scope, Place::Selector).map_err(PlanError::Template)?;
-            let allowed: HashSet<ItemId> =
-                select(connection, &own).await?.into_iter().map(|item| item.id).collect();
+            let allowed: HashSet<ItemId> = select(connection, &own)
+                .await?
+                .into_iter()
+                .map(|item| item.id)
+                .collect();
             let mut found = select(connection, text).await?;
             found.retain(|item| allowed.contains(&item.id));
             (found, format!("{text}\" within the runbook's \"{own}"))

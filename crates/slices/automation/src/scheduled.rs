@@ -26,6 +26,17 @@ pub(crate) async fn start_due(kernel: &Kernel, automation: &Automation) -> Resul
             let mark = marks.get(&(id.to_string(), place)).copied();
             // Times before the runbook was written or enabled as it is now are not made up for.
             let last = mark.map_or(updated_at, |mark| mark.max(updated_at));
+            let last = match (schedule::is_ahead(last, now), mark) {
+                (false, _) => last,
+                (true, Some(mark)) if !schedule::is_ahead(mark, now) => mark,
+                // From now on, as if nothing had been written by the clock that ran ahead.
+                (true, _) => {
+                    let mut tx = kernel.db.write().await?;
+                    store::reset_schedule(&mut tx, &id, place, now).await?;
+                    tx.commit().await?;
+                    now
+                }
+            };
             if let Some(at) = schedule::due(&entry.cron, &entry.time_zone, last, now) {
                 start_one(kernel, automation, (&id, version), (place, entry), at).await?;
             }
@@ -69,8 +80,7 @@ async fn start_one(
     else {
         return Ok(());
     };
-    let now = tx.now();
-    if !store::mark_schedule(&mut tx, id, place, (at, now)).await? {
+    if !store::mark_schedule(&mut tx, id, place, at).await? {
         return Ok(());
     }
     let start = Start {

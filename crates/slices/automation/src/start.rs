@@ -205,7 +205,8 @@ pub(crate) fn waiting_title(run: &Run) -> String {
 /// Asks people for their word: what would be done, where, and why.
 async fn page_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
     let note = run.note.clone().unwrap_or_default();
-    let plan = crate::document::parse(&run.text).map_or_else(|_| String::new(), |document| summary(&document, run));
+    let plan =
+        crate::document::parse(&run.text).map_or_else(|_| String::new(), |document| summary(&document, run));
     let lines: Vec<&str> = plan.lines().take(PAGE_LINES).collect();
     let page = Page {
         dedup_key: format!("run:{}:{}", run.id, run.state.as_str()),
@@ -233,7 +234,9 @@ pub(crate) async fn announce(kernel: &kernel::Kernel) -> Result<(), kernel::AnyE
         }
         let mut tx = kernel.db.write().await?;
         let held = store::hold(&mut tx, &run.id).await?;
-        if let Some(run) = held.filter(|run| matches!(run.state, RunState::AwaitingPerson | RunState::AwaitingApproval)) {
+        if let Some(run) =
+            held.filter(|run| matches!(run.state, RunState::AwaitingPerson | RunState::AwaitingApproval))
+        {
             tx.set_cause(run.event_seq);
             page_waiting(&mut tx, &run).await?;
         }

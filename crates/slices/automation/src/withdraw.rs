@@ -25,7 +25,11 @@ fn reason(run: &Run) -> String {
 }
 
 /// Ends what the alert asked for and what has not begun, or waits for an answer.
-pub(crate) async fn alert_resolved(automation: Automation, tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
+pub(crate) async fn alert_resolved(
+    automation: Automation,
+    tx: &mut Tx,
+    event: &Event,
+) -> Result<(), AnyError> {
     for run in store::open_of_alert(tx, &event.subject).await? {
         let Some(mut run) = store::hold(tx, &run.id).await? else {
             continue;

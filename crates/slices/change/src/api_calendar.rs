@@ -171,7 +171,10 @@ async fn end_freeze(
 /// Change windows
 #[utoipa::path(get, path = "/api/v1/change-windows", tag = "change",
     responses((status = 200, body = Vec<Window>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn list_change_windows(State(kernel): State<Kernel>, actor: Actor) -> Result<Json<Vec<Window>>, Problem> {
+async fn list_change_windows(
+    State(kernel): State<Kernel>,
+    actor: Actor,
+) -> Result<Json<Vec<Window>>, Problem> {
     let mut windows = store::windows(&mut *kernel.db.read().await?).await?;
     windows.retain(|window| rights::sees_calendar(&actor, window.team.as_deref(), &window.tags));
     Ok(Json(windows))
@@ -252,11 +255,8 @@ async fn delete_change_window(
     if !store::delete_window(&mut tx, &parsed).await? {
         return Err(Problem::not_found("change window", &id));
     }
-    tx.append(
-        &actor,
-        NewEvent::new("window.removed", &parsed, &window),
-    )
-    .await?;
+    tx.append(&actor, NewEvent::new("window.removed", &parsed, &window))
+        .await?;
     tx.commit().await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }

@@ -69,8 +69,8 @@ pub struct Window {
 pub(crate) fn covers(team: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> bool {
     team.is_none_or(|team| target.team.as_deref() == Some(team))
         && tags
-        .iter()
-        .all(|(name, value)| target.tags.get(name) == Some(value))
+            .iter()
+            .all(|(name, value)| target.tags.get(name) == Some(value))
 }
 
 pub(crate) fn parse_day(text: &str) -> Option<Weekday> {

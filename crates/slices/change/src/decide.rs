@@ -88,7 +88,9 @@ pub(crate) fn judge(asked: Asked<'_>, stage: Stage, situation: &Situation<'_>) -
         let reason = format!("\"{other}\" is at work on {name} right now");
         return match stage {
             Stage::Request => Verdict::AskApproval(reason),
-            Stage::Redeem | Stage::Wave => Verdict::Refuse(format!("{reason}, which began after the approval")),
+            Stage::Redeem | Stage::Wave => {
+                Verdict::Refuse(format!("{reason}, which began after the approval"))
+            }
         };
     }
     if stage != Stage::Request {
@@ -318,25 +320,62 @@ mod tests {
             created_by: String::new(),
             created_at: Timestamp::UNIX_EPOCH,
         };
-        let at = |stage, source, risk, freezes: &[Freeze], windows: &[Window], busy: &[(String, String)], now: &str| {
+        let at = |stage,
+                  source,
+                  risk,
+                  freezes: &[Freeze],
+                  windows: &[Window],
+                  busy: &[(String, String)],
+                  now: &str| {
             let proposal = proposal(risk, source, false);
             let now = now.parse().unwrap();
-            judge((&proposal).into(), stage, &Situation { freezes, windows, busy, now })
+            judge(
+                (&proposal).into(),
+                stage,
+                &Situation {
+                    freezes,
+                    windows,
+                    busy,
+                    now,
+                },
+            )
         };
         let remediation = [freeze(&[], true)];
         let busy = [("itm_1".to_owned(), "kernel upgrade".to_owned())];
         for stage in [Stage::Request, Stage::Redeem, Stage::Wave] {
             for risk in [Risk::Medium, Risk::High] {
                 let verdict = at(stage, Source::Alert, risk, &remediation, &[], &[], IN_FREEZE);
-                assert!(matches!(verdict, Verdict::Refuse(_)), "{stage:?} {risk:?} {verdict:?}");
-                let closed = at(stage, Source::Person, risk, &[], std::slice::from_ref(&open), &[], "2026-12-02T01:30:00Z");
-                assert!(matches!(closed, Verdict::Refuse(_)), "{stage:?} {risk:?} {closed:?}");
+                assert!(
+                    matches!(verdict, Verdict::Refuse(_)),
+                    "{stage:?} {risk:?} {verdict:?}"
+                );
+                let closed = at(
+                    stage,
+                    Source::Person,
+                    risk,
+                    &[],
+                    std::slice::from_ref(&open),
+                    &[],
+                    "2026-12-02T01:30:00Z",
+                );
+                assert!(
+                    matches!(closed, Verdict::Refuse(_)),
+                    "{stage:?} {risk:?} {closed:?}"
+                );
             }
             let low = at(stage, Source::Alert, Risk::Low, &remediation, &[], &[], IN_FREEZE);
             assert_eq!(low, Verdict::Grant);
             let collision = at(stage, Source::Person, Risk::High, &[], &[], &busy, BEFORE);
             assert_eq!(matches!(collision, Verdict::Refuse(_)), stage != Stage::Request);
-            let inside = at(stage, Source::Person, Risk::Medium, &[], std::slice::from_ref(&open), &[], "2026-12-01T01:30:00Z");
+            let inside = at(
+                stage,
+                Source::Person,
+                Risk::Medium,
+                &[],
+                std::slice::from_ref(&open),
+                &[],
+                "2026-12-01T01:30:00Z",
+            );
             assert_eq!(inside, Verdict::Grant);
         }
     }
@@ -347,8 +386,14 @@ mod tests {
             targets: Vec::new(),
             ..proposal(Risk::Low, Source::Person, false)
         };
-        assert!(matches!(judge_at(&untargeted, &[freeze(&[], false)], &[], IN_FREEZE), Verdict::Refuse(_)));
-        assert_eq!(judge_at(&untargeted, &[freeze(&[("env", "prod")], false)], &[], IN_FREEZE), Verdict::Grant);
+        assert!(matches!(
+            judge_at(&untargeted, &[freeze(&[], false)], &[], IN_FREEZE),
+            Verdict::Refuse(_)
+        ));
+        assert_eq!(
+            judge_at(&untargeted, &[freeze(&[("env", "prod")], false)], &[], IN_FREEZE),
+            Verdict::Grant
+        );
     }
 
     proptest! {

@@ -27,8 +27,10 @@ pub(crate) fn visible_part(actor: &Actor, mut change: Change) -> Change {
     if !actor.is_scoped() || change.requested_by == actor.key() {
         return change;
     }
-    let (seen, hidden): (Vec<Target>, Vec<Target>) =
-        change.targets.into_iter().partition(|target| sees_target(actor, target));
+    let (seen, hidden): (Vec<Target>, Vec<Target>) = change
+        .targets
+        .into_iter()
+        .partition(|target| sees_target(actor, target));
     change.targets = seen;
     let names_hidden = |line: &str| hidden.iter().any(|target| line.contains(&target.name));
     let lines = change.plan_summary.lines().filter(|line| !names_hidden(line));
@@ -71,7 +73,11 @@ pub(crate) fn may_decide(actor: &Actor, change: &Change) -> Result<(), Problem> 
 }
 
 /// May the actor plan freezes and windows for all items of `team` with these `tags`?
-pub(crate) fn may_plan(actor: &Actor, team: Option<&str>, tags: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(crate) fn may_plan(
+    actor: &Actor,
+    team: Option<&str>,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), Problem> {
     match actor.may(PLAN, roles::MANAGE, team, tags) {
         true => Ok(()),
         false => Err(Problem::forbidden(

@@ -218,14 +218,19 @@ macro_rules! select_freeze {
 }
 
 /// Every freeze that is on: none may be left out of a judgement.
-pub(crate) async fn freezes_on(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<Freeze>, DbError> {
-    sqlx::query(select_freeze!("WHERE starts_at <= $1 AND ends_at > $1 ORDER BY starts_at, id"))
-        .bind(now.as_microsecond())
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(row_to_freeze)
-        .collect()
+pub(crate) async fn freezes_on(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+) -> Result<Vec<Freeze>, DbError> {
+    sqlx::query(select_freeze!(
+        "WHERE starts_at <= $1 AND ends_at > $1 ORDER BY starts_at, id"
+    ))
+    .bind(now.as_microsecond())
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(row_to_freeze)
+    .collect()
 }
 
 pub(crate) async fn freeze(connection: &mut AnyConnection, id: &FreezeId) -> Result<Option<Freeze>, DbError> {
@@ -241,13 +246,15 @@ pub(crate) async fn freezes_around(
     connection: &mut AnyConnection,
     now: Timestamp,
 ) -> Result<Vec<Freeze>, DbError> {
-    sqlx::query(select_freeze!("WHERE ends_at > $1 ORDER BY starts_at, id LIMIT 500"))
-        .bind(now.as_microsecond())
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(row_to_freeze)
-        .collect()
+    sqlx::query(select_freeze!(
+        "WHERE ends_at > $1 ORDER BY starts_at, id LIMIT 500"
+    ))
+    .bind(now.as_microsecond())
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(row_to_freeze)
+    .collect()
 }
 
 pub(crate) async fn insert_freeze(connection: &mut AnyConnection, freeze: &Freeze) -> Result<(), DbError> {

@@ -65,7 +65,14 @@ async fn approve_run(
     let mut tx = automation.kernel().db.write().await?;
     let mut run = waiting(&mut tx, &actor, &id).await?;
     if let Some(reason) = withdrawn(&automation, &mut tx, &run).await? {
-        finish(&automation, &mut tx, &mut run, RunState::Cancelled, Some(reason.clone())).await?;
+        finish(
+            &automation,
+            &mut tx,
+            &mut run,
+            RunState::Cancelled,
+            Some(reason.clone()),
+        )
+        .await?;
         tx.commit().await?;
         return Err(Problem::conflict(reason));
     }

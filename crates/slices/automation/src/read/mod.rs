@@ -269,13 +269,23 @@ steps:
     fn a_script_says_what_runs_it() {
         for (step, program) in [
             ("script: \"#!/bin/bash\\necho\"", "/bin/bash"),
-            ("script: \"#!/usr/bin/env python3\\nprint()\"", "/usr/bin/env python3"),
-            ("script: { interpreter: python3, text: \"#!/usr/bin/env python3\\nprint()\" }", "python3"),
-            ("script: { interpreter: /bin/bash, text: \"#!/bin/bash\\necho\" }", "/bin/bash"),
+            (
+                "script: \"#!/usr/bin/env python3\\nprint()\"",
+                "/usr/bin/env python3",
+            ),
+            (
+                "script: { interpreter: python3, text: \"#!/usr/bin/env python3\\nprint()\" }",
+                "python3",
+            ),
+            (
+                "script: { interpreter: /bin/bash, text: \"#!/bin/bash\\necho\" }",
+                "/bin/bash",
+            ),
             ("script: echo", "/bin/sh"),
         ] {
             let document = parse(&format!("name: x\nsteps:\n  - name: a\n    {step}\n")).unwrap();
-            let what = crate::plan::describe(&document.steps[0].act, &crate::template::Scope::default()).unwrap();
+            let what =
+                crate::plan::describe(&document.steps[0].act, &crate::template::Scope::default()).unwrap();
             assert!(what.ends_with(&format!("with {program}")), "{step}: {what}");
         }
     }

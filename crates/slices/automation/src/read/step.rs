@@ -101,8 +101,12 @@ fn script(node: &Node) -> Result<Act, Error> {
                 "scripts are not templates, so that no input can become code; use the environment: $INPUT_NAME, $TARGET_NAME",
             ));
         }
-        if shebang(text).is_none() && shebang(text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')).is_some() {
-            return Err(n.error("`#!` counts in the first column of the first line only; remove what stands before it"));
+        if shebang(text).is_none()
+            && shebang(text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')).is_some()
+        {
+            return Err(n.error(
+                "`#!` counts in the first column of the first line only; remove what stands before it",
+            ));
         }
         Ok(text.to_owned())
     };

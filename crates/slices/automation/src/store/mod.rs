@@ -17,7 +17,7 @@ pub(crate) use run::{
 };
 pub use run::{adopt as adopt_run, get as run, hand_over as hand_over_runs, of_incident};
 pub(crate) use runbook::{
-    delete, heads, insert, list, mark_schedule, schedule_marks, text_of, update, versions,
+    delete, heads, insert, list, mark_schedule, reset_schedule, schedule_marks, text_of, update, versions,
 };
 pub use runbook::{enabled, get as runbook};
 pub(crate) use task::{deciding, save_task, task_of_command, tasks};

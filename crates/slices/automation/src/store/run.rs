@@ -309,7 +309,12 @@ pub(crate) async fn unannounced(connection: &mut AnyConnection) -> Result<Vec<Ru
     let sql = select!(
         "WHERE is_announced = 0 AND state IN ('awaiting_person', 'awaiting_approval') ORDER BY requested_at, id LIMIT 100"
     );
-    sqlx::query(sql).fetch_all(connection).await?.iter().map(read).collect()
+    sqlx::query(sql)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Whether people have been told that the run waits.

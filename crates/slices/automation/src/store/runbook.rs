@@ -176,22 +176,39 @@ pub(crate) async fn schedule_marks(
         .collect()
 }
 
-/// Notes that a schedule is started for `at`. False when somebody else has done so. A mark later than `now` is of a clock that ran ahead.
+/// Notes that a schedule is started for `at`. False when somebody else has done so.
 pub(crate) async fn mark_schedule(
     connection: &mut AnyConnection,
     id: &RunbookId,
     place: i64,
-    (at, now): (Timestamp, Timestamp),
+    at: Timestamp,
 ) -> Result<bool, DbError> {
     let sql = "INSERT INTO runbook_schedule (runbook_id, place, last_at) VALUES ($1, $2, $3) \
         ON CONFLICT (runbook_id, place) DO UPDATE SET last_at = excluded.last_at \
-        WHERE runbook_schedule.last_at < excluded.last_at OR runbook_schedule.last_at > $4";
+        WHERE runbook_schedule.last_at < excluded.last_at";
     let done = sqlx::query(sql)
         .bind(id.as_str())
         .bind(place)
         .bind(at.as_microsecond())
-        .bind(now.as_microsecond())
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Sets the mark of a schedule, wherever it stood.
+pub(crate) async fn reset_schedule(
+    connection: &mut AnyConnection,
+    id: &RunbookId,
+    place: i64,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO runbook_schedule (runbook_id, place, last_at) VALUES ($1, $2, $3) \
+        ON CONFLICT (runbook_id, place) DO UPDATE SET last_at = excluded.last_at";
+    sqlx::query(sql)
+        .bind(id.as_str())
+        .bind(place)
+        .bind(at.as_microsecond())
+        .execute(connection)
+        .await?;
+    Ok(())
 }

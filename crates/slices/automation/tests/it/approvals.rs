@@ -45,7 +45,10 @@ async fn who_asked_does_not_answer_their_own_approval_step() {
         house.until(&run, "awaiting_person").await;
         house.steer(&run, "approve").await.ok(409);
         let path = format!("/api/v1/runs/{run}/approve");
-        house.send("POST", &path, &Value::Null, &[("who", "svc")]).await.ok(409);
+        house
+            .send("POST", &path, &Value::Null, &[("who", "svc")])
+            .await
+            .ok(409);
         assert_eq!(house.state(&run).await, automation::RunState::AwaitingPerson);
         assert_eq!(one.begun(), ["first"]);
         house.approve(&run).await.ok(200);
@@ -72,14 +75,23 @@ async fn a_freeze_stops_a_run_before_its_next_wave() {
         one.release("act", 0);
         let done = house.until(&run, "failed").await;
         let note = done["note"].as_str().unwrap();
-        assert!(note.starts_with("stopped before wave 2 of 2: the freeze \"Peak\""), "{note}");
+        assert!(
+            note.starts_with("stopped before wave 2 of 2: the freeze \"Peak\""),
+            "{note}"
+        );
         assert!(two.begun().is_empty());
         let late = house.look(&in_line).await;
         if late["state"] == "awaiting_approval" {
             return; // a collision asked for a person: it is not in line
         }
         let late = house.until(&in_line, "failed").await;
-        assert!(late["note"].as_str().unwrap().starts_with("not begun: the freeze"), "{late}");
+        assert!(
+            late["note"]
+                .as_str()
+                .unwrap()
+                .starts_with("not begun: the freeze"),
+            "{late}"
+        );
         assert_eq!(one.begun(), ["act"]);
     }
 }

@@ -133,7 +133,11 @@ impl Authenticate for ByHeader {
                 scope: Scope::default(),
             });
             Ok(role.map(|role| Actor {
-                kind: if who.starts_with("svc") { ActorKind::Service } else { ActorKind::Person },
+                kind: if who.starts_with("svc") {
+                    ActorKind::Service
+                } else {
+                    ActorKind::Person
+                },
                 id: format!("per_{who}"),
                 name: who,
                 grants: [Grant { role, scope }].into_iter().chain(everywhere).collect(),

@@ -99,7 +99,7 @@ impl House {
             .iter()
             .map(|event| event.data["title"].clone())
             .collect();
-        assert_eq!(titles, ["Long is waiting", "done"]);
+        assert_eq!(titles, ["Approval required: Long on 2 targets", "done"]);
         assert_eq!(self.parked().await, 0);
     }
 }
@@ -142,7 +142,7 @@ async fn killed_at_any_moment_a_run_goes_on() {
         while kills < KILLS && !house.attend(&run).await {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             // Some live too short to do anything, some long enough to do much, on a slow machine as well.
-            tokio::time::sleep(start.mul_f64(3.0 * (random >> 33) as f64 / f64::from(1u32 << 31))).await;
+            tokio::time::sleep(start.mul_f64(1.5 * (random >> 33) as f64 / f64::from(1u32 << 31))).await;
             if house.state(&run).await != RunState::AwaitingPerson {
                 house.kill().await;
                 let began = Instant::now();

@@ -290,9 +290,24 @@ impl House {
     /// The messages that were queued, in their order.
     pub async fn pages(&self) -> Vec<Value> {
         let mut reader = self.observer.read().await.unwrap();
-        let rows = sqlx::query("SELECT page FROM message ORDER BY created_at, id").fetch_all(&mut *reader).await.unwrap();
+        let rows = sqlx::query("SELECT page FROM message ORDER BY created_at, id")
+            .fetch_all(&mut *reader)
+            .await
+            .unwrap();
         let text = |row: &sqlx::any::AnyRow| sqlx::Row::get::<String, _>(row, 0);
-        rows.iter().map(|row| serde_json::from_str(&text(row)).unwrap()).collect()
+        rows.iter()
+            .map(|row| serde_json::from_str(&text(row)).unwrap())
+            .collect()
+    }
+
+    /// When the only schedule was started last, in microseconds.
+    pub async fn schedule_mark(&self) -> i64 {
+        let mut reader = self.observer.read().await.unwrap();
+        let row = sqlx::query("SELECT last_at FROM runbook_schedule")
+            .fetch_one(&mut *reader)
+            .await
+            .unwrap();
+        sqlx::Row::get(&row, 0)
     }
 
     pub async fn latest(&self) -> i64 {

@@ -47,11 +47,17 @@ async fn roles_and_scopes_hold_for_every_target() {
 #[tokio::test]
 async fn targets_of_a_request_stay_within_the_runbooks_own() {
     for house in House::both().await {
-        let web = house.robot_with(1, &[("grp", "web")], None, |_, _| crate::robot::Fate::End(0)).await;
-        let db = house.robot_with(2, &[("grp", "db")], None, |_, _| crate::robot::Fate::End(0)).await;
-        let id = house.runbook(&TEXT.replace("kind=host", "kind=host grp=web")).await;
+        let web = house
+            .robot_with(1, &[("grp", "web")], None, |_, _| crate::robot::Fate::End(0))
+            .await;
+        let db = house
+            .robot_with(2, &[("grp", "db")], None, |_, _| crate::robot::Fate::End(0))
+            .await;
+        let id = house
+            .runbook(&TEXT.replace("kind=host", "kind=host tag:grp=web"))
+            .await;
         let runs = format!("/api/v1/runbooks/{id}/runs");
-        for targets in ["name=web-2", "kind=host grp=db"] {
+        for targets in ["name=web-2", "kind=host tag:grp=db"] {
             let refused = house.post(&runs, &json!({ "targets": targets })).await.ok(422);
             assert!(refused.to_string().contains("within the runbook's"), "{refused}");
         }
@@ -74,7 +80,10 @@ async fn a_run_without_targets_needs_a_role_everywhere() {
             house.send("POST", &runs, &json!({}), headers).await.ok(403);
         }
         assert!(house.events("run.").await.is_empty() && house.events("change.").await.is_empty());
-        house.send("POST", &runs, &json!({}), &[("role", "operator")]).await.ok(200);
+        house
+            .send("POST", &runs, &json!({}), &[("role", "operator")])
+            .await
+            .ok(200);
     }
 }
 
@@ -83,14 +92,24 @@ async fn a_run_without_targets_needs_a_role_everywhere() {
 async fn a_run_shows_the_targets_that_one_may_see() {
     for house in House::both().await {
         for (n, env) in [(1, "prod"), (2, "test")] {
-            house.robot_with(n, &[("env", env)], None, |_, _| crate::robot::Fate::End(0)).await;
+            house
+                .robot_with(n, &[("env", env)], None, |_, _| crate::robot::Fate::End(0))
+                .await;
         }
         let run = house.run(&house.runbook(TEXT).await, json!({})).await;
         house.until(&run, "succeeded").await;
         let viewer = [("role", "viewer"), ("env", "test"), ("who", "eve")];
-        for path in [format!("/api/v1/runs/{run}"), "/api/v1/runs".into(), format!("/api/v1/runs/{run}/stream")] {
+        for path in [
+            format!("/api/v1/runs/{run}"),
+            "/api/v1/runs".into(),
+            format!("/api/v1/runs/{run}/stream"),
+        ] {
             let seen = house.send("GET", &path, &Value::Null, &viewer).await;
-            assert!(seen.text.contains("web-2") && !seen.text.contains("web-1"), "{path}: {}", seen.text);
+            assert!(
+                seen.text.contains("web-2") && !seen.text.contains("web-1"),
+                "{path}: {}",
+                seen.text
+            );
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum Fate {
     End(i32),
     /// Runs until the test lets go of it, or it is cancelled.
     Hold,
+    /// Takes longer than it may.
+    TimeOut,
     /// The agent dies in the middle of it, and is back at once.
     Die,
 }
@@ -229,6 +231,10 @@ impl Robot {
                 };
                 link.send(&output).await.ok()?;
                 tell(link, &id, exited(code)).await?;
+            }
+            Fate::TimeOut => {
+                self.set_end(&id, CommandState::TimedOut { duration_ms: 1 });
+                tell(link, &id, CommandState::TimedOut { duration_ms: 1 }).await?;
             }
             Fate::Die => {
                 // As the real one after its restart: it begins again what may be, and owns up to the rest.

@@ -78,7 +78,13 @@ async fn a_run_does_every_kind_of_step() {
         assert_eq!(one.begun(), [begun("web-1"), vec!["only".into()]].concat());
         let messages = house.events("message.queued").await;
         let titles: Vec<&Value> = messages.iter().map(|m| &m.data["title"]).collect();
-        assert_eq!(titles, ["Approval required: Everything on 2 targets", format!("hello {who}").as_str()]);
+        assert_eq!(
+            titles,
+            [
+                "Approval required: Everything on 2 targets",
+                format!("hello {who}").as_str()
+            ]
+        );
         let topics: Vec<String> = house
             .events("run.")
             .await
@@ -267,5 +273,22 @@ async fn a_condition_that_never_holds_fails_in_time_and_a_hung_target_holds_up_n
         assert_eq!(done["tasks"][1]["note"], "the store is away");
         assert_eq!(two.begun(), ["go"]);
         assert_eq!(house.look(&hung).await["state"], "running");
+    }
+}
+
+/// What had been done by the time-out is unknown: only what does no harm twice is tried again.
+#[tokio::test]
+async fn a_timed_out_step_is_not_tried_again() {
+    for (more, begun, end) in [("", 1, "failed"), ("    idempotent: true\n", 2, "succeeded")] {
+        for house in House::both().await {
+            let fate = |_: &str, before: usize| if before == 0 { Fate::TimeOut } else { Fate::End(0) };
+            let one = house.robot_with(1, &[], None, fate).await;
+            let text = format!(
+                "name: Pay\nrisk: low\ntargets: kind=host\nsteps:\n  - name: A\n    command: [pay]\n    retries: 3\n{more}"
+            );
+            let run = house.run(&house.runbook(&text).await, json!({})).await;
+            let done = house.until(&run, end).await;
+            assert_eq!(one.begun().len(), begun, "{done:#}");
+        }
     }
 }

@@ -46,6 +46,15 @@ impl House {
         list["items"][0].clone()
     }
 
+    /// Waits until the mark of the schedule is of a clock that is right.
+    async fn mark_before(&self, then: &str) {
+        let then: Timestamp = then.parse().unwrap();
+        until("the mark is set back", async || {
+            (self.schedule_mark().await < then.as_microsecond()).then_some(())
+        })
+        .await;
+    }
+
     async fn seq_of(&self, topic: &str) -> Event {
         self.event(topic, 1).await
     }
@@ -319,4 +328,29 @@ async fn two_servers_start_a_schedule_once() {
     }
     assert_eq!(house.events("run.requested").await.len(), 4);
     drop(other);
+}
+
+/// The clock ran a day ahead, the schedule was started by it, and the clock was set back.
+#[tokio::test]
+async fn a_clock_that_ran_ahead_does_not_silence_a_schedule() {
+    let start: Timestamp = "2026-03-01T10:30:00Z".parse().unwrap();
+    for house in House::both_at(Clock::fake(start)).await {
+        house.runbook(HOURLY).await;
+        house.clock.advance(SignedDuration::from_mins(23 * 60 + 31));
+        house.event("run.finished", 1).await;
+        house.clock.advance(SignedDuration::from_hours(-24));
+        house.mark_before("2026-03-01T10:02:00Z").await;
+        house.clock.advance(SignedDuration::from_mins(60));
+        house.event("run.finished", 2).await;
+        house.clock.advance(SignedDuration::from_hours(1));
+        house.event("run.finished", 3).await;
+        let reasons: Vec<String> = house
+            .events("change.requested")
+            .await
+            .iter()
+            .map(|event| event.data["reason"].as_str().unwrap().to_owned())
+            .collect();
+        let due = ["02T10:00", "01T11:00", "01T12:00"].map(|at| format!("scheduled for 2026-03-{at}:00Z"));
+        assert_eq!(reasons, due);
+    }
 }

@@ -35,12 +35,18 @@ async fn what_waits_is_withdrawn_when_the_alert_resolves() {
             house.conditions.resolve("alr_1");
             house.say("alert.resolved", "alr_1", alert("alr_1")).await;
             let done = house.until(&run, "cancelled").await;
-            assert_eq!(done["note"], "withdrawn: DatabaseDown has resolved, nothing more is to be done");
+            assert_eq!(
+                done["note"],
+                "withdrawn: DatabaseDown has resolved, nothing more is to be done"
+            );
             if let Some(change) = done["change_id"].as_str() {
                 let path = format!("/api/v1/changes/{change}");
                 assert_eq!(house.get(&path).await["state"], "cancelled");
                 let word = json!({ "version": 2 });
-                house.send("POST", &format!("{path}/approve"), &word, &[("who", "bob")]).await.ok(409);
+                house
+                    .send("POST", &format!("{path}/approve"), &word, &[("who", "bob")])
+                    .await
+                    .ok(409);
             }
             house.approve(&run).await.ok(409);
             assert!(one.begun().is_empty());
@@ -59,20 +65,30 @@ async fn an_approval_asks_whether_the_alert_still_fires() {
         let run = waiting(&house, 1).await;
         house.conditions.resolve("alr_1");
         let refused = house.approve(&run).await.ok(409);
-        assert!(refused["detail"].as_str().unwrap().contains("has resolved"), "{refused}");
+        assert!(
+            refused["detail"].as_str().unwrap().contains("has resolved"),
+            "{refused}"
+        );
         assert_eq!(house.look(&run).await["state"], "cancelled");
-        house.runbook(&runbook("high", "run").replace("Restart", "Rebuild")).await;
+        house
+            .runbook(&runbook("high", "run").replace("Restart", "Rebuild"))
+            .await;
         house.say("alert.fired", "alr_2", alert("alr_2")).await;
         let run = until("the run of the second alert", async || {
             let all = house.events("run.waiting").await;
-            let own = all.iter().find(|e| e.data["alert_id"] == "alr_2" && !e.data["change_id"].is_null());
+            let own = all
+                .iter()
+                .find(|e| e.data["alert_id"] == "alr_2" && !e.data["change_id"].is_null());
             own.map(|event| event.subject.clone())
         })
         .await;
         house.conditions.resolve("alr_2");
         let change = house.look(&run).await["change_id"].clone();
         let path = format!("/api/v1/changes/{}/approve", change.as_str().unwrap());
-        house.send("POST", &path, &json!({ "version": 1 }), &[("who", "bob")]).await.ok(200);
+        house
+            .send("POST", &path, &json!({ "version": 1 }), &[("who", "bob")])
+            .await
+            .ok(200);
         house.until(&run, "cancelled").await;
         assert!(one.begun().is_empty());
     }
@@ -82,7 +98,11 @@ async fn an_approval_asks_whether_the_alert_still_fires() {
 #[tokio::test]
 async fn a_run_in_line_asks_before_it_begins() {
     for house in House::both().await {
-        let one = house.robot_with(1, &[], None, |label, _| if label == "hold" { Fate::Hold } else { Fate::End(0) }).await;
+        let one = house
+            .robot_with(1, &[], None, |label, _| {
+                if label == "hold" { Fate::Hold } else { Fate::End(0) }
+            })
+            .await;
         let text = "name: Hold\nrisk: low\ntargets: kind=host\nsteps:\n  - name: A\n    command: [hold]\n";
         let holder = house.run(&house.runbook(text).await, json!({})).await;
         one.until_begun("hold", 1).await;
@@ -90,7 +110,9 @@ async fn a_run_in_line_asks_before_it_begins() {
         house.say("alert.fired", "alr_1", alert("alr_1")).await;
         let run = until("the run of the alert", async || {
             let all = house.events("run.requested").await;
-            all.iter().find(|e| e.data["alert_id"] == "alr_1").map(|e| e.subject.clone())
+            all.iter()
+                .find(|e| e.data["alert_id"] == "alr_1")
+                .map(|e| e.subject.clone())
         })
         .await;
         house.conditions.resolve("alr_1");
@@ -131,7 +153,13 @@ async fn the_approval_request_names_service_host_alert_and_action() {
         let page = until("the message", async || house.pages().await.into_iter().next()).await;
         assert_eq!(page["title"], "Approval required: Restart the database on web-1");
         let text = page.to_string();
-        for part in ["web-1: run restart", "DatabaseDown", "postgresql", "the database is down", run.as_str()] {
+        for part in [
+            "web-1: run restart",
+            "DatabaseDown",
+            "postgresql",
+            "the database is down",
+            run.as_str(),
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

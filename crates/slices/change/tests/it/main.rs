@@ -195,7 +195,9 @@ async fn a_service_account_is_no_second_person() {
         };
         let mut tx = bed.kernel().db.write().await.unwrap();
         for who in ["ann", "eve"] {
-            access::store::holders::note(&mut tx, "svc_1", &person(who)).await.unwrap();
+            access::store::holders::note(&mut tx, "svc_1", &person(who))
+                .await
+                .unwrap();
         }
         let Decision::NeedsApproval { id, .. } =
             change::request(&mut tx, &service("svc_1"), &proposal(Risk::High))
@@ -222,8 +224,9 @@ async fn an_account_of_unknown_origin_has_no_second_person() {
             ..person("svc_9")
         };
         let mut tx = bed.kernel().db.write().await.unwrap();
-        let Decision::NeedsApproval { id, .. } =
-            change::request(&mut tx, &service, &proposal(Risk::High)).await.unwrap()
+        let Decision::NeedsApproval { id, .. } = change::request(&mut tx, &service, &proposal(Risk::High))
+            .await
+            .unwrap()
         else {
             panic!("no approval asked for")
         };

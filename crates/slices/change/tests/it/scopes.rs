@@ -10,7 +10,10 @@ use testkit::Bed;
 use crate::{SCHEMA, person, proposal};
 
 fn manager(id: &str, team: Option<&str>, tags: &[(&str, &str)]) -> Actor {
-    let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let tags = tags
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     let scope = Scope {
         team: team.map(str::to_owned),
         tags,
@@ -67,23 +70,91 @@ async fn freezes_and_windows_are_planned_within_ones_own_scope() {
     for bed in Bed::both(SCHEMA).await {
         let (all, x) = (person("ann"), manager("xavier", None, &[("grp", "x")]));
         let of_team = manager("tina", Some("team_1"), &[]);
-        for body in [freeze(None, json!({})), freeze(None, json!({ "grp": "y" })), freeze(None, json!({ "env": "prod" })), freeze(Some("team_1"), json!({}))] {
+        for body in [
+            freeze(None, json!({})),
+            freeze(None, json!({ "grp": "y" })),
+            freeze(None, json!({ "env": "prod" })),
+            freeze(Some("team_1"), json!({})),
+        ] {
             assert_eq!(send(&bed, &x, "POST", "/api/v1/freezes", body).await.0, 403);
         }
-        assert_eq!(send(&bed, &x, "POST", "/api/v1/change-windows", window(json!({}))).await.0, 403);
-        assert_eq!(send(&bed, &x, "POST", "/api/v1/change-windows", window(json!({ "grp": "x" }))).await.0, 200);
-        assert_eq!(send(&bed, &x, "POST", "/api/v1/freezes", freeze(None, json!({ "grp": "x", "env": "prod" }))).await.0, 200);
-        assert_eq!(send(&bed, &of_team, "POST", "/api/v1/freezes", freeze(Some("team_1"), json!({}))).await.0, 200);
-        assert_eq!(send(&bed, &of_team, "POST", "/api/v1/freezes", freeze(None, json!({}))).await.0, 403);
-        for (tags, end, remove) in [(json!({}), 403, 403), (json!({ "grp": "y" }), 404, 404), (json!({ "env": "prod" }), 403, 403)] {
-            let made = send(&bed, &all, "POST", "/api/v1/freezes", freeze(None, tags.clone())).await.1;
+        assert_eq!(
+            send(&bed, &x, "POST", "/api/v1/change-windows", window(json!({})))
+                .await
+                .0,
+            403
+        );
+        assert_eq!(
+            send(
+                &bed,
+                &x,
+                "POST",
+                "/api/v1/change-windows",
+                window(json!({ "grp": "x" }))
+            )
+            .await
+            .0,
+            200
+        );
+        assert_eq!(
+            send(
+                &bed,
+                &x,
+                "POST",
+                "/api/v1/freezes",
+                freeze(None, json!({ "grp": "x", "env": "prod" }))
+            )
+            .await
+            .0,
+            200
+        );
+        assert_eq!(
+            send(
+                &bed,
+                &of_team,
+                "POST",
+                "/api/v1/freezes",
+                freeze(Some("team_1"), json!({}))
+            )
+            .await
+            .0,
+            200
+        );
+        assert_eq!(
+            send(&bed, &of_team, "POST", "/api/v1/freezes", freeze(None, json!({})))
+                .await
+                .0,
+            403
+        );
+        for (tags, end, remove) in [
+            (json!({}), 403, 403),
+            (json!({ "grp": "y" }), 404, 404),
+            (json!({ "env": "prod" }), 403, 403),
+        ] {
+            let made = send(&bed, &all, "POST", "/api/v1/freezes", freeze(None, tags.clone()))
+                .await
+                .1;
             let path = format!("/api/v1/freezes/{}/end", made["id"].as_str().unwrap());
             assert_eq!(send(&bed, &x, "POST", &path, Value::Null).await.0, end, "{tags}");
-            assert_eq!(send(&bed, &all, "POST", &path, Value::Null).await.0, 204, "it was still on: {tags}");
-            let made = send(&bed, &all, "POST", "/api/v1/change-windows", window(tags.clone())).await.1;
+            assert_eq!(
+                send(&bed, &all, "POST", &path, Value::Null).await.0,
+                204,
+                "it was still on: {tags}"
+            );
+            let made = send(&bed, &all, "POST", "/api/v1/change-windows", window(tags.clone()))
+                .await
+                .1;
             let path = format!("/api/v1/change-windows/{}", made["id"].as_str().unwrap());
-            assert_eq!(send(&bed, &x, "DELETE", &path, Value::Null).await.0, remove, "{tags}");
-            assert_eq!(send(&bed, &all, "DELETE", &path, Value::Null).await.0, 204, "{tags}");
+            assert_eq!(
+                send(&bed, &x, "DELETE", &path, Value::Null).await.0,
+                remove,
+                "{tags}"
+            );
+            assert_eq!(
+                send(&bed, &all, "DELETE", &path, Value::Null).await.0,
+                204,
+                "{tags}"
+            );
         }
     }
 }
@@ -97,18 +168,40 @@ async fn a_change_without_targets_is_for_those_who_answer_for_everything() {
         };
         let mut tx = bed.kernel().db.write().await.unwrap();
         let x = manager("xavier", None, &[("grp", "x")]);
-        let Decision::NeedsApproval { id, .. } = change::request(&mut tx, &person("ann"), &empty).await.unwrap() else {
+        let Decision::NeedsApproval { id, .. } =
+            change::request(&mut tx, &person("ann"), &empty).await.unwrap()
+        else {
             panic!("no approval asked for")
         };
         tx.commit().await.unwrap();
         let path = format!("/api/v1/changes/{id}/approve");
-        assert_eq!(send(&bed, &x, "POST", &path, json!({ "version": 1 })).await.0, 404);
+        assert_eq!(
+            send(&bed, &x, "POST", &path, json!({ "version": 1 })).await.0,
+            404
+        );
         let also_sees = Actor {
-            grants: [x.grants.clone(), vec![Grant { role: Role::Viewer, scope: Scope::default() }]].concat(),
+            grants: [
+                x.grants.clone(),
+                vec![Grant {
+                    role: Role::Viewer,
+                    scope: Scope::default(),
+                }],
+            ]
+            .concat(),
             ..x
         };
-        assert_eq!(send(&bed, &also_sees, "POST", &path, json!({ "version": 1 })).await.0, 403);
-        assert_eq!(send(&bed, &person("bob"), "POST", &path, json!({ "version": 1 })).await.0, 200);
+        assert_eq!(
+            send(&bed, &also_sees, "POST", &path, json!({ "version": 1 }))
+                .await
+                .0,
+            403
+        );
+        assert_eq!(
+            send(&bed, &person("bob"), "POST", &path, json!({ "version": 1 }))
+                .await
+                .0,
+            200
+        );
     }
 }
 
@@ -147,23 +240,52 @@ async fn an_approval_is_redeemed_and_used_by_the_rules_of_the_moment() {
     for bed in Bed::both(SCHEMA).await {
         let db = &bed.kernel().db;
         let mut tx = db.write().await.unwrap();
-        let Decision::NeedsApproval { id, .. } = change::request(&mut tx, &person("ann"), &proposal(Risk::High)).await.unwrap() else {
+        let Decision::NeedsApproval { id, .. } =
+            change::request(&mut tx, &person("ann"), &proposal(Risk::High))
+                .await
+                .unwrap()
+        else {
             panic!("no approval asked for")
         };
-        let Decision::Granted(low) = change::request(&mut tx, &person("ann"), &proposal(Risk::Low)).await.unwrap() else {
+        let Decision::Granted(low) = change::request(&mut tx, &person("ann"), &proposal(Risk::Low))
+            .await
+            .unwrap()
+        else {
             panic!("not granted")
         };
         assert_eq!(change::recheck(&mut tx, low.change_id()).await.unwrap(), Ok(()));
         tx.commit().await.unwrap();
         let approve = format!("/api/v1/changes/{id}/approve");
-        assert_eq!(send(&bed, &person("bob"), "POST", &approve, json!({ "version": 1 })).await.0, 200);
-        send(&bed, &person("bob"), "POST", "/api/v1/freezes", freeze(None, json!({}))).await;
+        assert_eq!(
+            send(&bed, &person("bob"), "POST", &approve, json!({ "version": 1 }))
+                .await
+                .0,
+            200
+        );
+        send(
+            &bed,
+            &person("bob"),
+            "POST",
+            "/api/v1/freezes",
+            freeze(None, json!({})),
+        )
+        .await;
         let mut tx = db.write().await.unwrap();
         let refused = change::redeem(&mut tx, &id, "abc").await;
         assert!(matches!(refused, Err(change::RedeemError::Refused(reason)) if reason.contains("Freeze")));
         let refused = change::recheck(&mut tx, low.change_id()).await.unwrap();
         assert!(refused.is_err_and(|reason| reason.contains("Freeze")));
-        change::finish(&mut tx, &person("ann"), low.change_id(), change::Outcome::Cancelled).await.unwrap();
-        assert!(change::recheck(&mut tx, low.change_id()).await.unwrap().is_err(), "it is cancelled");
+        change::finish(
+            &mut tx,
+            &person("ann"),
+            low.change_id(),
+            change::Outcome::Cancelled,
+        )
+        .await
+        .unwrap();
+        assert!(
+            change::recheck(&mut tx, low.change_id()).await.unwrap().is_err(),
+            "it is cancelled"
+        );
     }
 }

@@ -44,7 +44,10 @@ impl Audience {
         match (hosts.get(own), other) {
             (Some(own), Some(other)) => {
                 (own.team.is_none() || own.team == other.team)
-                    && own.tags.iter().all(|(name, value)| other.tags.get(name) == Some(value))
+                    && own
+                        .tags
+                        .iter()
+                        .all(|(name, value)| other.tags.get(name) == Some(value))
             }
             _ => false,
         }
@@ -68,7 +71,8 @@ pub(crate) struct Narrowed<'a, S> {
 
 impl<S: Source> Narrowed<'_, S> {
     fn shows(&self, series: &Series) -> bool {
-        self.audience.may_read(self.own, series.labels.get("instance"))
+        let host = Some(series.labels.get("instance")).filter(|name| !name.is_empty());
+        self.audience.may_read(self.own, host)
     }
 }
 
@@ -97,7 +101,8 @@ impl<S: Source> Source for Narrowed<'_, S> {
             true => each(series),
             false => ControlFlow::Continue(()),
         };
-        self.source.visit(matchers, start_ms, end_ms, sample_limit, &mut shown)
+        self.source
+            .visit(matchers, start_ms, end_ms, sample_limit, &mut shown)
     }
 }
 
@@ -109,7 +114,10 @@ mod tests {
     fn a_template_reads_what_everybody_who_sees_the_alert_may_read() {
         let host = |team: Option<&str>, tags: &[(&str, &str)]| Placed {
             team: team.map(str::to_owned),
-            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         };
         let hosts = HashMap::from([
             ("x1".to_owned(), host(None, &[("grp", "x")])),
@@ -132,7 +140,13 @@ mod tests {
         ] {
             assert_eq!(audience.may_read(Some(own), other), may, "{own} {other:?}");
         }
-        assert!(audience.may_read(None, Some("y1")), "of no host: seen by those who see everything");
-        assert!(Audience(None).may_read(Some("x1"), Some("y1")), "no role holds for a part only");
+        assert!(
+            audience.may_read(None, Some("y1")),
+            "of no host: seen by those who see everything"
+        );
+        assert!(
+            Audience(None).may_read(Some("x1"), Some("y1")),
+            "no role holds for a part only"
+        );
     }
 }

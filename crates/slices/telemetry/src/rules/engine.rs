@@ -214,15 +214,21 @@ impl RuleEngine {
         samples: &[promql::VectorSample],
         at_ms: i64,
     ) -> Result<(), String> {
-        let audience = self.audience.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let audience = self
+            .audience
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let asker = Asker::new(&self.tsdb, at_ms - rule.offset_ms, LOOKBACK_MS, audience);
         let mut found = Vec::with_capacity(samples.len());
         for sample in samples {
             let value = sample.value;
-            let about = sample.labels.get("instance");
-            let ask = |text: &str| asker.ask(about, text);
+            let host = Some(sample.labels.get("instance")).filter(|name| !name.is_empty());
+            let ask = |text: &str| asker.ask(host, text);
+            let labels = rule.alert_labels(&Sample::new(sample, at_ms, &self.external, &ask));
+            // A rule may name another host than its samples do: the alert is read by those who see that one.
+            let ask = |text: &str| asker.ask(labels.get("instance").map(String::as_str).or(host), text);
             let sample = Sample::new(sample, at_ms, &self.external, &ask);
-            let labels = rule.alert_labels(&sample);
             // The lock is not held while a template is filled: it may ask the store.
             let is_wanted = self.lock().active.wants(rule, &labels, extent, at_ms);
             found.push(Found {

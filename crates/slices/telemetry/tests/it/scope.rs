@@ -75,3 +75,38 @@ async fn a_scope_shows_only_its_hosts() {
         assert_eq!(total, 1);
     }
 }
+
+/// A template's query shows nothing to a reader of the alert that they could not read themselves.
+#[tokio::test]
+async fn a_templates_query_sees_what_every_reader_of_the_alert_sees() {
+    const RULES: &str = "groups:\n  - name: g\n    rules:\n      - alert: Load\n        expr: load > 0\n        annotations:\n          \
+        summary: '{{ range query \"secret\" }}<{{ .Labels.instance }} {{ .Value }}>{{ end }}'\n";
+    for house in House::both().await {
+        for (name, env) in [("dev-1", "dev"), ("dev-2", "dev"), ("prod-1", "prod")] {
+            host(&house, name, env).await;
+        }
+        let mut tx = house.bed.kernel().db.write().await.unwrap();
+        sqlx::query(
+            "INSERT INTO access_grant (id, holder, role, scope_tags, is_everywhere, created_at) \
+             VALUES ('grt_1', 'per_1', 'viewer', '{\"env\":\"dev\"}', 0, 0)",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let house = house.restarted().await;
+        let body = json!({ "name": "own", "text": RULES }).to_string();
+        let (status, answer) = house
+            .call("POST", "/api/v1/rule-files", "application/json", &body)
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        let now = house.now_ms();
+        for (name, value) in [("prod-1", 4242.0), ("dev-2", 7.0), ("dev-1", 1.0)] {
+            house.send(name, now - 1000, &[("secret", &[], value)]).await;
+        }
+        house.send("dev-1", now - 1000, &[("load", &[], 1.0)]).await;
+        let told = house.get_in("dev", "/prometheus/api/v1/alerts").await.to_string();
+        assert!(told.contains("<dev-1 1>") && told.contains("<dev-2 7>"), "{told}");
+        assert!(!told.contains("prod-1") && !told.contains("4242"), "{told}");
+    }
+}
