@@ -91,7 +91,7 @@ pub async fn wire_with(
         Arc::new(Conditions(telemetry.clone(), kernel.clock.clone())),
         settings.automation.clone(),
     );
-    let incidents = incidents::Incidents::new(kernel, settings.incidents.clone());
+    let incidents = incidents::Incidents::new(kernel, settings.incidents.clone()).with_telemetry(&telemetry);
     let data = data.to_owned();
     let handles = Handles {
         access,

@@ -47,6 +47,7 @@ pub struct Incidents {
     settings: Settings,
     map: place::Map,
     wake: Wake,
+    telemetry: Option<telemetry::Telemetry>,
 }
 
 impl Incidents {
@@ -56,6 +57,15 @@ impl Incidents {
             settings,
             map: place::Map::default(),
             wake: Wake::default(),
+            telemetry: None,
+        }
+    }
+
+    /// Suspects are also sought in samples and log lines.
+    pub fn with_telemetry(self, telemetry: &telemetry::Telemetry) -> Self {
+        Self {
+            telemetry: Some(telemetry.clone()),
+            ..self
         }
     }
 }

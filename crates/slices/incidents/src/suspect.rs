@@ -1,29 +1,38 @@
-//! What changed shortly before an incident, on its items and upstream of them, ranked with the reasons.
+//! What changed before an incident began, on its items and upstream of them, ranked with the reasons.
+//!
+//! Only what precedes the beginning counts: the last reopening, else the opening. What an alert or an incident asked for, dry runs
+//! and runs that only read are no suspects. A change and its run are one. What failed is a symptom of its own failure, not its
+//! cause; what its host's journal and samples say of who stopped it, or what grew, is evidence ([`host`]). Finding no change is an answer.
 //!
 //! The score is a chance computed from named weights in log-odds: nearness in time, place in the graph, kind of change, how usual
 //! it is. It says "suspect", never "cause".
 
+mod filter;
+mod host;
+mod journal;
+mod weigh;
 mod words;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
-use kernel::{DbError, Event};
+use kernel::{Actor, DbError, Event, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
-use self::words::{describe, span};
+use self::filter::{Verdict, judge, occurred_at};
+use self::weigh::weigh;
 use crate::decide::terrain::Terrain;
 use crate::model::{Hop, How, Incident};
-use crate::{place, store};
+use crate::{Incidents, place, store};
 
-/// How long before the opening a change is looked for.
+/// How long before the beginning a change is looked for.
 const BACK: SignedDuration = SignedDuration::from_hours(2);
-/// What an agent tells a little late still counts as before.
-const SLACK: SignedDuration = SignedDuration::from_secs(30);
+/// What failed may be told a little after its alert.
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Events of one topic that are looked at.
 const SCAN: i64 = 500;
 /// Steps upstream that are looked at.
@@ -45,14 +54,14 @@ const TOPICS: [(&str, f64); 7] = [
 /// Something that may have led to the incident.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Suspect {
-    /// The event that tells of it.
-    pub seq: i64,
+    /// The event that tells of it; none for what samples or log lines say.
+    pub seq: Option<i64>,
     pub title: String,
     pub detail: String,
-    /// `change`, `run`, `service`, `package`, `reboot`, `certificate` or `item`.
+    /// `change`, `run`, `service`, `package`, `reboot`, `certificate`, `item`, `command` (of a person on the host) or `process` (that grew).
     pub kind: String,
     #[schema(value_type = String, format = DateTime)]
-    pub at: kernel::Timestamp,
+    pub at: Timestamp,
     /// 0 to 1.
     pub score: f64,
     /// Why it is here, strongest reason first.
@@ -61,42 +70,76 @@ pub struct Suspect {
     pub subject: String,
 }
 
+/// What was found, and where it was looked for.
+pub struct Findings {
+    /// Likeliest first.
+    pub suspects: Vec<Suspect>,
+    /// What failed, oldest first.
+    pub symptoms: Vec<Suspect>,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
 /// How a changed item lies to the incident.
 struct Near {
     steps: usize,
     way: Vec<Hop>,
 }
 
+/// What suspects are sought for.
+struct Search<'a> {
+    incident: &'a Incident,
+    /// The items of its alerts.
+    items: Vec<String>,
+    near: HashMap<String, Near>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
 pub async fn find(
+    incidents: &Incidents,
     connection: &mut AnyConnection,
+    actor: &Actor,
     incident: &Incident,
     terrain: &Terrain,
-) -> Result<Vec<Suspect>, DbError> {
+) -> Result<Findings, DbError> {
     let mut items = store::member::items(connection, incident.id.as_str(), MAX_ITEMS).await?;
     items.extend(incident.item.clone());
-    let near = surroundings(&items, terrain);
-    if near.is_empty() {
-        return Ok(Vec::new());
-    }
-    let from = incident
-        .opened_at
-        .saturating_sub(BACK)
-        .unwrap_or(incident.opened_at);
-    let to = incident
-        .opened_at
-        .saturating_add(SLACK)
-        .unwrap_or(incident.opened_at);
-    let Some(first) = store::link::first_since(connection, from).await? else {
-        return Ok(Vec::new());
+    let until = incident.began_at();
+    let search = Search {
+        incident,
+        near: surroundings(&items, terrain),
+        items,
+        from: until.saturating_sub(BACK).unwrap_or(until),
+        until,
     };
-    let last = store::link::first_since(connection, to)
-        .await?
-        .unwrap_or(i64::MAX);
-    let mut events = Vec::new();
-    for (topic, weight) in TOPICS {
-        let found = store::link::of_topic(connection, topic, (first, last), SCAN).await?;
-        events.extend(found.into_iter().map(|event| (event, weight)));
+    let mut found = Findings {
+        suspects: Vec::new(),
+        symptoms: Vec::new(),
+        from: search.from,
+        until,
+    };
+    from_events(connection, actor, &search, &mut found).await?;
+    host::look(incidents, connection, actor, &search, terrain, &mut found).await?;
+    found
+        .suspects
+        .sort_by(|a, b| b.score.total_cmp(&a.score).then(b.at.cmp(&a.at)));
+    found.suspects.truncate(SHOWN);
+    found.symptoms.sort_by_key(|symptom| symptom.at);
+    found.symptoms.truncate(SHOWN);
+    Ok(found)
+}
+
+async fn from_events(
+    connection: &mut AnyConnection,
+    actor: &Actor,
+    search: &Search<'_>,
+    found: &mut Findings,
+) -> Result<(), DbError> {
+    if search.near.is_empty() {
+        return Ok(());
     }
+    let events = events(connection, search).await?;
     let mut usual: HashMap<String, usize> = HashMap::new();
     for (event, _) in &events {
         *usual.entry(likeness(event)).or_default() += 1;
@@ -105,27 +148,85 @@ pub async fn find(
     for (event, weight) in &events {
         let closest = touched(event)
             .into_iter()
-            .filter_map(|item| near.get(&item).map(|near| (near.steps, item)))
+            .filter_map(|item| search.near.get(&item).map(|near| (near.steps, item)))
             .min();
         let Some((_, item)) = closest else { continue };
-        if is_own(event, incident) || is_first_sight(event) {
+        let verdict = judge(connection, search, event).await?;
+        if verdict == Verdict::Neither || !is_visible(connection, actor, &item).await? {
             continue;
         }
-        let Some(around) = near.get(&item) else { continue };
+        let Some(near) = search.near.get(&item) else {
+            continue;
+        };
         let times = usual.get(&likeness(event)).copied().unwrap_or(1);
-        let suspect = weigh(connection, incident, event, *weight, around, times).await?;
-        let slot = suspects
-            .entry(format!("{}{}", suspect.subject, suspect.kind))
-            .or_insert_with(|| suspect.clone());
-        if suspect.score > slot.score {
-            *slot = suspect;
+        let suspect = weigh(connection, search, event, (*weight, near, times)).await?;
+        if verdict == Verdict::Symptom {
+            found.symptoms.push(suspect);
+            continue;
+        }
+        match suspects.entry(identity(event, &suspect)) {
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert(suspect);
+            }
+            std::collections::btree_map::Entry::Occupied(mut slot) => unite(slot.get_mut(), suspect),
         }
     }
     let mut ranked: Vec<Suspect> = suspects.into_values().collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.seq.cmp(&a.seq)));
-    let mut ranked = rollouts(ranked, &events);
-    ranked.truncate(SHOWN);
-    Ok(ranked)
+    found.suspects.extend(rollouts(ranked, &events));
+    Ok(())
+}
+
+/// The events of the time, with the weights of their kinds.
+async fn events(connection: &mut AnyConnection, search: &Search<'_>) -> Result<Vec<(Event, f64)>, DbError> {
+    let mut events = Vec::new();
+    let Some(first) = store::link::first_since(connection, search.from).await? else {
+        return Ok(events);
+    };
+    let to = search.until.saturating_add(SLACK).unwrap_or(search.until);
+    let last = store::link::first_since(connection, to)
+        .await?
+        .unwrap_or(i64::MAX);
+    for (topic, weight) in TOPICS {
+        let found = store::link::of_topic(connection, topic, (first, last), SCAN).await?;
+        events.extend(found.into_iter().map(|event| (event, weight)));
+    }
+    Ok(events)
+}
+
+/// Whoever sees a part of the fleet alone learns of changes there alone.
+async fn is_visible(connection: &mut AnyConnection, actor: &Actor, item: &str) -> Result<bool, DbError> {
+    if !actor.is_scoped() {
+        return Ok(true);
+    }
+    let item = place::item(connection, item).await?;
+    Ok(item.is_some_and(|item| actor.sees(item.team.as_deref(), &item.tags)))
+}
+
+/// A change and its run are one, and so are the beginning and the end of a run.
+fn identity(event: &Event, suspect: &Suspect) -> String {
+    let change = event.data.get("change_id").and_then(Value::as_str);
+    match (event.topic.as_str(), change) {
+        ("run.started" | "run.finished", Some(change)) => format!("act {change}"),
+        ("change.granted" | "run.started" | "run.finished", _) => format!("act {}", event.subject),
+        _ => format!("{} {}", suspect.subject, suspect.kind),
+    }
+}
+
+/// Of two that are one, the run says what was done and when; the better score stands.
+fn unite(known: &mut Suspect, other: Suspect) {
+    let score = known.score.max(other.score);
+    let is_better = match (known.kind.as_str(), other.kind.as_str()) {
+        ("change", "run") => true,
+        ("run", "change") => false,
+        // The beginning of a run, not its end.
+        ("run", "run") => other.at < known.at,
+        _ => other.score > known.score,
+    };
+    if is_better {
+        *known = other;
+    }
+    known.score = score;
 }
 
 /// The same packages brought to the same versions on several hosts are one suspect: the best of them stands for all.
@@ -135,7 +236,10 @@ fn rollouts(ranked: Vec<Suspect>, events: &[(Event, f64)]) -> Vec<Suspect> {
     let mut kept: Vec<(Suspect, Vec<String>)> = Vec::new();
     let mut known: HashMap<(String, String), usize> = HashMap::new();
     for suspect in ranked {
-        let host = hosts.remove(&suspect.seq).filter(|_| suspect.kind == "package");
+        let host = suspect
+            .seq
+            .and_then(|seq| hosts.remove(&seq))
+            .filter(|_| suspect.kind == "package");
         let Some(host) = host else {
             kept.push((suspect, Vec::new()));
             continue;
@@ -163,11 +267,6 @@ fn rollouts(ranked: Vec<Suspect>, events: &[(Event, f64)]) -> Vec<Suspect> {
         suspect
     };
     kept.into_iter().map(name).collect()
-}
-
-/// What was learnt when a thing was first looked at has not changed then: a boot, say, may be months old.
-fn is_first_sight(event: &Event) -> bool {
-    event.topic == "item.changed" && event.data["before"].is_null()
 }
 
 /// The items of an incident, what is on them, what carries them and what they need.
@@ -230,11 +329,6 @@ fn touched(event: &Event) -> Vec<String> {
     found
 }
 
-/// A run that was started to mend this incident is no suspect.
-fn is_own(event: &Event, incident: &Incident) -> bool {
-    event.data.get("incident_id").and_then(Value::as_str) == Some(incident.id.as_str())
-}
-
 /// Events that say the same kind of thing about the same thing.
 fn likeness(event: &Event) -> String {
     let attribute = event
@@ -243,65 +337,6 @@ fn likeness(event: &Event) -> String {
         .and_then(Value::as_str)
         .unwrap_or_default();
     format!("{} {} {attribute}", event.topic, event.subject)
-}
-
-async fn weigh(
-    connection: &mut AnyConnection,
-    incident: &Incident,
-    event: &Event,
-    kind_weight: f64,
-    near: &Near,
-    times: usize,
-) -> Result<Suspect, DbError> {
-    let seconds = incident.opened_at.duration_since(event.at).as_secs_f64();
-    let nearness = 2.0 * (-seconds.max(0.0) / 1_200.0).exp() - 0.7;
-    let place = match near.steps {
-        0 => 0.9,
-        1 => 0.5,
-        _ => 0.1,
-    };
-    let (kind, title, detail) = describe(event);
-    let kind_weight = match kind {
-        "reboot" => 1.0,
-        "service" if is_failure(event) => kind_weight + 0.2,
-        "item" if event.actor.starts_with("person:") => kind_weight + 0.4,
-        _ => kind_weight,
-    };
-    let rarity = -0.4 * (times as f64).ln();
-    let where_ = match near.steps {
-        0 => "on an item of the incident".to_owned(),
-        _ if near.way.is_empty() => "on the same host".to_owned(),
-        _ => place::way(connection, &near.way).await?,
-    };
-    let how_often = if times > 1 {
-        format!("{times} times in the two hours before")
-    } else {
-        "once in the two hours before".to_owned()
-    };
-    let mut reasons = vec![(nearness, span(seconds)), (place, where_), (rarity, how_often)];
-    if event.actor.starts_with("person:") {
-        reasons.push((0.2, format!("done by {}", event.actor_name)));
-    }
-    reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let odds = nearness + place + kind_weight + rarity - 0.8;
-    let score = 1.0 / (1.0 + (-odds).exp());
-    Ok(Suspect {
-        seq: event.seq,
-        title,
-        detail,
-        kind: kind.to_owned(),
-        at: event.at,
-        score: (score * 1_000.0).round() / 1_000.0,
-        evidence: reasons.into_iter().map(|(_, text)| text).collect(),
-        subject: event.subject.clone(),
-    })
-}
-
-fn is_failure(event: &Event) -> bool {
-    matches!(
-        event.data.get("state").and_then(Value::as_str),
-        Some("failed" | "inactive" | "deactivating")
-    )
 }
 
 #[cfg(test)]

@@ -332,7 +332,7 @@ pub(crate) async fn set_announced(
 }
 
 /// The run that waits for a change to be decided.
-pub(crate) async fn of_change(connection: &mut AnyConnection, change: &str) -> Result<Option<Run>, DbError> {
+pub async fn of_change(connection: &mut AnyConnection, change: &str) -> Result<Option<Run>, DbError> {
     let row = sqlx::query(select!("WHERE change_id = $1"))
         .bind(change)
         .fetch_optional(connection)

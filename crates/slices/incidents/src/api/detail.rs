@@ -6,7 +6,7 @@ use alerting::AlertView;
 use axum::extract::State as Handle;
 use inventory::RelationKind;
 use kernel::http::{Json, Path};
-use kernel::{Actor, DbError, Problem};
+use kernel::{Actor, DbError, Problem, Timestamp};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
@@ -64,8 +64,15 @@ pub struct IncidentDetail {
     pub alerts: Vec<IncidentAlert>,
     /// What suffers with it, nearest first; at most 100.
     pub impact: Vec<Impact>,
-    /// What changed before it, likeliest first.
+    /// What changed before it began, likeliest first. Empty: no change was found from `suspects_from` on.
     pub suspects: Vec<Suspect>,
+    /// What failed, and is no cause of itself; oldest first.
+    pub symptoms: Vec<Suspect>,
+    /// Changes were sought from then until the incident began, or began again.
+    #[schema(value_type = String, format = DateTime)]
+    pub suspects_from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub suspects_until: Timestamp,
     pub runbooks: Vec<IncidentRunbook>,
     /// Open incidents that may be the same; a person decides.
     pub candidates: Vec<IncidentCandidate>,
@@ -94,8 +101,12 @@ pub async fn get_incident(
     let members = store::member::of_incident(&mut reader, &id, MAX_ALERTS).await?;
     let alerts = alerts(&mut reader, members).await?;
     let merged = store::incident::merged_into(&mut reader, &id).await?;
+    let found = suspect::find(&incidents, &mut reader, &actor, &incident, &terrain).await?;
     Ok(Json(IncidentDetail {
-        suspects: suspect::find(&mut reader, &incident, &terrain).await?,
+        suspects: found.suspects,
+        symptoms: found.symptoms,
+        suspects_from: found.from,
+        suspects_until: found.until,
         impact: impact(&mut reader, &actor, &incident).await?,
         runbooks: runbooks(&mut reader, &alerts).await?,
         candidates: candidates(&mut reader, &actor, &incident).await?,

@@ -151,6 +151,23 @@ pub async fn of_open(connection: &mut AnyConnection, (first, last): (i64, i64)) 
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// Did an alert, an incident or a run that one of them asked for lead to the event?
+pub async fn is_reaction(connection: &mut AnyConnection, event: &Event) -> Result<bool, DbError> {
+    let Some(cause) = event.cause else {
+        return Ok(false);
+    };
+    let sql = "WITH RECURSIVE up(seq, topic, cause, depth) AS ( \
+            SELECT seq, topic, cause, 0 FROM event WHERE seq = $1 \
+            UNION ALL SELECT e.seq, e.topic, e.cause, up.depth + 1 FROM event e JOIN up ON e.seq = up.cause WHERE up.depth < $2) \
+        SELECT seq FROM up WHERE topic LIKE 'alert.%' OR topic LIKE 'incident.%' LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(cause)
+        .bind(MAX_CAUSES)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// The number of the first event at or after a time; `None` when there is none.
 pub async fn first_since(connection: &mut AnyConnection, at: Timestamp) -> Result<Option<i64>, DbError> {
     let row = sqlx::query("SELECT seq FROM event WHERE at >= $1 ORDER BY at, seq LIMIT 1")

@@ -20,12 +20,16 @@ pub fn describe(event: &Event) -> (&'static str, String, String) {
         Some(other) => other.to_string(),
     };
     match event.topic.as_str() {
-        "change.granted" => ("change", format!("Change: {}", text("title")), text("reason")),
-        "run.started" => ("run", format!("Run of {} began", text("runbook")), text("source")),
+        "change.granted" => (
+            "change",
+            format!("Change: {}", text("title")),
+            join(&[targets(event), text("reason")]),
+        ),
+        "run.started" => ("run", format!("Run: {}", text("runbook")), targets(event)),
         "run.finished" => (
             "run",
-            format!("Run of {} ended: {}", text("runbook"), text("state")),
-            text("note"),
+            format!("Run: {}", text("runbook")),
+            join(&[targets(event), text("state")]),
         ),
         "service.changed" => (
             "service",
@@ -94,6 +98,23 @@ pub fn describe(event: &Event) -> (&'static str, String, String) {
     }
 }
 
+/// The names of the first targets.
+fn targets(event: &Event) -> String {
+    let all = event.data.get("targets").and_then(Value::as_array);
+    let names: Vec<&str> = all
+        .into_iter()
+        .flatten()
+        .filter_map(|target| target.get("name")?.as_str())
+        .collect();
+    let more = names.len().saturating_sub(3);
+    let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        format!("{shown} and {more} more")
+    } else {
+        shown
+    }
+}
+
 fn join(parts: &[String]) -> String {
     let parts: Vec<&str> = parts
         .iter()
@@ -103,18 +124,17 @@ fn join(parts: &[String]) -> String {
     parts.join(": ")
 }
 
-pub fn span(seconds: f64) -> String {
+/// How long before the incident began, or began again.
+pub fn span(seconds: f64, is_again: bool) -> String {
     let whole = seconds.abs().round() as i64;
     let text = match whole {
         0..120 => format!("{whole} s"),
         120..7_200 => format!("{} min", whole / 60),
         _ => format!("{} h", whole / 3_600),
     };
-    if seconds < 0.0 {
-        format!("{text} after the opening")
-    } else {
-        format!("{text} before the opening")
-    }
+    let beginning = if is_again { "reopening" } else { "opening" };
+    let order = if seconds < 0.0 { "after" } else { "before" };
+    format!("{text} {order} the {beginning}")
 }
 
 #[cfg(test)]
@@ -123,8 +143,8 @@ mod tests {
 
     #[test]
     fn spans_in_words() {
-        assert_eq!(span(41.2), "41 s before the opening");
-        assert_eq!(span(600.0), "10 min before the opening");
-        assert_eq!(span(-5.0), "5 s after the opening");
+        assert_eq!(span(41.2, false), "41 s before the opening");
+        assert_eq!(span(600.0, true), "10 min before the reopening");
+        assert_eq!(span(-5.0, false), "5 s after the opening");
     }
 }

@@ -16,6 +16,7 @@ use kernel::{
 };
 use notify::Notify;
 use serde_json::{Value, json};
+use telemetry::Telemetry;
 use testkit::Bed;
 use tower::ServiceExt;
 
@@ -32,6 +33,9 @@ pub const SCHEMA: &[(&str, &[Migration])] = &[
 pub struct House {
     bed: Bed,
     pub incidents: Incidents,
+    pub telemetry: Option<Telemetry>,
+    /// Samples and log lines.
+    _folder: Option<tempfile::TempDir>,
     consumers: Vec<Consumer>,
     router: axum::Router,
 }
@@ -44,15 +48,36 @@ pub async fn houses(settings: Settings) -> Vec<House> {
     ];
     let mut houses = Vec::new();
     for bed in beds {
-        houses.push(House::new(bed, settings.clone()).await);
+        houses.push(House::new(bed, settings.clone(), None).await);
+    }
+    houses
+}
+
+/// The same with stores for samples and log lines.
+pub async fn houses_with_telemetry() -> Vec<House> {
+    let start: Timestamp = "2026-03-01T10:00:00Z".parse().unwrap();
+    let beds = [
+        Bed::sqlite_at(SCHEMA, Clock::fake(start)).await,
+        Bed::postgres_at(SCHEMA, Clock::fake(start)).await,
+    ];
+    let mut houses = Vec::new();
+    for bed in beds {
+        let folder = tempfile::tempdir().unwrap();
+        let telemetry =
+            Telemetry::open(bed.kernel(), &telemetry::Settings::default(), folder.path()).unwrap();
+        houses.push(House::new(bed, Settings::default(), Some((telemetry, folder))).await);
     }
     houses
 }
 
 impl House {
-    async fn new(bed: Bed, settings: Settings) -> House {
+    async fn new(bed: Bed, settings: Settings, stores: Option<(Telemetry, tempfile::TempDir)>) -> House {
         let kernel = bed.kernel();
-        let incidents = Incidents::new(kernel, settings);
+        let mut incidents = Incidents::new(kernel, settings);
+        let (telemetry, folder) = stores.unzip();
+        if let Some(telemetry) = &telemetry {
+            incidents = incidents.with_telemetry(telemetry);
+        }
         let notify = Notify::new(kernel, notify::Settings::default());
         let mut slices: Vec<Slice> = vec![
             notify::slice(&notify),
@@ -69,6 +94,8 @@ impl House {
         let house = House {
             bed,
             incidents,
+            telemetry,
+            _folder: folder,
             consumers,
             router: app.router,
         };
