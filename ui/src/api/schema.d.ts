@@ -523,6 +523,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/candidates/{other}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm that two incidents are one: the newer one is merged into the older one */
+        post: operations["confirm_incident_candidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/candidates/{other}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Dismiss that two incidents may be one: only a person merges them from then on */
+        post: operations["dismiss_incident_candidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/close": {
         parameters: {
             query?: never;
@@ -634,7 +668,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** It is over */
+        /** Resolve an incident of which nothing fires any more */
         post: operations["resolve_incident"];
         delete?: never;
         options?: never;
@@ -670,6 +704,23 @@ export interface paths {
         put?: never;
         /** Say how bad it is */
         post: operations["set_incident_severity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Split alerts off into an incident of their own */
+        post: operations["split_incident"];
         delete?: never;
         options?: never;
         head?: never;
@@ -811,6 +862,57 @@ export interface paths {
         post?: never;
         /** Removes a relation that was drawn by hand */
         delete: operations["delete_item_relation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Joins that wait for an approval, newest first */
+        get: operations["list_join_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join-requests/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a machine take over the host whose identity it shows: the next join with the same token, name and keys, within a day */
+        post: operations["approve_join_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join-requests/{id}/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuses a machine the host whose identity it shows, for this token for good */
+        post: operations["deny_join_request"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1127,6 +1229,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/parked-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Events that a part of the program could not take, newest first */
+        get: operations["list_parked_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/parked-events/{consumer}/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Dismiss a parked event
+         * @description Nothing follows from it any more.
+         */
+        delete: operations["dismiss_parked_event"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/parked-events/{consumer}/{seq}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a parked event again
+         * @description The consumer takes it in its turn; the event leaves the list when it was taken.
+         */
+        post: operations["retry_parked_event"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/parse_query": {
         parameters: {
             query?: never;
@@ -1341,6 +1500,59 @@ export interface paths {
         put: operations["switch_rule_pack"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rule-tunings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tunings of built-in rules that concern hosts one may see, the newest first */
+        get: operations["list_rule_tunings"];
+        put?: never;
+        /** Tune a built-in rule */
+        post: operations["create_rule_tuning"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rule-tunings/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a tuning would have done over the past week */
+        post: operations["preview_rule_tuning"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rule-tunings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a tuning */
+        put: operations["update_rule_tuning"];
+        post?: never;
+        /** Remove a tuning; the rule is as it was */
+        delete: operations["delete_rule_tuning"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2260,6 +2472,8 @@ export interface components {
         ChannelConfig: {
             /** @description Certificate authorities to trust beside the system's, as PEM. */
             ca_pem?: string | null;
+            /** @description What the mail server is greeted with; absent: the host of the public address, or this machine's address. */
+            ehlo_name?: string | null;
             /** @description `Mainstay <mainstay@example.org>`. */
             from: string;
             host: string;
@@ -2445,6 +2659,21 @@ export interface components {
             line: number;
             message: string;
         };
+        /** @description One time that the alert would have fired. */
+        Firing: {
+            /** Format: date-time */
+            from: string;
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Format: double
+             * @description The greatest distance from zero in this time.
+             */
+            peak: number;
+            /** Format: date-time */
+            to: string;
+        };
         /** @description A time in which covered items are left alone. */
         Freeze: {
             /** @description Low-risk remediation of an alert may go on. */
@@ -2521,12 +2750,29 @@ export interface components {
             /** @description Id of the person who is to lead; `null`: nobody. It must be there: nobody is taken off by an empty request. */
             person: string | null;
         };
+        /** @description Another incident that may be the same. */
+        IncidentCandidate: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            /** @description The kind of evidence: `dependency`, `same_host`, `same_item`, `same_service` or `host_gone`. */
+            kind: string;
+            /** Format: int64 */
+            number: number;
+            /** @description In a sentence. */
+            reason: string;
+            severity: components["schemas"]["IncidentSeverity"];
+            state: components["schemas"]["IncidentState"];
+            title: string;
+        };
         IncidentComment: {
             text: string;
         };
         IncidentDetail: components["schemas"]["IncidentView"] & {
             /** @description The root first, then what fires; at most 200. */
             alerts: components["schemas"]["IncidentAlert"][];
+            /** @description Open incidents that may be the same; a person decides. */
+            candidates: components["schemas"]["IncidentCandidate"][];
             /** @description What suffers with it, nearest first; at most 100. */
             impact: components["schemas"]["IncidentImpact"][];
             /** @description Incidents that were merged into this one. */
@@ -2578,6 +2824,11 @@ export interface components {
         IncidentSeverityChange: {
             note?: string | null;
             severity: components["schemas"]["IncidentSeverity"];
+        };
+        IncidentSplit: {
+            /** @description Ids of the alerts that become an incident of their own; at least one stays. */
+            alerts: string[];
+            note?: string | null;
         };
         /** @enum {string} */
         IncidentState: "triggered" | "acknowledged" | "mitigated" | "resolved" | "closed";
@@ -2654,6 +2905,11 @@ export interface components {
              * @description How often it was opened again.
              */
             reopened: number;
+            /**
+             * Format: date-time
+             * @description When it was last opened again: what is wrong now began then.
+             */
+            reopened_at?: string | null;
             resolution?: string | null;
             /** Format: date-time */
             resolved_at?: string | null;
@@ -2831,6 +3087,39 @@ export interface components {
         };
         /** @enum {string} */
         ItemState: "active" | "retired";
+        /** @description A machine that shows the identity of a known host and would take it over. */
+        JoinRequest: {
+            /** @description Where it last came from. */
+            address: string;
+            /** Format: int64 */
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            decided_at?: string | null;
+            /** @description `person:per_…` */
+            decided_by?: string | null;
+            /** @description The name that the joining machine gives itself. */
+            hostname: string;
+            id: string;
+            /** @description The host that would be taken over. */
+            item_id: string;
+            /** @description Id of the token that it came with. */
+            join_token: string;
+            /** @description Its name. */
+            name: string;
+            /** @description `live`: the host's agent is connected; `foreign`: the token does not cover the host's team and tags. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it last tried.
+             */
+            seen_at: string;
+            state: components["schemas"]["JoinRequestState"];
+            version: string;
+        };
+        /** @enum {string} */
+        JoinRequestState: "pending" | "approved" | "denied" | "used";
         /** @description Who may join, how often and until when. Its text is not kept. */
         JoinToken: {
             /** Format: date-time */
@@ -2980,7 +3269,7 @@ export interface components {
             title: string;
         };
         /** @enum {string} */
-        MessageState: "waiting" | "sent" | "dead";
+        MessageState: "waiting" | "sent" | "unconfirmed" | "dead";
         /** @description A message, and how it fares. */
         MessageView: {
             /** Format: int64 */
@@ -2998,6 +3287,11 @@ export interface components {
              * @description When it is tried again; absent when it is not.
              */
             next_attempt_at?: string | null;
+            /**
+             * @description How the last attempt ended: `delivered`, `unknown` (handed over and not confirmed), `failed` (tried again), `refused`,
+             *     `misconfigured` (the channel must be changed); empty before the first.
+             */
+            outcome: string;
             /** Format: date-time */
             sent_at?: string | null;
             severity: components["schemas"]["Severity"];
@@ -3023,7 +3317,11 @@ export interface components {
             secrets?: components["schemas"]["ChannelSecrets"];
             subscription?: components["schemas"]["Subscription"];
             text_template?: string;
-            /** @description minijinja over `title`, `text`, `kind`, `severity`, `team`, `url` and `fields` (each `name` and `value`). */
+            /**
+             * @description minijinja over `title`, `text`, `kind`, `severity`, `team`, `url`, `fields` (each `name` and `value`), `alerts` and
+             *     `alerts_left_out`; what the first alert says (`description`, `runbook_url`, `labels`, `annotations`, `service`, `host`, `since`,
+             *     `value`) stands at the top too.
+             */
             title_template?: string;
         };
         NewFreeze: {
@@ -3409,6 +3707,11 @@ export interface components {
                  * @description How often it was opened again.
                  */
                 reopened: number;
+                /**
+                 * Format: date-time
+                 * @description When it was last opened again: what is wrong now began then.
+                 */
+                reopened_at?: string | null;
                 resolution?: string | null;
                 /** Format: date-time */
                 resolved_at?: string | null;
@@ -3470,6 +3773,41 @@ export interface components {
                  * @description Send it back as `If-Match` to change only what you have read.
                  */
                 version: number;
+            }[];
+            /** @description Give it as `cursor` to go on; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A stretch of a list. */
+        Page_JoinRequest: {
+            items: {
+                /** @description Where it last came from. */
+                address: string;
+                /** Format: int64 */
+                attempts: number;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                decided_at?: string | null;
+                /** @description `person:per_…` */
+                decided_by?: string | null;
+                /** @description The name that the joining machine gives itself. */
+                hostname: string;
+                id: string;
+                /** @description The host that would be taken over. */
+                item_id: string;
+                /** @description Id of the token that it came with. */
+                join_token: string;
+                /** @description Its name. */
+                name: string;
+                /** @description `live`: the host's agent is connected; `foreign`: the token does not cover the host's team and tags. */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description When it last tried.
+                 */
+                seen_at: string;
+                state: components["schemas"]["JoinRequestState"];
+                version: string;
             }[];
             /** @description Give it as `cursor` to go on; absent at the end. */
             next?: string | null;
@@ -3548,6 +3886,11 @@ export interface components {
                  * @description When it is tried again; absent when it is not.
                  */
                 next_attempt_at?: string | null;
+                /**
+                 * @description How the last attempt ended: `delivered`, `unknown` (handed over and not confirmed), `failed` (tried again), `refused`,
+                 *     `misconfigured` (the channel must be changed); empty before the first.
+                 */
+                outcome: string;
                 /** Format: date-time */
                 sent_at?: string | null;
                 severity: components["schemas"]["Severity"];
@@ -3568,6 +3911,29 @@ export interface components {
                 architecture: string;
                 name: string;
                 version: string;
+            }[];
+            /** @description Give it as `cursor` to go on; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A stretch of a list. */
+        Page_ParkedEvent: {
+            items: {
+                /** Format: date-time */
+                at?: string | null;
+                /** @description Part of the program that could not take it. */
+                consumer: string;
+                /** @description Why; that of the last attempt. */
+                error: string;
+                /** Format: date-time */
+                parked_at: string;
+                /**
+                 * Format: int64
+                 * @description Number of the event.
+                 */
+                seq: number;
+                subject?: string | null;
+                /** @description Absent when the event itself is no longer kept; then it can only be dismissed. */
+                topic?: string | null;
             }[];
             /** @description Give it as `cursor` to go on; absent at the end. */
             next?: string | null;
@@ -3715,9 +4081,34 @@ export interface components {
             /** @description Give it as `cursor` to go on; absent at the end. */
             next?: string | null;
         };
+        /** @description An event that a consumer could not take. */
+        ParkedEvent: {
+            /** Format: date-time */
+            at?: string | null;
+            /** @description Part of the program that could not take it. */
+            consumer: string;
+            /** @description Why; that of the last attempt. */
+            error: string;
+            /** Format: date-time */
+            parked_at: string;
+            /**
+             * Format: int64
+             * @description Number of the event.
+             */
+            seq: number;
+            subject?: string | null;
+            /** @description Absent when the event itself is no longer kept; then it can only be dismissed. */
+            topic?: string | null;
+        };
         PasswordBody: {
             current: string;
             new: string;
+        };
+        /** @description How often a rule would have fired. */
+        Past: {
+            count: number;
+            /** @description The newest, 100 at most. */
+            firings: components["schemas"]["Firing"][];
         };
         /** @description Somebody who signs in. */
         Person: {
@@ -3784,6 +4175,20 @@ export interface components {
         };
         /** @enum {string} */
         Presence: "new" | "connected" | "disconnected" | "lost";
+        /** @description The past week with a rule as it is and as it would be, for what the tuning covers. */
+        Preview: {
+            /** @description Hosts that the selector means now; absent without one. */
+            hosts?: string[] | null;
+            /**
+             * Format: int64
+             * @description Seconds between two evaluations: what lasted shorter may be missing.
+             */
+            step_s: number;
+            /** @description The rule as it is. */
+            today: components["schemas"]["Past"];
+            /** @description The rule as tuned. */
+            tuned: components["schemas"]["Past"];
+        };
         /** @description What went wrong, for programs and people. */
         Problem: {
             /** @description What, where and how to mend it. */
@@ -4264,6 +4669,69 @@ export interface components {
              * @description Exact to a minute.
              */
             used_at?: string | null;
+        };
+        /** @description An alert of a built-in pack. */
+        Tunable: {
+            expr: string;
+            /** Format: int64 */
+            for_s: number;
+            name: string;
+            pack: string;
+            severity?: string | null;
+            /**
+             * Format: double
+             * @description Absent where the rule has none that can be set.
+             */
+            threshold?: number | null;
+            /** @description Of the threshold. */
+            unit?: string | null;
+        };
+        /** @description A tuning that is kept. */
+        Tuning: components["schemas"]["TuningBody"] & {
+            id: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description What is tuned, where, and how. */
+        TuningBody: {
+            /**
+             * Format: int64
+             * @description How long the condition must last, in seconds.
+             */
+            for_s?: number | null;
+            /** @description Hosts, as a selector of the inventory: `tag:env=test`, `name=web-*`. All hosts when absent. */
+            hosts?: string | null;
+            /** @description No alert at all. */
+            is_off?: boolean;
+            /** @description Labels that the alert must have, for instance `instance`, `name` (of a service) or `mountpoint`. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Why. */
+            note?: string;
+            /** @description Name of an alert of a built-in pack. */
+            rule: string;
+            severity?: components["schemas"]["AlertSeverity"] | null;
+            /**
+             * Format: double
+             * @description In the unit of the rule.
+             */
+            threshold?: number | null;
+        };
+        TuningChange: components["schemas"]["TuningBody"] & {
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version: number;
+        };
+        TuningList: {
+            items: components["schemas"]["Tuning"][];
+            /** @description Alerts of the built-in packs, which can be tuned. */
+            rules: components["schemas"]["Tunable"][];
         };
         ValidateBody: {
             text: string;
@@ -5568,6 +6036,77 @@ export interface operations {
             };
         };
     };
+    confirm_incident_candidate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description id of the other incident */
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["IncidentNote"];
+            };
+        };
+        responses: {
+            /** @description The incident that goes on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dismiss_incident_candidate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description id of the other incident */
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["IncidentNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     close_incident: {
         parameters: {
             query?: never;
@@ -5868,6 +6407,43 @@ export interface operations {
         };
         responses: {
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    split_incident: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the version that you have seen */
+                "if-match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentSplit"];
+            };
+        };
+        responses: {
+            /** @description The new incident */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6261,6 +6837,98 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_join_requests: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state; `pending` when absent. */
+                state?: components["schemas"]["JoinRequestState"];
+                /** @description 1 to 500, 100 when absent. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JoinRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_join_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deny_join_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinRequest"];
+                };
             };
             "4XX": {
                 headers: {
@@ -7023,6 +7691,94 @@ export interface operations {
                 content: {
                     "text/event-stream": unknown;
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_parked_events: {
+        parameters: {
+            query?: {
+                /** @description 1 to 500, 100 when absent. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ParkedEvent"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dismiss_parked_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                consumer: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_parked_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                consumer: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {
@@ -7836,6 +8592,155 @@ export interface operations {
                 "application/json": components["schemas"]["Switch"];
             };
         };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rule_tunings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TuningList"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_rule_tuning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TuningBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tuning"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_rule_tuning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TuningBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_rule_tuning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TuningChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tuning"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_rule_tuning: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             204: {
                 headers: {
