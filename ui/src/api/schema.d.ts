@@ -4176,7 +4176,7 @@ export interface components {
         /** @enum {string} */
         Presence: "new" | "connected" | "disconnected" | "lost";
         /** @description The past week with a rule as it is and as it would be, for what the tuning covers. */
-        Preview: {
+        TuningPreview: {
             /** @description Hosts that the selector means now; absent without one. */
             hosts?: string[] | null;
             /**
@@ -8685,7 +8685,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Preview"];
+                    "application/json": components["schemas"]["TuningPreview"];
                 };
             };
             "4XX": {

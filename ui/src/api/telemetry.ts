@@ -1,6 +1,7 @@
 /** Metrics through Prometheus' own API, logs, and rules. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, body, ProblemError } from './client';
+import type { components } from './schema';
 import type { Labels } from './types';
 
 export interface Series {
@@ -274,3 +275,17 @@ export const saveRules = (id: string | null, file: RuleFileInput) =>
 export const deleteRules = (id: string) => body<void>(api.DELETE('/api/v1/rule-files/{id}', at(id)));
 export const switchPack = (name: string, is_enabled: boolean) =>
   body<void>(api.PUT('/api/v1/rule-packs/{name}', { params: { path: { name } }, body: { is_enabled } }));
+
+export type Tuning = components['schemas']['Tuning'];
+export type TuningBody = components['schemas']['TuningBody'];
+export type Tunable = components['schemas']['Tunable'];
+export type TuningPreview = components['schemas']['TuningPreview'];
+
+export const tuningsQuery = queryOptions({
+  queryKey: ['rules', 'tunings'],
+  queryFn: () => body<{ items: Tuning[]; rules: Tunable[] }>(api.GET('/api/v1/rule-tunings')),
+});
+export const createTuning = (tuning: TuningBody) => body<Tuning>(api.POST('/api/v1/rule-tunings', { body: tuning }));
+export const deleteTuning = (id: string) => body<void>(api.DELETE('/api/v1/rule-tunings/{id}', at(id)));
+export const previewTuning = (tuning: TuningBody) =>
+  body<TuningPreview>(api.POST('/api/v1/rule-tunings/preview', { body: tuning }));

@@ -14,6 +14,7 @@ import { type Column, DataTable } from '@/parts/table';
 import { span } from '@/parts/time';
 import { complain, say } from '@/parts/toast';
 import { RuleEditor } from './ruleEditor';
+import { Tunings } from './tunings';
 
 interface Row extends RuleState {
   group: string;
@@ -149,6 +150,9 @@ export function Rules() {
             )}
           </Shown>
         </Card>
+      </div>
+      <div className="below">
+        <Tunings />
       </div>
       <div className="below">
         <Card title="In force" flush>

@@ -297,6 +297,7 @@ async fn delete_rule_tuning(
 
 /// The past week with a rule as it is and as it would be, for what the tuning covers.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TuningPreview)]
 struct Preview {
     /// Hosts that the selector means now; absent without one.
     hosts: Option<Vec<String>>,
