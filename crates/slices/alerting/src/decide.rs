@@ -139,6 +139,18 @@ pub fn tick(life: &Life, now: i64) -> Step {
     life.step_to(next, "")
 }
 
+/// Moves the waits of a life and what was last seen by as much as the clock stepped; what has happened keeps its time.
+pub fn shift(life: &mut Life, by_us: i64) {
+    let moved = |at: i64| at.saturating_add(by_us);
+    if life.state == State::Pending {
+        life.active_since = moved(life.active_since);
+    }
+    life.inactive_since = life.inactive_since.map(moved);
+    for held in life.sources.values_mut() {
+        held.at = moved(held.at);
+    }
+}
+
 /// When [`tick`] will have something to do.
 pub fn due(life: &Life) -> Option<i64> {
     match (life.state, life.inactive_since) {

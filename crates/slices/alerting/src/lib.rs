@@ -11,6 +11,7 @@ pub mod model;
 mod mute;
 mod observe;
 mod place;
+mod reach;
 mod react;
 mod silence;
 pub mod store;
@@ -21,7 +22,7 @@ pub use api::alerts::AlertView;
 pub use api::version::IfMatch;
 use kernel::{Kernel, Migration, Slice};
 pub use model::{Alert, AlertData, AlertId, Labels, Severity, Signal};
-pub use observe::{observe, reconcile};
+pub use observe::{follow_step, observe, reconcile};
 pub use react::HOST_LOST;
 use serde::Deserialize;
 pub use silence::{Silence, SilenceId};
@@ -38,6 +39,16 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "alert_resolved",
         sql: include_str!("../migrations/0002_alert_resolved.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "alert_sequence",
+        sql: include_str!("../migrations/0003_alert_sequence.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "mute_scope",
+        sql: include_str!("../migrations/0004_mute_scope.sql"),
     },
 ];
 

@@ -109,6 +109,8 @@ pub fn fingerprint(name: &str, labels: &Labels) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
     pub id: AlertId,
+    /// Its place among all alerts, counted when it is first stored; 0 before.
+    pub seq: i64,
     pub fingerprint: String,
     pub name: String,
     pub severity: Severity,

@@ -9,13 +9,17 @@ use crate::decide::State;
 use crate::events::{self, News};
 use crate::matcher::Matchers;
 use crate::model::{Alert, Phase};
+use crate::reach::Owners;
+use crate::silence::Silence;
+use crate::window::Window;
 use crate::{place, store};
 
 /// The mutes of a moment.
 #[derive(Default)]
 pub struct Mutes {
-    silences: Vec<(String, Matchers)>,
-    windows: Vec<(String, HashSet<String>)>,
+    silences: Vec<(Silence, Matchers)>,
+    windows: Vec<(Window, HashSet<String>)>,
+    owners: Owners,
 }
 
 impl Mutes {
@@ -24,33 +28,45 @@ impl Mutes {
         for silence in store::silence::active(connection).await? {
             // They were checked when they were made; one that does not compile any more mutes nothing.
             if let Ok(matchers) = Matchers::compile_silence("matchers", &silence.matchers) {
-                mutes.silences.push((silence.id.as_str().to_owned(), matchers));
+                mutes.silences.push((silence, matchers));
             }
         }
         let windows = store::window::active(connection).await?;
         if !windows.is_empty() {
-            mutes.windows = place::covered(connection, &windows).await?;
+            let covered = place::covered(connection, &windows).await?;
+            mutes.windows = windows
+                .into_iter()
+                .zip(covered.into_iter().map(|(_, items)| items))
+                .collect();
         }
         Ok(mutes)
     }
 
-    /// Notes on the alert who mutes it; true when that is a change.
-    pub fn mark(&self, alert: &mut Alert) -> bool {
-        let silenced_by = self
-            .silences
-            .iter()
-            .find(|(_, matchers)| matchers.match_alert(alert))
-            .map(|(id, _)| id.clone());
-        let item = alert.item.as_deref();
-        let suppressed_by = self
-            .windows
-            .iter()
-            .find(|(_, items)| item.is_some_and(|item| items.contains(item)))
-            .map(|(id, _)| id.clone());
+    /// Notes on the alert who mutes it; true when that is a change. Invariant: a mute reaches as far as its scopes, whose item the
+    /// alert is about now, whenever it was made.
+    pub async fn mark(&mut self, connection: &mut AnyConnection, alert: &mut Alert) -> Result<bool, DbError> {
+        let item = alert.item.clone();
+        let item = item.as_deref();
+        let owners = &mut self.owners;
+        let mut silenced_by = None;
+        for (silence, matchers) in &self.silences {
+            if matchers.match_alert(alert) && owners.is_within(connection, &silence.scopes, item).await? {
+                silenced_by = Some(silence.id.as_str().to_owned());
+                break;
+            }
+        }
+        let mut suppressed_by = None;
+        for (window, items) in &self.windows {
+            let is_covered = item.is_some_and(|item| items.contains(item));
+            if is_covered && owners.is_within(connection, &window.scopes, item).await? {
+                suppressed_by = Some(window.id.as_str().to_owned());
+                break;
+            }
+        }
         let is_change = alert.silenced_by != silenced_by || alert.suppressed_by != suppressed_by;
         alert.silenced_by = silenced_by;
         alert.suppressed_by = suppressed_by;
-        is_change
+        Ok(is_change)
     }
 }
 
@@ -104,12 +120,12 @@ pub async fn turn(tx: &mut Tx) -> Result<bool, DbError> {
 
 /// Looks again at every live alert after the mutes have changed. The caller holds the turn.
 pub async fn mark_again(tx: &mut Tx) -> Result<(), DbError> {
-    let mutes = Mutes::load(tx).await?;
+    let mut mutes = Mutes::load(tx).await?;
     let mut changed = Vec::new();
     let mut news = Vec::new();
     for mut alert in store::alert::live(tx).await? {
         let was_muted = alert.is_muted();
-        if mutes.mark(&mut alert) {
+        if mutes.mark(tx, &mut alert).await? {
             if let Some(what) = news_of(&mut alert, Some(was_muted)) {
                 news.push((changed.len(), what));
             }
@@ -117,7 +133,7 @@ pub async fn mark_again(tx: &mut Tx) -> Result<(), DbError> {
         }
     }
     let now = tx.now().as_microsecond();
-    store::alert::save(tx, &changed, now).await?;
+    store::alert::save(tx, &mut changed, now).await?;
     let said = news
         .into_iter()
         .filter_map(|(index, what)| Some((changed.get(index)?, what)));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kernel::{DbError, Timestamp, Tx};
 
-use crate::decide::{Life, Seen, State, Step, see, tick};
+use crate::decide::{Life, Seen, State, Step, see, shift, tick};
 use crate::events::{self, News};
 use crate::model::{Alert, AlertId, Labels, Signal};
 use crate::mute::{Mutes, news_of};
@@ -79,6 +79,20 @@ pub async fn settle(tx: &mut Tx) -> Result<bool, DbError> {
     }
     plan.carry_out(tx).await?;
     Ok(is_full)
+}
+
+/// Moves what waits along with a clock that stepped by `by_us`: a wait is as long as it was meant to be, and what sources see is
+/// not taken for late.
+pub async fn follow_step(tx: &mut Tx, by_us: i64) -> Result<(), DbError> {
+    store::alert::take_turn(tx).await?;
+    let mut moved = store::alert::live(tx).await?;
+    for alert in &mut moved {
+        shift(&mut alert.life, by_us);
+    }
+    let now = tx.now().as_microsecond();
+    store::alert::save(tx, &mut moved, now).await?;
+    tx.after_commit(tasks::wake);
+    Ok(())
 }
 
 type Looks<'a> = BTreeMap<String, Vec<&'a Signal>>;
@@ -196,7 +210,7 @@ impl Plan {
             };
             said.extend(word.map(|word| (*index, word)));
         }
-        store::alert::save(tx, &self.rows, self.now).await?;
+        store::alert::save(tx, &mut self.rows, self.now).await?;
         let said = said
             .into_iter()
             .filter_map(|(index, word)| Some((self.rows.get(index)?, word)));
@@ -221,7 +235,7 @@ impl Plan {
             return Ok(());
         }
         let mut places: HashMap<Labels, Option<String>> = HashMap::new();
-        let mutes = Mutes::load(tx).await?;
+        let mut mutes = Mutes::load(tx).await?;
         for index in wanted {
             let Some(alert) = self.rows.get_mut(index) else {
                 continue;
@@ -237,7 +251,7 @@ impl Plan {
                     }
                 };
             }
-            mutes.mark(alert);
+            mutes.mark(tx, alert).await?;
         }
         self.mark_flapping(tx, &fired).await
     }
@@ -288,6 +302,7 @@ fn seen(signal: &Signal) -> Seen<'_> {
 fn begin(fingerprint: &str, signal: &Signal, life: Life) -> Alert {
     Alert {
         id: AlertId::new(),
+        seq: 0,
         fingerprint: fingerprint.to_owned(),
         name: signal.name.clone(),
         severity: signal.severity,

@@ -1,11 +1,13 @@
 //! A silence: for some time, alerts with certain labels are not said aloud.
 
-use kernel::{Actor, Id, Prefix, Timestamp};
+use kernel::slice::roles;
+use kernel::{Actor, Id, Prefix, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::matcher::Matcher;
 use crate::model::Phase;
+use crate::reach::scopes_of;
 
 #[derive(Debug)]
 pub struct SilenceKind;
@@ -25,6 +27,9 @@ pub struct Silence {
     #[schema(value_type = String, format = DateTime)]
     pub ends_at: Timestamp,
     pub phase: Phase,
+    /// Where it holds: the reach of who made it; empty: everywhere.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// `person:per_…`
@@ -49,6 +54,7 @@ impl Silence {
             starts_at,
             ends_at,
             phase: Phase::at(starts_at, ends_at, now),
+            scopes: scopes_of(actor, roles::OPERATE),
             created_at: now,
             created_by: actor.key(),
             created_by_name: actor.name.clone(),

@@ -1,10 +1,12 @@
 //! A maintenance window: for some time, alerts about certain items and everything on them are expected.
 
-use kernel::{Actor, Id, Prefix, Timestamp};
+use kernel::slice::roles;
+use kernel::{Actor, Id, Prefix, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::Phase;
+use crate::reach::scopes_of;
 
 #[derive(Debug)]
 pub struct WindowKind;
@@ -30,6 +32,9 @@ pub struct Window {
     #[schema(value_type = String, format = DateTime)]
     pub ends_at: Timestamp,
     pub phase: Phase,
+    /// Where it holds: the reach of who made it; empty: everywhere.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// `person:per_…`
@@ -41,7 +46,7 @@ pub struct Window {
 
 /// What a window is about, as a person asks for it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scope {
+pub struct Coverage {
     pub items: Vec<String>,
     pub selector: Option<String>,
     pub with_dependents: bool,
@@ -51,19 +56,20 @@ impl Window {
     pub fn new(
         actor: &Actor,
         title: String,
-        scope: Scope,
+        covers: Coverage,
         (starts_at, ends_at): (Timestamp, Timestamp),
         now: Timestamp,
     ) -> Self {
         Self {
             id: WindowId::new(),
             title,
-            items: scope.items,
-            selector: scope.selector,
-            with_dependents: scope.with_dependents,
+            items: covers.items,
+            selector: covers.selector,
+            with_dependents: covers.with_dependents,
             starts_at,
             ends_at,
             phase: Phase::at(starts_at, ends_at, now),
+            scopes: scopes_of(actor, roles::OPERATE),
             created_at: now,
             created_by: actor.key(),
             created_by_name: actor.name.clone(),

@@ -48,6 +48,16 @@ impl Outcome {
         }
     }
 
+    pub fn reason_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Delivered => None,
+            Self::Unknown { reason }
+            | Self::Temporary { reason, .. }
+            | Self::Permanent { reason }
+            | Self::Misconfigured { reason } => Some(reason),
+        }
+    }
+
     /// Why it is not delivered.
     pub fn reason(&self) -> Option<&str> {
         match self {

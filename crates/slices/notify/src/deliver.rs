@@ -170,13 +170,13 @@ impl Notify {
         channel: &Channel,
         message: &Message,
         handed_over: &AtomicBool,
-    ) -> Outcome {
+    ) -> Attempt {
         let secrets = match self.open_secrets(channel) {
             Ok(secrets) => secrets,
             Err(error) => {
-                return Outcome::Misconfigured {
+                return Attempt::from(Outcome::Misconfigured {
                     reason: error.to_string(),
-                };
+                });
             }
         };
         let url = message.page.url_path.as_deref().map(|path| self.url(path));
@@ -200,16 +200,40 @@ impl Notify {
             created_at: message.created_at,
             now: self.kernel().clock.now(),
         };
-        send::send(self.client(), channel, &secrets, &letter).await
+        let mut outcome = send::send(self.client(), channel, &secrets, &letter).await;
+        if let Some(reason) = outcome.reason_mut() {
+            *reason = send::redact::secrets(reason, &secrets);
+        }
+        Attempt {
+            outcome,
+            template_fault: words.fault,
+        }
+    }
+}
+
+/// How an attempt went.
+pub struct Attempt {
+    pub outcome: Outcome,
+    /// Why the default text was used instead of a template.
+    pub template_fault: Option<String>,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            template_fault: None,
+        }
     }
 }
 
 /// Sends one message and writes down how it ended.
 pub async fn run(job: Job) {
     let notify = job.notify.clone();
-    let Some(outcome) = watched(&job).await else {
+    let Some(ended) = watched(&job).await else {
         return;
     };
+    let outcome = &ended.outcome;
     let labels = [("kind", job.channel.config.kind()), ("outcome", outcome.name())];
     notify
         .kernel()
@@ -218,7 +242,7 @@ pub async fn run(job: Job) {
         .add(1);
     let mut pause = Duration::from_millis(200);
     for attempt in 1..=MARK_ATTEMPTS {
-        match mark(&notify, &job, &outcome).await {
+        match mark(&notify, &job, &ended).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(message = %job.message.id, attempt, %error, "an outcome could not be written down");
@@ -233,7 +257,7 @@ pub async fn run(job: Job) {
 }
 
 /// One attempt, under a lease that is renewed while it lasts. `None` when the server stops and the receiver has nothing yet.
-async fn watched(job: &Job) -> Option<Outcome> {
+async fn watched(job: &Job) -> Option<Attempt> {
     let notify = &job.notify;
     let patience = notify.settings().patience;
     let stop = &notify.kernel().stop;
@@ -242,17 +266,18 @@ async fn watched(job: &Job) -> Option<Outcome> {
     tokio::pin!(attempt);
     loop {
         tokio::select! {
-            outcome = &mut attempt => return Some(outcome),
+            ended = &mut attempt => return Some(ended),
             () = tokio::time::sleep(patience.renew_every) => renew(notify, &job.message).await,
             () = stop.cancelled() => break,
         }
     }
-    if let Ok(outcome) = tokio::time::timeout(patience.stop, attempt).await {
-        return Some(outcome);
+    if let Ok(ended) = tokio::time::timeout(patience.stop, attempt).await {
+        return Some(ended);
     }
-    handed_over.load(Ordering::SeqCst).then(|| Outcome::Unknown {
+    let unknown = Outcome::Unknown {
         reason: "the server stopped before the receiver had confirmed the message".into(),
-    })
+    };
+    handed_over.load(Ordering::SeqCst).then(|| unknown.into())
 }
 
 async fn renew(notify: &Notify, message: &Message) {
@@ -268,16 +293,21 @@ async fn renew(notify: &Notify, message: &Message) {
     }
 }
 
-async fn mark(notify: &Notify, job: &Job, outcome: &Outcome) -> Result<(), DbError> {
+async fn mark(notify: &Notify, job: &Job, ended: &Attempt) -> Result<(), DbError> {
     let mut tx = notify.kernel().db.write().await?;
     let now = tx.now();
     let mut message = job.message.clone();
+    let outcome = &ended.outcome;
     let is_told = settle(&mut message, outcome, now);
+    if message.state == MessageState::Sent {
+        message.error.clone_from(&ended.template_fault);
+    }
     if !messages::set_outcome(&mut tx, &message, notify.owner()).await? {
         return Ok(());
     }
-    match &message.error {
-        None => channels::set_sent(&mut tx, &message.channel, now).await?,
+    let fault = message.error.as_deref();
+    match outcome.reason() {
+        None => channels::set_sent(&mut tx, &message.channel, now, fault).await?,
         Some(error) => channels::set_failed(&mut tx, &message.channel, now, error).await?,
     }
     if is_told {

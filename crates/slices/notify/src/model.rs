@@ -217,6 +217,17 @@ impl ChannelSecrets {
         ]
     }
 
+    /// What is set, also in parts: the token of `Bearer token`, the last part of an address.
+    pub fn values(&self) -> Vec<&str> {
+        let set = self.each().into_iter().filter_map(|(_, value)| value.as_deref());
+        let mut values: Vec<&str> = set.collect();
+        let parts = values.iter().filter_map(|value| value.rsplit([' ', '/']).next());
+        values.extend(parts.collect::<Vec<_>>());
+        // The longest first: a part must not break up the whole.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values
+    }
+
     /// The names of those that are set.
     pub fn names(&self) -> Vec<String> {
         let set = self.each().into_iter().filter(|(_, value)| value.is_some());

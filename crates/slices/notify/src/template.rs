@@ -1,13 +1,11 @@
-//! From a page to the words of a message: minijinja with a bound on work, and a default text.
+//! From a page to the words of a message: templates of channels, bounded by `engines/template`, and a default text.
 
-use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
+use template::{Error, Limits};
 
 use crate::model::{ChannelConfig, Page, PageAlert, PageKind, Severity};
 use crate::page_alert;
 
-/// Instructions that one template may take.
-const FUEL: u64 = 50_000;
 pub const TEMPLATE_MAX: usize = 10_000;
 const TITLE_MAX: usize = 300;
 const TEXT_MAX: usize = 20_000;
@@ -17,14 +15,8 @@ const TEXT_MAX: usize = 20_000;
 pub struct Words {
     pub title: String,
     pub text: String,
-}
-
-/// Why a template does not work, and in which line.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("line {line}: {reason}")]
-pub struct TemplateError {
-    pub line: usize,
-    pub reason: String,
+    /// Why a template of the channel was not used; it stands in the text too.
+    pub fault: Option<String>,
 }
 
 /// The text of a message without a template: everything that is needed to act. Chat programs show fields and link by themselves.
@@ -97,25 +89,20 @@ fn values(page: &Page, url: Option<&str>) -> Value {
     values
 }
 
-fn render(template: &str, page: &Page, url: Option<&str>) -> Result<String, TemplateError> {
-    let mut environment = Environment::new();
-    environment.set_fuel(Some(FUEL));
-    environment.set_recursion_limit(50);
-    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-    let rendered = environment
-        .template_from_str(template)
-        .and_then(|template| template.render(minijinja::value::Serde(values(page, url))));
-    rendered.map_err(|error| TemplateError {
-        line: error.line().unwrap_or(1),
-        reason: match error.detail() {
-            Some(detail) => format!("{}: {detail}", error.kind()),
-            None => error.kind().to_string(),
-        },
-    })
+/// What a template may take: a name that a page does not have is the empty text.
+fn limits() -> Limits {
+    Limits {
+        is_strict: false,
+        ..Limits::default()
+    }
+}
+
+fn render(source: &str, page: &Page, url: Option<&str>) -> Result<String, Error> {
+    template::render(source, &values(page, url), limits())
 }
 
 /// Tries a template on a page that has everything.
-pub fn check(template: &str) -> Result<(), TemplateError> {
+pub fn check(template: &str) -> Result<(), Error> {
     render(
         template,
         &sample(),
@@ -132,21 +119,29 @@ pub fn words(
     page: &Page,
     url: Option<&str>,
 ) -> Words {
-    let one = |own: &str, default: String| {
+    let mut fault = None;
+    let mut one = |name: &str, own: &str, default: String| {
         if own.is_empty() {
             return default;
         }
         render(own, page, url).unwrap_or_else(|error| {
-            tracing::warn!(%error, "a channel's template failed; the default is used");
+            fault = Some(format!(
+                "the channel's {name} failed and the default was used: {error}"
+            ));
             default
         })
     };
-    let title = one(title_template, default_title(page));
-    let text = one(text_template, default_text(config, page, url));
+    let title = one("title_template", title_template, default_title(page));
+    let text = one("text_template", text_template, default_text(config, page, url));
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = cut(text.trim(), TEXT_MAX);
+    if let Some(fault) = &fault {
+        text = format!("{text}\n\n({fault})");
+    }
     Words {
         title: cut(if title.is_empty() { &page.title } else { &title }, TITLE_MAX),
-        text: cut(text.trim(), TEXT_MAX),
+        text,
+        fault,
     }
 }
 
@@ -234,7 +229,36 @@ mod tests {
             None,
         );
         assert_eq!(words.title, "Critical: nginx on web-1 has stopped");
-        assert_eq!(words.text, "web-1");
+        let fault = words.fault.unwrap();
+        assert!(fault.contains("title_template"), "{fault}");
+        assert_eq!(words.text, format!("web-1\n\n({fault})"));
+    }
+
+    /// Each of these takes gigabytes when nothing bounds it.
+    #[test]
+    fn a_template_that_would_take_all_memory_is_refused_and_costs_a_message_nothing() {
+        let doubling =
+            "{% set x = 'aaaaaaaaaaaaaaaa' %}".to_owned() + &"{% set x = x ~ x %}".repeat(40) + "{{ x }}";
+        let replacing = "{% set x = 'aaaaaaaaaaaaaaaa' %}".to_owned()
+            + &"{% set x = x|replace('a', x) %}".repeat(8)
+            + "{{ x }}";
+        for bomb in [
+            "{{ '%2000000000d'|format(1) }}",
+            "{{ 'a\nb'|indent(2000000000) }}",
+            "{{ [1]|batch(2000000000, 'x') }}",
+            "{{ 'x' * 4000000000 }}",
+            &doubling,
+            &replacing,
+        ] {
+            assert!(check(bomb).is_err(), "{bomb}");
+            let words = words(&ChannelConfig::Slack {}, "", bomb, &sample(), None);
+            assert!(
+                words.text.contains("The service left the state active."),
+                "{}",
+                words.text
+            );
+            assert!(words.fault.is_some());
+        }
     }
 
     #[test]

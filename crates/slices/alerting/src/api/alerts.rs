@@ -29,6 +29,8 @@ const SCAN: i64 = 1_000;
 pub struct AlertView {
     #[schema(value_type = String)]
     pub id: AlertId,
+    #[serde(skip)]
+    seq: i64,
     /// The same for as long as name and labels are.
     pub fingerprint: String,
     pub name: String,
@@ -63,6 +65,7 @@ impl From<Alert> for AlertView {
         let life = alert.life;
         Self {
             id: alert.id,
+            seq: alert.seq,
             fingerprint: alert.fingerprint,
             name: alert.name,
             severity: alert.severity,
@@ -148,7 +151,7 @@ pub async fn list_alerts(
     let filter = query.filter()?;
     let matchers = query.matchers()?;
     let cursor = Cursor::decode(query.cursor.as_deref())?;
-    let mut before = cursor.map_or(Ok(String::new()), |c| c.part(0).map(str::to_owned))?;
+    let mut before = cursor.map_or(Ok(i64::MAX), |cursor| cursor.first_i64())?;
     let limit = query.limit.unwrap_or(100).clamp(1, 500) as usize;
     let is_plain = matchers.is_none() && !actor.is_scoped();
     let chunk = if is_plain { limit as i64 + 1 } else { SCAN };
@@ -157,11 +160,11 @@ pub async fn list_alerts(
     let mut found = Vec::new();
     let mut scanned = 0;
     while found.len() <= limit {
-        let rows = store::list(&mut reader, &filter, &before, chunk).await?;
+        let rows = store::list(&mut reader, &filter, before, chunk).await?;
         let is_end = (rows.len() as i64) < chunk;
         scanned += rows.len();
         for alert in rows {
-            alert.id.as_str().clone_into(&mut before);
+            before = alert.seq;
             let is_match = matchers.as_ref().is_none_or(|m| m.match_alert(&alert));
             if is_match && sight.sees(&mut reader, &alert).await? {
                 found.push(AlertView::from(alert));
@@ -171,12 +174,12 @@ pub async fn list_alerts(
             break;
         }
         if scanned >= MAX_SCANNED && found.len() <= limit {
-            let next = Some(Cursor::of(&[&before]).encode());
+            let next = Some(Cursor::of(&[&before.to_string()]).encode());
             return Ok(Json(Page { items: found, next }));
         }
     }
     Ok(Json(Page::cut(found, limit, |alert| {
-        Cursor::of(&[alert.id.as_str()])
+        Cursor::of(&[&alert.seq.to_string()])
     })))
 }
 
@@ -263,7 +266,8 @@ pub async fn get_alert(
     let missing = || Problem::not_found("alert", &id);
     let alert = store::by_id(&mut reader, &id).await?.ok_or_else(missing)?;
     let is_shown = alert.life.state != Phase::Inactive;
-    if !is_shown || !Sight::of(&actor).sees(&mut reader, &alert).await? {
+    let mut sight = Sight::of(&actor);
+    if !is_shown || !sight.sees(&mut reader, &alert).await? {
         return Err(missing());
     }
     let silence = match &alert.silenced_by {
@@ -275,13 +279,15 @@ pub async fn get_alert(
         None => None,
     };
     let history = store::list::said(&mut reader, &id, 200).await?;
-    let episodes = store::list::episodes(&mut reader, &alert.fingerprint, 21).await?;
+    let mut episodes = Vec::new();
+    for other in store::list::episodes(&mut reader, &alert.fingerprint, 21).await? {
+        // The same labels may have belonged to an item of somebody else.
+        if other.id != alert.id && sight.sees(&mut reader, &other).await? {
+            episodes.push(AlertView::from(other));
+        }
+    }
     Ok(Json(AlertDetail {
-        episodes: episodes
-            .into_iter()
-            .filter(|other| other.id != alert.id)
-            .map(AlertView::from)
-            .collect(),
+        episodes,
         alert: alert.into(),
         silence,
         maintenance,

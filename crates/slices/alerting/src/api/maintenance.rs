@@ -10,14 +10,14 @@ use serde::Deserialize;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
-use super::sight::may_everywhere;
-use super::silences::PhaseQuery;
+use super::sight::{MuteOrigin, MuteSight, may_everywhere};
+use super::silences::{PhaseQuery, SCAN};
 use super::version::IfMatch;
 use super::{check_text, check_times, field_error, refuse};
 use crate::events;
 use crate::model::Phase;
-use crate::window::{Scope, Window};
-use crate::{Alerting, mute, place, store, tasks};
+use crate::window::{Coverage, Window};
+use crate::{Alerting, mute, place, reach, store, tasks};
 
 pub const WRITE: &str = "maintenance.write";
 const MAX_ITEMS: usize = 500;
@@ -58,12 +58,22 @@ pub struct MaintenanceChange {
     responses((status = 200, body = Page<Window>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn list_maintenance(
     State(alerting): State<Alerting>,
+    actor: Actor,
     Query(query): Query<PhaseQuery>,
 ) -> Result<Json<Page<Window>>, Problem> {
-    let (phase, before, limit) = query.read()?;
+    let (phase, mut before, limit) = query.read()?;
     let mut reader = alerting.kernel.db.read().await?;
-    let rows = store::window::list(&mut reader, &phase, &before, limit as i64 + 1).await?;
-    Ok(Json(Page::cut(rows, limit, |window| {
+    let sight = MuteSight::of(&actor, &mut reader).await?;
+    let mut shown = Vec::new();
+    while shown.len() <= limit {
+        let rows = store::window::list(&mut reader, &phase, &before, SCAN).await?;
+        let Some(last) = rows.last() else { break };
+        last.id.as_str().clone_into(&mut before);
+        for window in rows {
+            shown.extend(seen(&mut reader, &actor, &sight, window).await?);
+        }
+    }
+    Ok(Json(Page::cut(shown, limit, |window| {
         Cursor::of(&[window.id.as_str()])
     })))
 }
@@ -73,13 +83,48 @@ pub async fn list_maintenance(
     responses((status = 200, body = Window), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn get_maintenance(
     State(alerting): State<Alerting>,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<Window>, Problem> {
     let mut reader = alerting.kernel.db.read().await?;
-    let window = store::window::get(&mut reader, &id).await?;
-    window
-        .map(Json)
-        .ok_or_else(|| Problem::not_found("maintenance window", &id))
+    let sight = MuteSight::of(&actor, &mut reader).await?;
+    let missing = || Problem::not_found("maintenance window", &id);
+    let window = store::window::get(&mut reader, &id).await?.ok_or_else(missing)?;
+    let window = seen(&mut reader, &actor, &sight, window).await?;
+    window.map(Json).ok_or_else(missing)
+}
+
+/// The window as the actor sees it, with the items within their reach; `None` when it is none of their business.
+async fn seen(
+    connection: &mut AnyConnection,
+    actor: &Actor,
+    sight: &MuteSight<'_>,
+    mut window: Window,
+) -> Result<Option<Window>, Problem> {
+    if !actor.is_scoped() {
+        return Ok(Some(window));
+    }
+    let mut items = Vec::new();
+    for item in &window.items {
+        let owner = place::owner(connection, item).await?;
+        if owner.is_some_and(|owner| actor.sees(owner.team.as_deref(), &owner.tags)) {
+            items.push(item.clone());
+        }
+    }
+    let is_theirs = !items.is_empty() && items.len() == window.items.len() && window.selector.is_none();
+    if !is_theirs && !sight.sees(&origin(&window)) {
+        return Ok(None);
+    }
+    window.items = items;
+    Ok(Some(window))
+}
+
+fn origin(window: &Window) -> MuteOrigin<'_> {
+    MuteOrigin {
+        id: window.id.as_str(),
+        created_by: &window.created_by,
+        scopes: &window.scopes,
+    }
 }
 
 /// Announce maintenance
@@ -108,12 +153,12 @@ pub async fn create_maintenance(
     let now = alerting.kernel.clock.now();
     let times = check_times(&mut errors, new.starts_at, new.ends_at, now);
     refuse(errors)?;
-    let scope = Scope {
+    let covers = Coverage {
         items: new.items,
         selector,
         with_dependents: new.with_dependents,
     };
-    let window = Window::new(&actor, new.title, scope, times, now);
+    let window = Window::new(&actor, new.title, covers, times, now);
     let mut tx = alerting.kernel.db.write().await?;
     check_reach(&mut tx, &actor, &window).await?;
     store_window(&mut tx, &actor, &window, events::MAINTENANCE_CREATED).await?;
@@ -205,10 +250,24 @@ async fn store_window(
     Ok(())
 }
 
+/// A window is changed and ended by who made it, as far as their role still reaches, or by whose role holds everywhere.
 async fn find(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Window, Problem> {
-    let window = store::window::get(tx, id)
-        .await?
-        .ok_or_else(|| Problem::not_found("maintenance window", &id))?;
+    let missing = || Problem::not_found("maintenance window", &id);
+    let window = store::window::get(tx, id).await?.ok_or_else(missing)?;
+    if may_everywhere(actor, WRITE, roles::OPERATE) {
+        return Ok(window);
+    }
+    let sight = MuteSight::of(actor, tx).await?;
+    let window_seen = seen(tx, actor, &sight, window.clone()).await?;
+    if window_seen.is_none() {
+        return Err(missing());
+    }
+    let reach = reach::scopes_of(actor, roles::OPERATE);
+    if window.created_by != actor.key() || !reach::contains(&reach, &window.scopes) {
+        return Err(Problem::forbidden(
+            "the maintenance window is not yours, or reaches further than your role does",
+        ));
+    }
     check_reach(tx, actor, &window).await?;
     Ok(window)
 }
@@ -218,7 +277,7 @@ async fn check_reach(connection: &mut AnyConnection, actor: &Actor, window: &Win
     let is_everywhere = may_everywhere(actor, WRITE, roles::OPERATE);
     if !is_everywhere && (window.selector.is_some() || window.with_dependents) {
         return Err(Problem::forbidden(
-            "your role holds for a part of the house: name the items, without a selector and without their dependents",
+            "your role holds for some teams or tags: name the items, without a selector and without their dependents",
         ));
     }
     for item in &window.items {

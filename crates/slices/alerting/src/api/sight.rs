@@ -1,12 +1,12 @@
 //! Who sees which alert: an alert belongs to the team and tags of its item; one without an item is seen by those whose role holds everywhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use kernel::{Actor, DbError, Role};
+use kernel::{Actor, DbError, Role, Scope};
 use sqlx::AnyConnection;
 
 use crate::model::Alert;
-use crate::place;
+use crate::{place, reach, store};
 
 /// Remembers what it has looked up, for one request.
 pub struct Sight<'a> {
@@ -35,6 +35,48 @@ impl<'a> Sight<'a> {
             .is_some_and(|owner| self.actor.sees(owner.team.as_deref(), &owner.tags));
         self.items.insert(item.clone(), is_seen);
         Ok(is_seen)
+    }
+}
+
+/// What a silence or window says of who made it and where it holds.
+pub struct MuteOrigin<'a> {
+    pub id: &'a str,
+    pub created_by: &'a str,
+    pub scopes: &'a [Scope],
+}
+
+/// Which silences and windows an actor sees: their own, those that hold within their reach alone, and those that mute an alert
+/// that they see.
+pub struct MuteSight<'a> {
+    actor: &'a Actor,
+    reach: Vec<Scope>,
+    muting: HashSet<String>,
+}
+
+impl<'a> MuteSight<'a> {
+    pub async fn of(actor: &'a Actor, connection: &mut AnyConnection) -> Result<Self, DbError> {
+        let mut muting = HashSet::new();
+        if actor.is_scoped() {
+            let mut sight = Sight::of(actor);
+            for alert in store::alert::live(connection).await? {
+                if alert.is_muted() && sight.sees(connection, &alert).await? {
+                    muting.extend(alert.silenced_by);
+                    muting.extend(alert.suppressed_by);
+                }
+            }
+        }
+        Ok(Self {
+            actor,
+            reach: actor.grants.iter().map(|grant| grant.scope.clone()).collect(),
+            muting,
+        })
+    }
+
+    pub fn sees(&self, mute: &MuteOrigin<'_>) -> bool {
+        !self.actor.is_scoped()
+            || mute.created_by == self.actor.key()
+            || self.muting.contains(mute.id)
+            || (!mute.scopes.is_empty() && reach::contains(&self.reach, mute.scopes))
     }
 }
 

@@ -20,7 +20,7 @@ macro_rules! columns {
     () => {
         "a.id, a.fingerprint, a.name, a.severity, a.labels, a.annotations, a.item, a.value, a.state, a.active_since, \
          a.fired_at, a.inactive_since, a.resolved_at, a.for_us, a.keep_us, a.sources, a.silenced_by, a.suppressed_by, \
-         a.announced, a.flapping"
+         a.announced, a.flapping, a.seq"
     };
 }
 pub(super) use columns;
@@ -53,6 +53,7 @@ pub(super) fn row_to_alert(row: &AnyRow) -> Result<Alert, DbError> {
         suppressed_by: row.try_get(17)?,
         announced: row.try_get::<i64, _>(18)? != 0,
         flapping: row.try_get::<i64, _>(19)? != 0,
+        seq: row.try_get(20)?,
     })
 }
 
@@ -64,7 +65,8 @@ pub async fn take_turn(connection: &mut AnyConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The newest alert of each fingerprint, in whatever state.
+/// The alert of each fingerprint that began last, in whatever state. Invariant: lives are ordered by their sequence, never by a
+/// clock or an id, which follows the clock.
 pub async fn newest(
     connection: &mut AnyConnection,
     fingerprints: &[&str],
@@ -77,7 +79,7 @@ pub async fn newest(
                 "SELECT ",
                 columns!(),
                 " FROM alert a WHERE a.fingerprint IN ({}) \
-                 AND a.id = (SELECT MAX(b.id) FROM alert b WHERE b.fingerprint = a.fingerprint)"
+                 AND a.seq = (SELECT MAX(b.seq) FROM alert b WHERE b.fingerprint = a.fingerprint)"
             ),
             places(1, chunk.len())
         );
@@ -122,7 +124,7 @@ pub async fn live(connection: &mut AnyConnection) -> Result<Vec<Alert>, DbError>
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM alert a WHERE a.state IN ('pending', 'firing') ORDER BY a.id"
+        " FROM alert a WHERE a.state IN ('pending', 'firing') ORDER BY a.seq"
     );
     let rows = sqlx::query(sql).fetch_all(connection).await?;
     rows.iter().map(row_to_alert).collect()
@@ -133,7 +135,7 @@ pub async fn live_named(connection: &mut AnyConnection, name: &str) -> Result<Ve
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM alert a WHERE a.state IN ('pending', 'firing') AND a.name = $1 ORDER BY a.id"
+        " FROM alert a WHERE a.state IN ('pending', 'firing') AND a.name = $1 ORDER BY a.seq"
     );
     let rows = sqlx::query(sql)
         .bind(name.to_owned())
@@ -147,7 +149,7 @@ pub async fn due_by(connection: &mut AnyConnection, now_us: i64, limit: i64) -> 
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM alert a WHERE a.due_at IS NOT NULL AND a.due_at <= $1 ORDER BY a.due_at, a.id LIMIT $2"
+        " FROM alert a WHERE a.due_at IS NOT NULL AND a.due_at <= $1 ORDER BY a.due_at, a.seq LIMIT $2"
     );
     let rows = sqlx::query(sql)
         .bind(now_us)
@@ -165,8 +167,28 @@ pub async fn next_due(connection: &mut AnyConnection) -> Result<Option<i64>, DbE
     Ok(row.try_get(0)?)
 }
 
-/// Writes alerts as they are now, new or not, in the order given.
-pub async fn save(connection: &mut AnyConnection, alerts: &[Alert], now_us: i64) -> Result<(), DbError> {
+/// Counts the next `n` places and returns the one before them. The caller holds the turn.
+async fn take_places(connection: &mut AnyConnection, n: i64) -> Result<i64, DbError> {
+    sqlx::query("UPDATE alert_gate SET last_seq = last_seq + $1 WHERE id = 1")
+        .bind(n)
+        .execute(&mut *connection)
+        .await?;
+    let row = sqlx::query("SELECT last_seq FROM alert_gate WHERE id = 1")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? - n)
+}
+
+/// Writes alerts as they are now, new or not, in the order given. The caller holds the turn.
+pub async fn save(connection: &mut AnyConnection, alerts: &mut [Alert], now_us: i64) -> Result<(), DbError> {
+    let fresh = alerts.iter().filter(|alert| alert.seq == 0).count();
+    if fresh > 0 {
+        let mut place = take_places(connection, i64::try_from(fresh).unwrap_or(i64::MAX)).await?;
+        for alert in alerts.iter_mut().filter(|alert| alert.seq == 0) {
+            place += 1;
+            alert.seq = place;
+        }
+    }
     for chunk in alerts.chunks(WRITE_CHUNK) {
         let mut query = sqlx::query(AssertSqlSafe(save_sql(chunk.len())));
         for alert in chunk {
@@ -192,14 +214,15 @@ pub async fn save(connection: &mut AnyConnection, alerts: &[Alert], now_us: i64)
                 .bind(alert.suppressed_by.clone())
                 .bind(i64::from(alert.announced))
                 .bind(i64::from(alert.flapping))
-                .bind(now_us);
+                .bind(now_us)
+                .bind(alert.seq);
         }
         query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-const SAVED: [&str; 22] = [
+const SAVED: [&str; 23] = [
     "id",
     "fingerprint",
     "name",
@@ -222,6 +245,7 @@ const SAVED: [&str; 22] = [
     "announced",
     "flapping",
     "updated_at",
+    "seq",
 ];
 
 fn save_sql(rows: usize) -> String {

@@ -29,21 +29,21 @@ macro_rules! listed {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM alert a WHERE ($1 = '' OR a.id < $1) AND ",
+            " FROM alert a WHERE a.seq < $1 AND ",
             $state,
             " AND ($2 = '' OR a.severity = $2) AND ($3 = '' OR a.name = $3) AND ($4 = '' OR a.item = $4) \
              AND ($5 = '' OR a.fingerprint = $5) \
              AND ($6 = -1 OR (CASE WHEN a.silenced_by IS NULL AND a.suppressed_by IS NULL THEN 0 ELSE 1 END) = $6) \
-             ORDER BY a.id DESC LIMIT $7"
+             ORDER BY a.seq DESC LIMIT $7"
         )
     };
 }
 
-/// Alerts before `id`, newest first. Those that went before they fired are not shown.
+/// Alerts before a sequence, newest first. Those that went before they fired are not shown.
 pub async fn list(
     connection: &mut AnyConnection,
     filter: &Filter,
-    before: &str,
+    before: i64,
     limit: i64,
 ) -> Result<Vec<Alert>, DbError> {
     let sql = match filter.state.as_str() {
@@ -54,7 +54,7 @@ pub async fn list(
         _ => listed!("a.state IN ('pending', 'firing')"),
     };
     let rows = sqlx::query(sql)
-        .bind(before.to_owned())
+        .bind(before)
         .bind(filter.severity.clone())
         .bind(filter.name.clone())
         .bind(filter.item.clone())
@@ -75,7 +75,7 @@ pub async fn episodes(
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM alert a WHERE a.fingerprint = $1 AND a.state <> 'inactive' ORDER BY a.id DESC LIMIT $2"
+        " FROM alert a WHERE a.fingerprint = $1 AND a.state <> 'inactive' ORDER BY a.seq DESC LIMIT $2"
     );
     let rows = sqlx::query(sql)
         .bind(fingerprint.to_owned())

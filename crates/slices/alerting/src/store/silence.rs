@@ -11,7 +11,7 @@ use crate::silence::Silence;
 
 macro_rules! columns {
     () => {
-        "id, matchers, comment, starts_at, ends_at, phase, created_at, created_by, created_by_name, version"
+        "id, matchers, comment, starts_at, ends_at, phase, created_at, created_by, created_by_name, version, scopes"
     };
 }
 
@@ -30,6 +30,7 @@ fn row_to_silence(row: &AnyRow) -> Result<Silence, DbError> {
         created_by: row.try_get(7)?,
         created_by_name: row.try_get(8)?,
         version: row.try_get(9)?,
+        scopes: from_json("silence.scopes", &row.try_get::<String, _>(10)?)?,
     })
 }
 
@@ -39,7 +40,7 @@ pub const DELETE_OLD: &str = "DELETE FROM silence WHERE id IN (SELECT id FROM si
 
 pub async fn save(connection: &mut AnyConnection, silence: &Silence) -> Result<(), DbError> {
     let sql = "INSERT INTO silence (id, matchers, comment, starts_at, ends_at, phase, created_at, created_by, \
-        created_by_name, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+        created_by_name, version, scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
         ON CONFLICT (id) DO UPDATE SET comment = excluded.comment, starts_at = excluded.starts_at, \
         ends_at = excluded.ends_at, phase = excluded.phase, version = excluded.version";
     sqlx::query(sql)
@@ -53,6 +54,7 @@ pub async fn save(connection: &mut AnyConnection, silence: &Silence) -> Result<(
         .bind(silence.created_by.clone())
         .bind(silence.created_by_name.clone())
         .bind(silence.version)
+        .bind(to_json("silence.scopes", &silence.scopes)?)
         .execute(connection)
         .await?;
     Ok(())

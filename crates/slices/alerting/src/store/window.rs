@@ -12,7 +12,7 @@ use crate::window::Window;
 macro_rules! columns {
     () => {
         "id, title, items, selector, with_dependents, starts_at, ends_at, phase, created_at, created_by, created_by_name, \
-         version"
+         version, scopes"
     };
 }
 
@@ -33,6 +33,7 @@ fn row_to_window(row: &AnyRow) -> Result<Window, DbError> {
         created_by: row.try_get(9)?,
         created_by_name: row.try_get(10)?,
         version: row.try_get(11)?,
+        scopes: from_json("maintenance.scopes", &row.try_get::<String, _>(12)?)?,
     })
 }
 
@@ -42,7 +43,8 @@ pub const DELETE_OLD: &str = "DELETE FROM maintenance WHERE id IN (SELECT id FRO
 
 pub async fn save(connection: &mut AnyConnection, window: &Window) -> Result<(), DbError> {
     let sql = "INSERT INTO maintenance (id, title, items, selector, with_dependents, starts_at, ends_at, phase, \
-        created_at, created_by, created_by_name, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+        created_at, created_by, created_by_name, version, scopes) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, starts_at = excluded.starts_at, \
         ends_at = excluded.ends_at, phase = excluded.phase, version = excluded.version";
     sqlx::query(sql)
@@ -58,6 +60,7 @@ pub async fn save(connection: &mut AnyConnection, window: &Window) -> Result<(),
         .bind(window.created_by.clone())
         .bind(window.created_by_name.clone())
         .bind(window.version)
+        .bind(to_json("maintenance.scopes", &window.scopes)?)
         .execute(connection)
         .await?;
     Ok(())

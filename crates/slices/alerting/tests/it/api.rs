@@ -22,14 +22,16 @@ impl Authenticate for ByHeader {
         let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
         let role = header("role").and_then(Role::parse);
         let team = header("team").map(str::to_owned);
+        let env = header("env").map(|env| ("env".to_owned(), env.to_owned()));
+        let id = header("person").unwrap_or("per_1").to_owned();
         Box::pin(async move {
             let scope = Scope {
                 team,
-                ..Scope::default()
+                tags: env.into_iter().collect(),
             };
             Ok(role.map(|role| Actor {
                 kind: ActorKind::Person,
-                id: "per_1".into(),
+                id,
                 name: "Ann".into(),
                 grants: vec![Grant { role, scope }],
                 only: None,

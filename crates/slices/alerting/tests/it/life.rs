@@ -302,3 +302,64 @@ async fn what_ended_long_ago_is_forgotten_and_what_holds_is_not() {
         assert_eq!(names().await, ["Held", "Young"]);
     }
 }
+
+/// Ids follow the wall clock: after a step back a newer life has a smaller one.
+#[tokio::test]
+async fn an_older_life_with_a_later_id_neither_wins_nor_takes_the_resolve() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        observe(kernel, &[signal(kernel, "DiskFull", "web-1", true)]).await;
+        advance(kernel, 10);
+        observe(kernel, &[signal(kernel, "DiskFull", "web-1", false)]).await;
+        let mut tx = kernel.db.write().await.unwrap();
+        sqlx::query("UPDATE alert SET id = 'alr_ffffffffffffffffffffffffffffffff'")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        for _ in 0..2 {
+            advance(kernel, 10);
+            observe(kernel, &[signal(kernel, "DiskFull", "web-1", true)]).await;
+            advance(kernel, 10);
+            observe(kernel, &[signal(kernel, "DiskFull", "web-1", false)]).await;
+        }
+        let topics = topics(kernel).await;
+        assert_eq!(topics, ["alert.fired", "alert.resolved"].repeat(3));
+        let mut reader = kernel.db.read().await.unwrap();
+        assert!(store::alert::live(&mut reader).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn waits_of_alerts_keep_their_length_when_the_clock_steps_two_hours() {
+    for step_h in [2, -2] {
+        for bed in beds().await {
+            let kernel = bed.kernel();
+            let waiting = Signal {
+                for_ms: 600_000,
+                ..signal(kernel, "Slow", "web-1", true)
+            };
+            observe(kernel, &[waiting]).await;
+            let mut kept = signal(kernel, "Kept", "web-1", true);
+            kept.keep_firing_for_ms = 600_000;
+            observe(kernel, &[kept.clone()]).await;
+            advance(kernel, 1);
+            kept.active = false;
+            kept.at = kernel.clock.now();
+            observe(kernel, &[kept]).await;
+            advance(kernel, step_h * 3_600);
+            let mut tx = kernel.db.write().await.unwrap();
+            alerting::follow_step(&mut tx, step_h * 3_600_000_000)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            advance(kernel, 598);
+            settle_all(kernel).await.unwrap();
+            assert_eq!(topics(kernel).await, ["alert.fired"], "early after {step_h} h");
+            advance(kernel, 3);
+            settle_all(kernel).await.unwrap();
+            let topics = topics(kernel).await;
+            assert_eq!(topics.len(), 3, "late after {step_h} h: {topics:?}");
+        }
+    }
+}

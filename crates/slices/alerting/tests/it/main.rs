@@ -6,4 +6,5 @@ mod api;
 mod life;
 mod mutes;
 mod parts;
+mod reach;
 mod volume;

@@ -50,6 +50,11 @@ pub async fn observe(kernel: &Kernel, signals: &[Signal]) {
 
 /// A host with a service on it.
 pub async fn host(kernel: &Kernel, name: &str) -> (ItemId, ItemId) {
+    tagged_host(kernel, name, "test").await
+}
+
+/// A host of an environment with a service on it.
+pub async fn tagged_host(kernel: &Kernel, name: &str, env: &str) -> (ItemId, ItemId) {
     let mut tx = kernel.db.write().await.unwrap();
     let actor = Actor::system("test");
     let seen = |kind: &str, parent: Option<ItemId>, name: &str| Observation {
@@ -58,7 +63,7 @@ pub async fn host(kernel: &Kernel, name: &str) -> (ItemId, ItemId) {
         parent,
         name: name.into(),
         source: "test".into(),
-        tags: Labels::from([("env".into(), "test".into())]),
+        tags: Labels::from([("env".into(), env.into())]),
         ..Observation::default()
     };
     let host = inventory::observe(&mut tx, &actor, &seen("host", None, name))

@@ -135,7 +135,7 @@ pub struct NewChannel {
     pub is_enabled: bool,
     #[serde(default)]
     pub subscription: Subscription,
-    /// minijinja over `title`, `text`, `kind`, `severity`, `team`, `url`, `fields` (each `name` and `value`), `alerts` and
+    /// A Jinja template over `title`, `text`, `kind`, `severity`, `team`, `url`, `fields` (each `name` and `value`), `alerts` and
     /// `alerts_left_out`; what the first alert says (`description`, `runbook_url`, `labels`, `annotations`, `service`, `host`, `since`,
     /// `value`) stands at the top too.
     #[serde(default)]

@@ -47,7 +47,7 @@ pub async fn test_channel(
             let handed_over = AtomicBool::default();
             let attempt = notify.attempt(channel, &message, &handed_over);
             let reason = match tokio::time::timeout(PATIENCE, attempt).await {
-                Ok(outcome) => outcome.reason()?.to_owned(),
+                Ok(ended) => ended.outcome.reason()?.to_owned(),
                 Err(_) => format!("no confirmation within {} s", PATIENCE.as_secs()),
             };
             if message.target.is_empty() {
@@ -62,7 +62,7 @@ pub async fn test_channel(
     let mut tx = notify.kernel().db.write().await?;
     let now = tx.now();
     match errors.first() {
-        None => store::channels::set_sent(&mut tx, &id, now).await?,
+        None => store::channels::set_sent(&mut tx, &id, now, None).await?,
         Some(error) => store::channels::set_failed(&mut tx, &id, now, error).await?,
     }
     let data = TestData {

@@ -2,8 +2,11 @@
 
 use reqwest::Url;
 
+use crate::model::ChannelSecrets;
+
 /// Parts that are longer than this, or that are not plain words, may be tokens.
 const PLAIN_MAX: usize = 20;
+const SECRET_MIN: usize = 4;
 
 /// Scheme, host and port, plain parts of the path; the rest as `…`.
 pub fn address(url: &Url) -> String {
@@ -14,6 +17,18 @@ pub fn address(url: &Url) -> String {
     }
     if url.query().is_some() {
         text.push_str("?…");
+    }
+    text
+}
+
+/// A text without the channel's secrets: receivers quote what they refuse.
+pub fn secrets(text: &str, secrets: &ChannelSecrets) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.values() {
+        // A shorter one would take letters out of words.
+        if secret.len() >= SECRET_MIN {
+            text = text.replace(secret, "…");
+        }
     }
     text
 }

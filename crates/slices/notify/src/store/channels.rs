@@ -104,11 +104,17 @@ pub async fn delete(connection: &mut AnyConnection, id: &str) -> Result<(), DbEr
     Ok(())
 }
 
-/// Notes that it works.
-pub async fn set_sent(connection: &mut AnyConnection, id: &str, at: Timestamp) -> Result<(), DbError> {
-    sqlx::query("UPDATE channel SET sent_at = $2, error = NULL WHERE id = $1")
+/// Notes that it works, and what is wrong with it all the same.
+pub async fn set_sent(
+    connection: &mut AnyConnection,
+    id: &str,
+    at: Timestamp,
+    fault: Option<&str>,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE channel SET sent_at = $2, error = $3 WHERE id = $1")
         .bind(id)
         .bind(at.as_microsecond())
+        .bind(fault.map(str::to_owned))
         .execute(connection)
         .await?;
     Ok(())
