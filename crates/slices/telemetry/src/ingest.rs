@@ -7,6 +7,7 @@ use logs::{Origin, Record};
 use tsdb::{Batch, Labels};
 
 use crate::Telemetry;
+use crate::rules::Taken;
 
 /// Why observations were not taken. The sender keeps them and tries again.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +57,22 @@ impl Telemetry {
         instance: &str,
         samples: Vec<(SeriesEntry, i64, f64)>,
     ) -> Result<(), IngestError> {
+        self.ingest_samples_of(instance, samples, true).await
+    }
+
+    /// The same; not `is_live` when the agent kept them while it was cut off.
+    pub(crate) async fn ingest_samples_of(
+        &self,
+        instance: &str,
+        samples: Vec<(SeriesEntry, i64, f64)>,
+        is_live: bool,
+    ) -> Result<(), IngestError> {
         if samples.is_empty() {
             return Ok(());
         }
         let (telemetry, instance) = (self.clone(), instance.to_owned());
-        tokio::task::spawn_blocking(move || telemetry.store_samples(&instance, &samples)).await??;
+        let store = move || telemetry.store_samples(&instance, &samples, is_live);
+        tokio::task::spawn_blocking(store).await??;
         // Alerting has the outbox to fall back on, so the samples are good without it.
         if let Err(error) = self.rules().flush().await {
             tracing::warn!(%error, "alert changes wait for the database");
@@ -68,26 +80,55 @@ impl Telemetry {
         Ok(())
     }
 
-    fn store_samples(&self, instance: &str, samples: &[(SeriesEntry, i64, f64)]) -> Result<(), tsdb::Error> {
+    fn store_samples(
+        &self,
+        instance: &str,
+        samples: &[(SeriesEntry, i64, f64)],
+        is_live: bool,
+    ) -> Result<(), tsdb::Error> {
         let mut batch = Batch::with_capacity(samples.len());
-        let mut newest = i64::MIN;
         for (series, t_ms, value) in samples {
             batch.push(&series.labels, *t_ms, *value);
-            newest = newest.max(*t_ms);
         }
-        self.tsdb().append(&batch)?;
-        self.kernel()
-            .metrics
-            .counter("mainstay_samples_ingested_total", &[])
-            .add(samples.len() as u64);
+        // A clock that was set counts from the next sample on.
+        let now_ms = self.now_ms();
+        self.tsdb().set_clock(now_ms);
+        let outcome = self.tsdb().append(&batch)?;
+        self.count_samples(instance, &outcome);
+        // Only what is in the store says how new it is.
+        let Some(newest_ms) = outcome.newest_ms else {
+            return Ok(());
+        };
+        let taken = Taken {
+            newest_ms,
+            now_ms,
+            is_live,
+        };
         let mut names: Vec<&str> = samples
             .iter()
             .map(|(series, ..)| series.metric.as_ref())
             .collect();
         names.sort_unstable();
         names.dedup();
-        self.rules().on_samples(instance, newest, names.into_iter());
+        self.rules().on_samples(instance, taken, names.into_iter());
         Ok(())
+    }
+
+    /// What was stored, and what was not, by host and reason: a host whose samples are refused is blind.
+    fn count_samples(&self, instance: &str, outcome: &tsdb::Outcome) {
+        let metrics = &self.kernel().metrics;
+        metrics
+            .counter("mainstay_samples_ingested_total", &[])
+            .add(outcome.accepted + outcome.duplicates);
+        for reason in tsdb::Reason::ALL {
+            let count = outcome.rejected_for(reason);
+            if count > 0 {
+                let labels = [("host", instance), ("reason", reason.as_str())];
+                metrics
+                    .counter("mainstay_samples_refused_total", &labels)
+                    .add(count);
+            }
+        }
     }
 
     /// Stores log lines. Returns when they are on disk.

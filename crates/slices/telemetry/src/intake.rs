@@ -89,7 +89,12 @@ impl Intake for Telemetry {
                         define,
                         samples,
                     } => {
-                        self.take_samples(host, connection, *epoch, define, samples)
+                        let (resolved, unknown) = self
+                            .0
+                            .dictionaries
+                            .resolve(host, connection, *epoch, define, samples)?;
+                        self.count_undefined(host, unknown);
+                        self.ingest_samples_of(&host.name, resolved, !batch.spooled)
                             .await?;
                     }
                     Body::Logs { source, lines: said } => lines.extend(records(host, source, said)),
@@ -116,16 +121,7 @@ impl Intake for Telemetry {
 }
 
 impl Telemetry {
-    async fn take_samples(
-        &self,
-        host: &HostRef,
-        connection: u64,
-        epoch: u64,
-        define: &[SeriesDef],
-        samples: &[Sample],
-    ) -> Result<(), AnyError> {
-        let dictionaries = &self.0.dictionaries;
-        let (resolved, unknown) = dictionaries.resolve(host, connection, epoch, define, samples)?;
+    fn count_undefined(&self, host: &HostRef, unknown: usize) {
         if unknown > 0 {
             self.kernel()
                 .metrics
@@ -137,8 +133,6 @@ impl Telemetry {
                 "samples of series that the agent has not defined"
             );
         }
-        self.ingest_samples(&host.name, resolved).await?;
-        Ok(())
     }
 
     /// What an agent had to drop is marked on the timeline: a hole in a chart has a reason.

@@ -15,6 +15,7 @@ mod rules;
 mod source;
 mod store;
 mod up;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -226,7 +227,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
         })
     };
     let mut tasks = rules::tasks::tasks(telemetry.rules());
-    tasks.push(upkeep(telemetry));
+    tasks.extend(upkeep::tasks(telemetry));
     tasks.push(own_metrics(telemetry));
     let (up, presence) = up::duties(telemetry);
     tasks.push(up);
@@ -248,29 +249,6 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
         tasks,
         ..Slice::named("telemetry")
     }
-}
-
-/// Cuts, merges and drops what the stores keep on disk.
-fn upkeep(telemetry: &Telemetry) -> Task {
-    let telemetry = telemetry.clone();
-    Task::new(
-        "telemetry.upkeep",
-        Duration::from_secs(10),
-        Wake::default(),
-        move |kernel| {
-            let telemetry = telemetry.clone();
-            async move {
-                let now_ms = kernel.clock.now_ms();
-                let work = move || -> Result<(), AnyError> {
-                    telemetry.tsdb().set_clock(now_ms);
-                    telemetry.tsdb().maintain(now_ms)?;
-                    telemetry.logs().maintain(now_ms)?;
-                    Ok(())
-                };
-                tokio::task::spawn_blocking(work).await?
-            }
-        },
-    )
 }
 
 fn own_metrics(telemetry: &Telemetry) -> Task {

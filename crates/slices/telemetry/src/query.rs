@@ -72,13 +72,12 @@ impl Queries {
         let tsdb = self.tsdb.clone();
         self.blocking(timeout, move |deadline| {
             let source = Reached {
-                source: StoreSource {
-                    tsdb: &tsdb,
-                    instance: None,
-                },
+                source: StoreSource::new(&tsdb, None),
                 only,
             };
-            evaluate(&source, &expr, at, deadline, lookback_ms)
+            let mut outcome = evaluate(&source, &expr, at, deadline, lookback_ms)?;
+            outcome.warnings.extend(source.source.warnings());
+            Ok(outcome)
         })
         .await?
     }

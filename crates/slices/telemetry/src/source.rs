@@ -1,5 +1,6 @@
 //! The metric store as a source for PromQL, optionally narrowed to one instance.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use promql::{MatchOp, Series, Source, SourceError};
@@ -10,9 +11,35 @@ pub(crate) struct StoreSource<'a> {
     pub tsdb: &'a Tsdb,
     /// Added to every selection: only series with this `instance`.
     pub instance: Option<&'a str>,
+    /// What the store could not give of what was asked for.
+    warnings: RefCell<Vec<String>>,
 }
 
-impl StoreSource<'_> {
+/// Warnings that one query tells.
+const MAX_WARNINGS: usize = 10;
+
+impl<'a> StoreSource<'a> {
+    pub(crate) fn new(tsdb: &'a Tsdb, instance: Option<&'a str>) -> Self {
+        Self {
+            tsdb,
+            instance,
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// What is missing from all that was read so far, and why.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+
+    fn note(&self, more: &[String]) {
+        let mut warnings = self.warnings.borrow_mut();
+        for text in more {
+            if warnings.len() < MAX_WARNINGS && !warnings.contains(text) {
+                warnings.push(text.clone());
+            }
+        }
+    }
     fn stream(
         &self,
         matchers: &[promql::Matcher],
@@ -64,7 +91,8 @@ impl Source for StoreSource<'_> {
         sample_limit: usize,
         each: &mut dyn FnMut(Series) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        for series in self.stream(matchers, (start_ms, end_ms), sample_limit)? {
+        let mut stream = self.stream(matchers, (start_ms, end_ms), sample_limit)?;
+        while let Some(series) = stream.next() {
             let series = series.map_err(|error| source_error(error, sample_limit))?;
             let series = Series {
                 labels: query_labels(&series.labels),
@@ -74,6 +102,7 @@ impl Source for StoreSource<'_> {
                 break;
             }
         }
+        self.note(stream.warnings());
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! (ingest, one instance at a time, and the timer, everything), so each result carries its time and an older one never undoes a newer one.
 
 mod series;
+mod steps;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -89,18 +90,10 @@ pub(crate) struct Active {
     seen: HashMap<String, i64>,
     /// Whose series must be closed.
     ended: Vec<Ended>,
+    settling: Option<steps::Settling>,
 }
 
 impl Active {
-    pub(crate) fn saw(&mut self, instance: &str, at_ms: i64) {
-        match self.seen.get_mut(instance) {
-            Some(seen) => *seen = (*seen).max(at_ms),
-            None => {
-                self.seen.insert(instance.to_owned(), at_ms);
-            }
-        }
-    }
-
     /// Remembers what alerting knew before this process started, so that recoveries are noticed and lost hosts keep their alerts.
     pub(crate) fn restore(&mut self, key: &str, known: Known) {
         let at_ms = known.signal.at.as_millisecond();
@@ -130,6 +123,9 @@ impl Active {
         found: Vec<Found>,
         at_ms: i64,
     ) -> (Vec<Signal>, Option<String>) {
+        if matches!(extent, Extent::Everything) && self.is_settling(at_ms) {
+            return (Vec::new(), None);
+        }
         if let Extent::Instance(instance) = extent {
             let newest = self
                 .evaluated
@@ -324,5 +320,7 @@ fn begin(rule: &Rule, found: Found, at_ms: i64) -> Held {
     }
 }
 
+#[cfg(test)]
+mod clock_tests;
 #[cfg(test)]
 mod tests;

@@ -47,10 +47,7 @@ impl<'a> Asker<'a> {
         };
         self.left.set(left);
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
-        let all = StoreSource {
-            tsdb: self.tsdb,
-            instance: None,
-        };
+        let all = StoreSource::new(self.tsdb, None);
         let source = self.audience.narrow(all, instance);
         let is_over = || Instant::now() >= self.until;
         if is_over() {

@@ -12,6 +12,7 @@ use tsdb::{Batch, Durability, Tsdb};
 use super::active::{Active, Extent, Found, Held, Known, Row};
 use super::ask::Asker;
 use super::audience::Audience;
+use super::clock::StepWatch;
 use super::model::{Group, Rule, RuleSet, Sample};
 use super::record;
 use super::template::External;
@@ -23,6 +24,8 @@ const OUTBOX: usize = 100_000;
 /// A rule sees samples up to this old on ingest: two missed samples do not make a series disappear.
 const INGEST_LOOKBACK_MS: i64 = 60_000;
 const LOOKBACK_MS: i64 = 300_000;
+/// How long one evaluation of a rule may take.
+const TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(crate) struct RuleEngine {
@@ -45,6 +48,7 @@ struct State {
     recorded: HashMap<String, HashSet<promql::Labels>>,
     /// What the tunings covered when the rules were loaded.
     tuned: Vec<Coverage>,
+    steps: StepWatch,
 }
 
 /// How a rule's last evaluation went.
@@ -53,6 +57,22 @@ pub(crate) struct Health {
     pub error: Option<String>,
     pub at_ms: i64,
     pub seconds: f64,
+}
+
+/// Samples of an instance that were stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub newest_ms: i64,
+    pub now_ms: i64,
+    /// Unless the agent kept them while it was cut off.
+    pub is_live: bool,
+}
+
+impl Taken {
+    /// When what they tell is so: nothing is newer than now, whatever the clock of the host says.
+    fn at_ms(self) -> i64 {
+        self.newest_ms.min(self.now_ms)
+    }
 }
 
 impl RuleEngine {
@@ -134,9 +154,15 @@ impl RuleEngine {
     }
 
     /// Evaluates the local rules that read one of `metrics`, for one instance. Synchronous and short; runs off the reactor.
-    pub(crate) fn on_samples<'a>(&self, instance: &str, at_ms: i64, metrics: impl Iterator<Item = &'a str>) {
-        self.lock().active.saw(instance, at_ms);
-        self.on_own_samples(instance, at_ms, metrics);
+    pub(crate) fn on_samples<'a>(
+        &self,
+        instance: &str,
+        taken: Taken,
+        metrics: impl Iterator<Item = &'a str>,
+    ) {
+        self.heed_clock();
+        self.lock().active.saw(instance, taken.at_ms(), taken.is_live);
+        self.evaluate_local(&self.reading(metrics), instance, taken);
     }
 
     /// The same for samples about an instance that this program wrote itself: they say nothing of whether it speaks.
@@ -146,40 +172,94 @@ impl RuleEngine {
         at_ms: i64,
         metrics: impl Iterator<Item = &'a str>,
     ) {
+        self.heed_clock();
+        let due = self.reading(metrics);
+        let mut state = self.lock();
+        for rule in &due {
+            state.active.set_back_own(&rule.key, instance, at_ms);
+        }
+        drop(state);
+        let taken = Taken {
+            newest_ms: at_ms,
+            now_ms: at_ms,
+            is_live: true,
+        };
+        self.evaluate_local(&due, instance, taken);
+    }
+
+    /// The local rules that read one of the metrics, each once.
+    fn reading<'a>(&self, metrics: impl Iterator<Item = &'a str>) -> Vec<Arc<Rule>> {
         let rules = self.rules();
-        let mut due: Vec<&Arc<Rule>> = metrics.flat_map(|metric| rules.reading(metric)).collect();
+        let mut due: Vec<Arc<Rule>> = metrics
+            .flat_map(|metric| rules.reading(metric))
+            .cloned()
+            .collect();
         due.sort_by(|a, b| a.key.cmp(&b.key));
         due.dedup_by(|a, b| a.key == b.key);
+        due
+    }
+
+    fn evaluate_local(&self, due: &[Arc<Rule>], instance: &str, taken: Taken) {
         for rule in due {
-            self.evaluate(rule, Extent::Instance(instance), at_ms);
+            let extent = Extent::Instance(instance);
+            self.evaluate(rule, extent, taken.newest_ms, taken.at_ms());
+        }
+    }
+
+    /// Moves what is held to the new time when the machine's clock was set. Other clocks go as their owner wants.
+    fn heed_clock(&self) {
+        if !matches!(self.kernel.clock, kernel::Clock::System) {
+            return;
+        }
+        let now_ms = self.kernel.clock.now_ms();
+        let mut state = self.lock();
+        let by_ms = state.steps.step_ms(now_ms, std::time::Instant::now());
+        if by_ms != 0 {
+            tracing::warn!(
+                by_ms,
+                "the clock of this server was set; alerts go on under the new time"
+            );
+            state.active.clock_set(by_ms, now_ms);
+            self.kernel
+                .metrics
+                .counter("mainstay_clock_steps_total", &[])
+                .add(1);
         }
     }
 
     /// Evaluates a whole group, in the order of its rules.
     pub(crate) fn on_interval(&self, group: &Group, at_ms: i64) {
+        self.heed_clock();
         for rule in &group.rules {
-            self.evaluate(rule, Extent::Everything, at_ms);
+            self.evaluate(rule, Extent::Everything, at_ms, at_ms);
         }
     }
 
-    fn evaluate(&self, rule: &Rule, extent: Extent<'_>, at_ms: i64) {
+    /// Asks as of `read_ms`; the result is of `at_ms`.
+    fn evaluate(&self, rule: &Rule, extent: Extent<'_>, read_ms: i64, at_ms: i64) {
         let started = std::time::Instant::now();
         let (instance, lookback_ms) = match extent {
             Extent::Instance(instance) => (Some(instance), INGEST_LOOKBACK_MS),
             Extent::Everything => (None, LOOKBACK_MS),
         };
-        let source = StoreSource {
-            tsdb: &self.tsdb,
-            instance,
-        };
+        let source = StoreSource::new(&self.tsdb, instance);
+        let is_over = || started.elapsed() >= TIME;
         let options = promql::Options {
             lookback_ms,
             max_samples: 5_000_000,
+            cancelled: Some(&is_over),
             ..promql::Options::default()
         };
-        let result = promql::instant(&source, &rule.expr, at_ms - rule.offset_ms, &options);
-        let result = result.map_err(|error| error.to_string());
-        let mut result = result.and_then(|outcome| samples_of(outcome.value));
+        let result = promql::instant(&source, &rule.expr, read_ms - rule.offset_ms, &options);
+        let result = result.map_err(|error| match error {
+            promql::EvalError::Cancelled => format!("the evaluation took longer than {TIME:?}"),
+            other => other.to_string(),
+        });
+        // What the store cannot give is not over: an answer with a gap ends no alert.
+        let mut result = result.and_then(|outcome| match source.warnings().first() {
+            Some(warning) => Err(warning.clone()),
+            None => samples_of(outcome.value),
+        });
         if let (Ok(samples), Some(limits)) = (&mut result, &rule.limits) {
             samples.retain(|sample| limits.take(&sample.labels));
         }

@@ -4,6 +4,7 @@ pub(crate) mod active;
 pub(crate) mod api;
 mod ask;
 mod audience;
+mod clock;
 pub(crate) mod engine;
 mod file;
 mod known;
@@ -16,7 +17,7 @@ pub(crate) mod tasks;
 pub(crate) mod template;
 pub(crate) mod tuning;
 
-pub(crate) use engine::RuleEngine;
+pub(crate) use engine::{RuleEngine, Taken};
 pub use file::{FileError, check};
 pub(crate) use known::known;
 pub use template::preview;

@@ -145,10 +145,7 @@ fn shown(value: &promql::Value) -> String {
 }
 
 fn compare(db: &Tsdb, plain: &Plain, dice: &mut Dice, until: i64) {
-    let source = StoreSource {
-        tsdb: db,
-        instance: None,
-    };
+    let source = StoreSource::new(db, None);
     for text in QUERIES {
         let expr = promql::parse(text).unwrap();
         let options = Options::default();

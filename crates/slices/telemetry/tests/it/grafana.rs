@@ -10,20 +10,23 @@ const AT: i64 = 1_767_225_600;
 async fn house() -> House {
     let house = House::both().await.remove(0);
     house.telemetry.tsdb().set_clock((AT + 60) * 1000);
+    let mut batch = tsdb::Batch::new();
+    let mut put = |name: &str, code: &str, at_ms: i64, value: f64| {
+        let labels = [
+            ("__name__", name),
+            ("code", code),
+            ("instance", "web-1"),
+            ("job", "mainstay"),
+        ];
+        batch.push(&tsdb::Labels::from_pairs(labels), at_ms, value);
+    };
     for step in 0..60 {
         let at_ms = (AT - 59 + step) * 1000;
-        house
-            .send(
-                "web-1",
-                at_ms,
-                &[
-                    ("requests_total", &[("code", "200")], step as f64),
-                    ("requests_total", &[("code", "500")], 0.0),
-                    ("temperature", &[], 21.5),
-                ],
-            )
-            .await;
+        put("requests_total", "200", at_ms, step as f64);
+        put("requests_total", "500", at_ms, 0.0);
+        put("temperature", "", at_ms, 21.5);
     }
+    house.telemetry.tsdb().append(&batch).unwrap();
     house
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod api;
+mod clock;
 mod field;
 mod grafana;
 mod repeat;

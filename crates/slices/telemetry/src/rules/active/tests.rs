@@ -35,7 +35,7 @@ fn states(signals: &[Signal]) -> Vec<bool> {
 #[test]
 fn changes_become_signals_once() {
     let (mut active, rule) = (Active::default(), rule());
-    active.saw("a", 1000);
+    active.saw("a", 1000, true);
     assert_eq!(
         states(&active.apply(&rule, Extent::Instance("a"), found("a"), 1000).0),
         [true]
@@ -57,7 +57,7 @@ fn changes_become_signals_once() {
 #[test]
 fn an_older_result_does_not_undo_a_newer_one() {
     let (mut active, rule) = (Active::default(), rule());
-    active.saw("a", 5000);
+    active.saw("a", 5000, true);
     assert_eq!(
         states(&active.apply(&rule, Extent::Instance("a"), found("a"), 5000).0),
         [true]
@@ -84,7 +84,7 @@ fn an_older_result_does_not_undo_a_newer_one() {
 #[test]
 fn a_lost_host_keeps_its_alerts() {
     let (mut active, rule) = (Active::default(), rule());
-    active.saw("a", 1000);
+    active.saw("a", 1000, true);
     active.apply(&rule, Extent::Instance("a"), found("a"), 1000);
     assert!(
         active
@@ -92,7 +92,7 @@ fn a_lost_host_keeps_its_alerts() {
             .0
             .is_empty()
     );
-    active.saw("a", 60_000);
+    active.saw("a", 60_000, true);
     assert_eq!(
         states(&active.apply(&rule, Extent::Everything, vec![], 60_001).0),
         [false]
@@ -258,7 +258,7 @@ fn the_words_are_renewed_until_it_fires() {
 #[test]
 fn what_the_program_writes_itself_is_over_though_the_host_is_silent() {
     let (mut active, rule) = (Active::default(), waiting(0, 0, 0));
-    active.saw("a", 0);
+    active.saw("a", 0, true);
     active.apply(&rule, Extent::Everything, found("a"), 100_000);
     let (signals, _) = active.apply(&rule, Extent::Everything, Vec::new(), 200_000);
     assert_eq!(states(&signals), [false]);
