@@ -67,16 +67,18 @@ impl Marks {
         self.0.extend(later.0);
     }
 
-    /// Forgets the sources that have been silent for longest when there are too many.
-    pub(crate) fn bound(&mut self) {
-        let surplus = self.0.len().saturating_sub(MAX_SOURCES);
+    /// Forgets the sources that have been silent for longest when there are too many; says how many.
+    pub(crate) fn bound(&mut self) -> u64 {
+        let before = self.0.len();
+        let surplus = before.saturating_sub(MAX_SOURCES);
         if surplus == 0 {
-            return;
+            return 0;
         }
         let mut lines: Vec<u64> = self.0.values().map(|mark| mark.line).collect();
         lines.sort_unstable();
         let oldest_kept = lines[surplus];
         self.0.retain(|_, mark| mark.line >= oldest_kept);
+        (before - self.0.len()) as u64
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -159,7 +161,7 @@ mod tests {
             };
             set(&mut marks, &origin, number);
         }
-        marks.bound();
+        assert_eq!(marks.bound(), 3);
         assert_eq!(marks.0.len(), MAX_SOURCES);
         assert!(!marks.0.contains_key("s2") && marks.0.contains_key("s3"));
     }

@@ -62,6 +62,8 @@ pub struct Stats {
     pub maintain_failures_total: u64,
     /// Blocks that searches could not read.
     pub read_failures_total: u64,
+    /// Sources whose marks were forgotten because there were too many.
+    pub sources_forgotten_total: u64,
     /// Lines that live subscriptions were too slow for.
     pub tail_dropped_total: u64,
 }
@@ -80,5 +82,6 @@ pub(crate) struct Counters {
     pub append_failures: AtomicU64,
     pub maintain_failures: AtomicU64,
     pub read_failures: AtomicU64,
+    pub sources_forgotten: AtomicU64,
     pub notices: Mutex<VecDeque<Notice>>,
 }

@@ -69,17 +69,54 @@ impl Replacer {
         })
     }
 
-    /// Expands `template` (`$1`, `${name}`, `$$`) when `text` matches as a whole.
-    pub fn expand(&self, text: &str, template: &str) -> Option<String> {
+    /// Expands `template` (`$1`, `${name}`, `$$`) when `text` matches as a whole; to at most `most` bytes.
+    pub fn expand(&self, text: &str, template: &str, most: usize) -> Result<Option<String>, TooLong> {
         let mut captures: Captures = self.regex.create_captures();
         self.regex.captures(text, &mut captures);
         if !captures.is_match() {
-            return None;
+            return Ok(None);
         }
         let mut out = String::new();
-        captures.interpolate_string_into(text, template, &mut out);
-        Some(out)
+        interpolate(&captures, text, template, &mut out, most).map(|()| Some(out))
     }
+}
+
+/// An expansion would be longer than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// Bytes of a template between two looks at what it has given.
+const STRIDE: usize = 256;
+
+/// Expands a template piece by piece, so that what it gives stays near `most` bytes while it is made.
+fn interpolate(
+    captures: &Captures,
+    text: &str,
+    template: &str,
+    out: &mut String,
+    most: usize,
+) -> Result<(), TooLong> {
+    let mut rest = template;
+    while !rest.is_empty() {
+        let at = next_cut(rest);
+        captures.interpolate_string_into(text, &rest[..at], out);
+        if out.len() > most {
+            return Err(TooLong);
+        }
+        rest = &rest[at..];
+    }
+    Ok(())
+}
+
+/// Where a template may be cut without tearing a reference: before a `$` that does not follow another one.
+fn next_cut(template: &str) -> usize {
+    let bytes = template.as_bytes();
+    let is_cut =
+        |at: &usize| bytes[*at] == b'$' && bytes[*at - 1] != b'$' && bytes.get(*at + 1) != Some(&b'$');
+    (STRIDE.min(bytes.len())..bytes.len())
+        .filter(|at| *at > 0)
+        .find(is_cut)
+        .unwrap_or(bytes.len())
 }
 
 /// A pattern that may match anywhere in a text.
@@ -103,7 +140,7 @@ impl Regex {
                 continue;
             };
             out.push_str(&text[done..found.start()]);
-            captures.interpolate_string_into(text, template, &mut out);
+            interpolate(&captures, text, template, &mut out, most).ok()?;
             done = found.end();
             if out.len() > most {
                 return None;
@@ -182,10 +219,16 @@ fn escape_outside<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String
         's' => out.push_str("[\\t\\n\\f\\r ]"),
         'S' => out.push_str("[^\\t\\n\\f\\r ]"),
         'b' => out.push_str("(?-u:\\b)"),
-        'B' => return Err("\\B is not supported here; use \\b or a character class".into()),
+        'B' => out.push_str("(?-u:\\B)"),
         'C' => return Err("\\C (any byte) is not supported; use .".into()),
         '1'..='9' => return Err(format!("back-references such as \\{c} do not exist in RE2")),
-        'A' | 'z' | 'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
+        'x' | 'p' | 'P' => {
+            let end = braced(&after[1..]);
+            out.push('\\');
+            out.push_str(&after[..1 + end]);
+            return Ok(&after[1 + end..]);
+        }
+        'A' | 'z' | 'a' | 'f' | 'n' | 'r' | 't' | 'v' => {
             out.push('\\');
             out.push(c);
         }
@@ -193,6 +236,14 @@ fn escape_outside<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String
         _ => push_literal(c, out),
     }
     Ok(&after[c.len_utf8()..])
+}
+
+/// The length of `{…}` at the front: the name of `\p{…}` or the digits of `\x{…}`, no repetition.
+fn braced(rest: &str) -> usize {
+    match rest.find('}') {
+        Some(end) if rest.starts_with('{') => end + 1,
+        _ => 0,
+    }
 }
 
 fn push_literal(c: char, out: &mut String) {
@@ -315,6 +366,10 @@ mod tests {
         assert!(hit("a{,2}", "a{,2}"));
         assert!(hit("(?i:PRO).*", "production"));
         assert!(hit("[\\w.-]+", "a.b-c"));
+        assert!(hit("\\p{L}+", "aé") && !hit("\\p{L}+", "1"));
+        assert!(hit("\\pL\\PL", "é1") && hit("[\\p{Greek}]", "λ"));
+        assert!(hit("\\x{6d}\\x6d{2}", "mmm") && hit("[\\x{6d}]", "m"));
+        assert!(hit("a\\Bb.*", "abc") && !hit("a\\B.b", "a b"));
     }
 
     #[test]
@@ -346,7 +401,23 @@ mod tests {
     #[test]
     fn expands_templates() {
         let r = Replacer::new("(.*)-value-(?P<tail>.*)").unwrap();
-        assert_eq!(r.expand("x-value-10", "$2/$1/${tail}/$$").unwrap(), "10/x/10/$");
-        assert_eq!(r.expand("other", "$1"), None);
+        let expand = |text, template| r.expand(text, template, 100);
+        let whole = expand("x-value-10", "$2/$1/${tail}/$$").unwrap();
+        assert_eq!(whole.as_deref(), Some("10/x/10/$"));
+        assert_eq!(expand("other", "$1"), Ok(None));
+    }
+
+    #[test]
+    fn an_expansion_stops_at_its_bound() {
+        let r = Replacer::new("(.*)").unwrap();
+        let text = "x".repeat(60_000);
+        assert_eq!(r.expand(&text, &"$1".repeat(100_000), 65_536), Err(TooLong));
+        // Cut into pieces it gives what it gives whole.
+        for template in ["${1}a$$$$b$1-", "é$1ü${1}", "$$1$1$$"] {
+            let long = template.repeat(300);
+            let pieces = r.expand("xy", &long, 1 << 20).unwrap().unwrap();
+            let whole = r.expand("xy", template, 100).unwrap().unwrap();
+            assert_eq!(pieces, whole.repeat(300), "{template}");
+        }
     }
 }

@@ -185,3 +185,78 @@ fn deep_queries_are_refused_before_they_hurt() {
             .contains("the limit is")
     );
 }
+
+#[test]
+fn labels_that_functions_write_are_bounded() {
+    let nested =
+        |inner: &str, wrap: &dyn Fn(&str) -> String| (0..40).fold(inner.to_owned(), |text, _| wrap(&text));
+    let join = |text: &str| format!("label_join({text}, \"job\", \"\", \"job\", \"job\")");
+    let replace = |text: &str| format!("label_replace({text}, \"job\", \"$1$1$1$1\", \"job\", \"(.*)\")");
+    for text in [
+        nested("requests_total", &join),
+        nested("requests_total", &replace),
+    ] {
+        let error = instant(&memory(), &parse(&text).unwrap(), 240_000, &Options::default()).unwrap_err();
+        assert!(error.to_string().contains("longer than 65536 bytes"), "{error}");
+    }
+    // One long template on one long value.
+    let long = format!(
+        "label_replace(label_replace(requests_total, \"a\", \"{}\", \"job\", \".*\"), \"b\", \"{}\", \"a\", \"(.*)\")",
+        "x".repeat(60_000),
+        "$1".repeat(100_000)
+    );
+    let error = instant(&memory(), &parse(&long).unwrap(), 240_000, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("longer than 65536 bytes"), "{error}");
+}
+
+#[test]
+fn bytes_of_labels_and_cells_count_in_the_limit() {
+    let options = Options {
+        max_bytes: 100_000,
+        ..Options::default()
+    };
+    let wide =
+        "label_replace(requests_total, \"a\", \"X\", \"job\", \".*\")".replace('X', &"x".repeat(30_000));
+    let one = |text: &str| instant(&memory(), &parse(text).unwrap(), 240_000, &options);
+    assert!(one(&wide).is_ok());
+    assert_eq!(
+        one(&format!("{wide} or {wide}")),
+        Err(EvalError::TooManyBytes { limit: 100_000 })
+    );
+    let many = range(
+        &memory(),
+        &parse("requests_total * on (job) group_left requests_total").unwrap(),
+        0,
+        600_000,
+        100,
+        &options,
+    );
+    assert_eq!(many, Err(EvalError::TooManyBytes { limit: 100_000 }));
+    let fixed = range(
+        &memory(),
+        &parse("requests_total @ 60").unwrap(),
+        0,
+        1_000_000,
+        100,
+        &options,
+    );
+    assert_eq!(
+        fixed,
+        Err(EvalError::TooManyBytes { limit: 100_000 }),
+        "what is repeated counts too"
+    );
+}
+
+#[test]
+fn a_dropped_name_is_no_label_to_group_by() {
+    let text = "sum by (__name__, job) (requests_total * 2)";
+    let out = instant(&memory(), &parse(text).unwrap(), 240_000, &Options::default()).unwrap();
+    let Value::Vector(rows) = out.value else {
+        panic!("not a vector")
+    };
+    let labels: Vec<String> = rows.iter().map(|row| row.labels.to_string()).collect();
+    assert_eq!(labels, ["{job=\"a\"}", "{job=\"b\"}"]);
+    let text = "sum by (__name__) ({__name__=~\"requests_total|other\"} * 2 or label_replace(requests_total * 3, \"job\", \"z\", \"job\", \"b\"))";
+    let out = instant(&memory(), &parse(text).unwrap(), 240_000, &Options::default());
+    assert!(out.is_ok(), "{out:?}");
+}

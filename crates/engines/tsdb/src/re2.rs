@@ -64,6 +64,12 @@ impl Translator<'_> {
                 self.quoted();
                 return Ok(());
             }
+            'x' | 'p' | 'P' => {
+                self.out.push('\\');
+                self.out.push(c);
+                self.braced();
+                return Ok(());
+            }
             '<' | '>' => {
                 self.out.push(c);
                 return Ok(());
@@ -79,6 +85,18 @@ impl Translator<'_> {
         self.out.push_str(ascii);
         self.out.push(']');
         Ok(())
+    }
+
+    /// Copies `{…}`: the name of `\p{…}` or the digits of `\x{…}`, no repetition.
+    fn braced(&mut self) {
+        if self.input.peek() == Some(&'{') {
+            for c in self.input.by_ref() {
+                self.out.push(c);
+                if c == '}' {
+                    return;
+                }
+            }
+        }
     }
 
     fn quoted(&mut self) {
@@ -189,6 +207,11 @@ mod tests {
         check(r"\bfoo\b.*", &["foo bar"], &["foobar"]);
         check("(?i)abc|d", &["ABC", "D"], &["xabc"]);
         check("a|b", &["a", "b"], &["ab", "xa"]);
+        check(r"\p{L}+\pN", &["aé1"], &["11", "a"]);
+        check(r"[\p{Greek}x]", &["λ", "x"], &["a"]);
+        check(r"\x{6d}\x6d{2}", &["mmm"], &["mm"]);
+        check(r"a\Bb.*", &["abc"], &[]);
+        check(r"a\B.b", &[], &["a b"]);
         check("", &[""], &["a"]);
     }
 

@@ -11,6 +11,7 @@ use logs::Record;
 use protocol::{Batch, Body, Gap, LogLine, LogSource, Sample, SeriesDef};
 
 use crate::ingest::{Sender, SeriesEntry};
+use crate::log_time::Frame;
 use crate::{Telemetry, store};
 
 /// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
@@ -97,7 +98,9 @@ impl Intake for Telemetry {
                         self.ingest_samples_of(&host.name, resolved, !batch.spooled)
                             .await?;
                     }
-                    Body::Logs { source, lines: said } => lines.extend(records(host, source, said)),
+                    Body::Logs { source, lines: said } => {
+                        lines.extend(self.records(host, source, said, batch.at_ms));
+                    }
                     Body::Gap(gap) => gaps.push(gap),
                     Body::Units { .. } | Body::Facts(_) => {}
                 }
@@ -135,6 +138,35 @@ impl Telemetry {
         }
     }
 
+    /// Lines as they are stored, those with an impossible time under the time of their reading.
+    fn records(&self, host: &HostRef, source: &LogSource, lines: &[LogLine], batch_ms: i64) -> Vec<Record> {
+        let now_ms = self.now_ms();
+        let frame = Frame {
+            batch_ms,
+            now_ms,
+            oldest_ms: now_ms.saturating_sub(self.0.log_retention_ms),
+        };
+        let mut retimed = 0;
+        let records = lines.iter().map(|line| {
+            let (at_ms, is_other) = frame.time_of(line.at_ms);
+            retimed += u64::from(is_other);
+            Record {
+                at_ms,
+                labels: labels(host, source, line),
+                severity: line.severity,
+                text: line.text.clone(),
+            }
+        });
+        let records = records.collect();
+        if retimed > 0 {
+            self.kernel()
+                .metrics
+                .counter("mainstay_log_lines_retimed_total", &[("host", &host.name)])
+                .add(retimed);
+        }
+        records
+    }
+
     /// What an agent had to drop is marked on the timeline: a hole in a chart has a reason.
     async fn note_gaps(&self, host: &HostRef, batch: &Batch, gaps: &[&Gap]) -> Result<(), AnyError> {
         let mut tx = self.kernel().db.write().await?;
@@ -154,24 +186,14 @@ impl Telemetry {
     }
 }
 
-fn records(host: &HostRef, source: &LogSource, lines: &[LogLine]) -> Vec<Record> {
-    lines
-        .iter()
-        .map(|line| {
-            let mut labels = vec![("host", host.name.as_str()), ("source", source.kind.as_str())];
-            match source.kind.as_str() {
-                "file" => labels.push(("file", &source.name)),
-                _ => labels.push(("unit", &source.name)),
-            }
-            if let Some(program) = &line.program {
-                labels.push(("program", program));
-            }
-            Record {
-                at_ms: line.at_ms,
-                labels: logs::Labels::new(labels),
-                severity: line.severity,
-                text: line.text.clone(),
-            }
-        })
-        .collect()
+fn labels(host: &HostRef, source: &LogSource, line: &LogLine) -> logs::Labels {
+    let mut labels = vec![("host", host.name.as_str()), ("source", source.kind.as_str())];
+    match source.kind.as_str() {
+        "file" => labels.push(("file", &source.name)),
+        _ => labels.push(("unit", &source.name)),
+    }
+    if let Some(program) = &line.program {
+        labels.push(("program", program));
+    }
+    logs::Labels::new(labels)
 }

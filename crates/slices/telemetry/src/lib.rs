@@ -7,7 +7,9 @@ mod dependents;
 mod ingest;
 mod intake;
 mod live_api;
+mod log_time;
 mod logs_api;
+mod own_metrics;
 mod prom;
 mod query;
 mod reach;
@@ -96,6 +98,8 @@ struct Inner {
     dictionaries: intake::Dictionaries,
     written_up: up::Written,
     written_dependents: dependents::Written,
+    max_series: usize,
+    log_retention_ms: i64,
 }
 
 /// Why the stores do not open.
@@ -142,11 +146,13 @@ impl Telemetry {
         };
         let inner = Inner {
             kernel: kernel.clone(),
-            queries: Queries::new(tsdb.clone()),
+            queries: Queries::new(kernel, tsdb.clone()),
             rules: RuleEngine::new(kernel, tsdb.clone(), external),
             dictionaries: intake::Dictionaries::default(),
             written_up: up::Written::default(),
             written_dependents: dependents::Written::default(),
+            max_series: settings.max_series,
+            log_retention_ms: i64::from(settings.log_retention_days.max(1)) * DAY_MS,
             tsdb,
             logs,
         };
@@ -236,7 +242,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
         "telemetry.retention",
         vec![store::gap_marks()],
     ));
-    register_gauges(telemetry);
+    own_metrics::register(telemetry);
     Slice {
         migrations: MIGRATIONS,
         routes: prom::routes(telemetry)
@@ -262,31 +268,4 @@ fn own_metrics(telemetry: &Telemetry) -> Task {
             async move { telemetry.ingest_own().await }
         },
     )
-}
-
-fn register_gauges(telemetry: &Telemetry) {
-    let weak = Arc::downgrade(&telemetry.0);
-    telemetry.kernel().metrics.reader(move |out| {
-        let Some(inner) = weak.upgrade() else { return };
-        let reading = |name, value: f64| kernel::metric::Reading {
-            name,
-            labels: Vec::new(),
-            value,
-        };
-        let stats = inner.tsdb.stats();
-        out.push(reading("mainstay_tsdb_head_series", stats.head_series as f64));
-        out.push(reading("mainstay_tsdb_wal_bytes", stats.wal_bytes as f64));
-        for (reason, count) in stats.samples_rejected {
-            let labels = vec![("reason", reason.to_owned())];
-            out.push(kernel::metric::Reading {
-                name: "mainstay_samples_rejected_total",
-                labels,
-                value: count as f64,
-            });
-        }
-        out.push(reading(
-            "mainstay_rule_signals_waiting",
-            inner.rules.waiting() as f64,
-        ));
-    });
 }

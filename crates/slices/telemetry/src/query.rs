@@ -23,6 +23,8 @@ pub(crate) struct Queries {
     tsdb: Arc<Tsdb>,
     slots: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    #[expect(dead_code, reason = "counted next")]
+    metrics: kernel::metric::Metrics,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +53,10 @@ pub(crate) enum At {
 }
 
 impl Queries {
-    pub(crate) fn new(tsdb: Arc<Tsdb>) -> Self {
+    pub(crate) fn new(kernel: &kernel::Kernel, tsdb: Arc<Tsdb>) -> Self {
         Self {
             tsdb,
+            metrics: kernel.metrics.clone(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             queue: Arc::new(Semaphore::new(WAITING)),
         }

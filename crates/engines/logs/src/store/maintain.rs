@@ -151,7 +151,10 @@ impl Logs {
     fn begin_head(&self, writer: &mut Writer) -> Result<()> {
         let generation = writer.generation + 1;
         let mut wal = wal::Writer::create(&self.dir, generation, writer.next_seq, self.options.mode())?;
-        writer.marks.bound();
+        let forgotten = writer.marks.bound();
+        self.counters
+            .sources_forgotten
+            .fetch_add(forgotten, Ordering::Relaxed);
         // Invariant: the marks are in the new log before the old one can be sealed and removed.
         write_marks(&mut wal, writer.next_seq, &writer.marks)?;
         writer.wal = wal;

@@ -259,6 +259,7 @@ impl Logs {
             notices_lost_total: total(&self.counters.notices_lost),
             append_failures_total: total(&self.counters.append_failures),
             maintain_failures_total: total(&self.counters.maintain_failures),
+            sources_forgotten_total: total(&self.counters.sources_forgotten),
             read_failures_total: total(&self.counters.read_failures),
             tail_dropped_total: self.lock_tails().dropped_total(),
         }

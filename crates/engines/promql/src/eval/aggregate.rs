@@ -7,7 +7,7 @@ use crate::eval::dense::{ABSENT, Grid, Sv, is_absent};
 use crate::eval::engine::{Engine, Evaluated};
 use crate::eval::stats::{self, Deviation, Mean, Sum};
 use crate::eval::topk;
-use crate::labels::{Labels, is_schema_label};
+use crate::labels::{Label, Labels, is_schema_label};
 
 /// The series of one group.
 pub(crate) struct LabelGroup {
@@ -16,21 +16,25 @@ pub(crate) struct LabelGroup {
     pub members: Vec<usize>,
 }
 
-/// The labels of the group that a series belongs to.
-fn group_of(grouping: Option<&Grouping>, labels: &Labels) -> Labels {
+/// The labels of the group that a series belongs to. A name that a function has dropped is no label to group by, though its
+/// removal is carried out at the end.
+fn group_of(e: &Engine, grouping: Option<&Grouping>, s: &Sv) -> Labels {
+    let labels = &s.labels;
+    let is_dropped = |n: &str| s.drop_name && !e.opts.delayed_name_removal && is_schema_label(n);
+    let is_named = |g: &Grouping, n: &str| g.labels.iter().any(|l| l == n);
     match grouping {
         None => Labels::default(),
-        Some(g) if g.without => labels.filtered(|n| !is_schema_label(n) && !g.labels.iter().any(|l| l == n)),
-        Some(g) => labels.filtered(|n| g.labels.iter().any(|l| l == n)),
+        Some(g) if g.without => labels.filtered(|n| !is_schema_label(n) && !is_named(g, n)),
+        Some(g) => labels.filtered(|n| is_named(g, n) && !is_dropped(n)),
     }
 }
 
 /// Splits a vector into groups, in order of first appearance.
-fn label_groups(grouping: Option<&Grouping>, series: &[Sv]) -> Vec<LabelGroup> {
+fn label_groups(e: &Engine, grouping: Option<&Grouping>, series: &[Sv]) -> Vec<LabelGroup> {
     let mut index: HashMap<Labels, usize> = HashMap::new();
     let mut groups: Vec<LabelGroup> = Vec::new();
     for (i, s) in series.iter().enumerate() {
-        let labels = group_of(grouping, &s.labels);
+        let labels = group_of(e, grouping, s);
         let at = *index.entry(labels.clone()).or_insert_with(|| {
             groups.push(LabelGroup {
                 labels,
@@ -88,7 +92,7 @@ fn with_param(e: &Engine, a: &Aggregate, grid: &Grid) -> Evaluated<Vec<Sv>> {
     };
     let param = e.scalar(expr, grid)?;
     let series = e.vector(&a.expr, grid)?;
-    let groups = label_groups(a.grouping.as_ref(), &series);
+    let groups = label_groups(e, a.grouping.as_ref(), &series);
     if a.op != AggregateOp::Quantile {
         return topk::eval(e, a, &param, series, &groups, grid);
     }
@@ -133,7 +137,7 @@ fn fold<A: Clone>(
         if !s.has_values() {
             return Ok(());
         }
-        let labels = group_of(a.grouping.as_ref(), &s.labels);
+        let labels = group_of(e, a.grouping.as_ref(), &s);
         let at = match index.get(&labels) {
             Some(at) => *at,
             None => {
@@ -193,7 +197,7 @@ fn count_values(e: &Engine, a: &Aggregate, grid: &Grid) -> Evaluated<Vec<Sv>> {
     let series = e.vector(&a.expr, grid)?;
     let mut out: Vec<Sv> = Vec::new();
     let mut index: HashMap<Labels, usize> = HashMap::new();
-    for g in label_groups(a.grouping.as_ref(), &series) {
+    for g in label_groups(e, a.grouping.as_ref(), &series) {
         for i in &g.members {
             e.tick()?;
             for (step, v) in series[*i]
@@ -203,14 +207,20 @@ fn count_values(e: &Engine, a: &Aggregate, grid: &Grid) -> Evaluated<Vec<Sv>> {
                 .filter(|(_, v)| !is_absent(**v))
             {
                 let labels = g.labels.with(&label, &plain_decimal(*v));
-                let at = *index.entry(labels.clone()).or_insert_with(|| {
-                    out.push(Sv {
-                        labels,
-                        drop_name: g.drop_name,
-                        values: vec![ABSENT; grid.n],
-                    });
-                    out.len() - 1
-                });
+                let at = match index.get(&labels) {
+                    Some(at) => *at,
+                    None => {
+                        e.charge(grid.n)?;
+                        e.charge_bytes(label.len() + (labels.len() + 1) * size_of::<Label>())?;
+                        index.insert(labels.clone(), out.len());
+                        out.push(Sv {
+                            labels,
+                            drop_name: g.drop_name,
+                            values: vec![ABSENT; grid.n],
+                        });
+                        out.len() - 1
+                    }
+                };
                 let cell = &mut out[at].values[step];
                 *cell = if is_absent(*cell) { 1.0 } else { *cell + 1.0 };
             }

@@ -92,22 +92,44 @@ fn vectors(e: &Engine, span: Span, b: &Binary, left: Vec<Sv>, right: Vec<Sv>) ->
     merge_same(out, span)
 }
 
+/// The steps at which there is something to match. Where a whole side has no value nothing can match, so nothing is looked
+/// at either, and two equal series of the other side are no error.
+pub(crate) fn matched_steps(matching: &Matching, left: &[Sv], right: &[Sv]) -> Vec<bool> {
+    let n = left.iter().chain(right).next().map_or(0, |s| s.values.len());
+    let is_filled = matching.fill_left.is_some() || matching.fill_right.is_some();
+    let there = |side: &[Sv]| {
+        let mut steps = vec![false; n];
+        for s in side {
+            let cells = steps.iter_mut().zip(&s.values);
+            cells.for_each(|(any, v)| *any |= !is_absent(*v));
+        }
+        steps
+    };
+    let both = there(left).into_iter().zip(there(right));
+    both.map(|(l, r)| if is_filled { l || r } else { l && r })
+        .collect()
+}
+
 fn one_to_one(e: &Engine, span: Span, b: &Binary, left: &[Sv], right: &[Sv]) -> Evaluated<Vec<Sv>> {
     let m = &b.matching;
     let mut out = Vec::new();
+    let steps = matched_steps(m, left, right);
     for group in match_groups(m, left, right) {
         e.tick()?;
         if (group.left.is_empty() && m.fill_left.is_none())
             || (group.right.is_empty() && m.fill_right.is_none())
         {
-            only_one(e, span, &group, right, "right")?;
+            only_one(e, span, &group, right, &steps)?;
             continue;
         }
-        let n = left.iter().chain(right).next().map_or(0, |s| s.values.len());
+        let n = steps.len();
         // A cell per left series, and one for the steps at which only the right side has a value.
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); group.left.len() + 1];
-        for step in 0..n {
+        for step in (0..n).filter(|step| steps[*step]) {
             let r = present_one(e, span, &group, &group.right, right, step, "right")?;
+            if r.is_none() && m.fill_right.is_none() {
+                continue;
+            }
             let l = present_one(e, span, &group, &group.left, left, step, "left")?;
             let fill = |n: &Option<crate::ast::Number>| n.map(|n| n.value);
             let (row, lv, rv) = match (l, r) {
@@ -127,6 +149,7 @@ fn one_to_one(e: &Engine, span: Span, b: &Binary, left: &[Sv], right: &[Sv]) -> 
                 (None, None) => continue,
             };
             if rows[row].is_empty() {
+                e.charge(n)?;
                 rows[row] = vec![ABSENT; n];
             }
             rows[row][step] = arithmetic::cell(b, lv, rv, lv);
@@ -190,10 +213,10 @@ pub(crate) fn present_one(
 }
 
 /// Refuses two simultaneous series of a side even where the other side has none.
-fn only_one(e: &Engine, span: Span, group: &MatchGroup, right: &[Sv], name: &str) -> Evaluated<()> {
+fn only_one(e: &Engine, span: Span, group: &MatchGroup, right: &[Sv], steps: &[bool]) -> Evaluated<()> {
     if group.right.len() > 1 {
-        for step in 0..right[group.right[0]].values.len() {
-            present_one(e, span, group, &group.right, right, step, name)?;
+        for step in (0..steps.len()).filter(|step| steps[*step]) {
+            present_one(e, span, group, &group.right, right, step, "right")?;
         }
     }
     Ok(())

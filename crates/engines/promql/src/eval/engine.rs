@@ -34,6 +34,7 @@ pub(crate) struct Engine<'a> {
     pub notes: Notes,
     pub(super) read: Cell<usize>,
     cells: Cell<usize>,
+    bytes: Cell<usize>,
     ticks: Cell<u32>,
     work: Cell<usize>,
     stopped: Cell<bool>,
@@ -67,6 +68,7 @@ impl<'a> Engine<'a> {
             notes: Notes::default(),
             read: Cell::new(0),
             cells: Cell::new(0),
+            bytes: Cell::new(0),
             ticks: Cell::new(0),
             work: Cell::new(0),
             stopped: Cell::new(false),
@@ -104,6 +106,17 @@ impl<'a> Engine<'a> {
             });
         }
         self.cells.set(self.cells.get() + cells);
+        self.charge_bytes(cells.saturating_mul(size_of::<f64>()))
+    }
+
+    /// Accounts for bytes about to be held besides cells: labels that functions write.
+    pub fn charge_bytes(&self, bytes: usize) -> Evaluated<()> {
+        let held = self.bytes.get().saturating_add(bytes);
+        let limit = self.opts.max_bytes;
+        if held > limit {
+            return Err(EvalError::TooManyBytes { limit });
+        }
+        self.bytes.set(held);
         Ok(())
     }
 
@@ -143,7 +156,11 @@ impl<'a> Engine<'a> {
     pub fn eval(&self, expr: &Expr, grid: &Grid) -> Evaluated<Val> {
         self.tick()?;
         if grid.n > 1 && !is_literal(expr) && is_fixed(expr) {
-            return Ok(repeat(self.eval_node(expr, &Grid::single(grid.start))?, grid.n));
+            let once = self.eval_node(expr, &Grid::single(grid.start))?;
+            if let Val::Vector(series) = &once {
+                self.charge(series.len().saturating_mul(grid.n))?;
+            }
+            return Ok(repeat(once, grid.n));
         }
         self.eval_node(expr, grid)
     }

@@ -6,8 +6,11 @@ use crate::ast::{Call, Expr};
 use crate::eval::dense::{Grid, Sv, merge_same};
 use crate::eval::engine::{Engine, Evaluated};
 use crate::eval::math;
-use crate::labels::METRIC_NAME;
-use crate::regex::Replacer;
+use crate::labels::{Label, METRIC_NAME};
+use crate::regex::{Replacer, TooLong};
+
+/// Longest value that a function writes into a label, in bytes: what a store takes.
+const MAX_VALUE: usize = 64 << 10;
 
 pub(crate) fn eval(e: &Engine, expr: &Expr, call: &Call, grid: &Grid) -> Evaluated<Vec<Sv>> {
     let mut texts = Vec::new();
@@ -26,8 +29,11 @@ pub(crate) fn eval(e: &Engine, expr: &Expr, call: &Call, grid: &Grid) -> Evaluat
             };
             check_name(e, dst, &call.args[1])?;
             for s in &mut series {
-                if let Some(value) = replacer.expand(s.labels.get(src), replacement) {
-                    set(s, dst, &value);
+                e.tick()?;
+                match replacer.expand(s.labels.get(src), replacement, MAX_VALUE) {
+                    Ok(Some(value)) => set(e, s, dst, &value)?,
+                    Ok(None) => {}
+                    Err(TooLong) => return e.fail(expr.span, too_long(dst)),
                 }
             }
         }
@@ -35,9 +41,20 @@ pub(crate) fn eval(e: &Engine, expr: &Expr, call: &Call, grid: &Grid) -> Evaluat
             let (dst, separator) = (&texts[0], &texts[1]);
             check_name(e, dst, &call.args[1])?;
             for s in &mut series {
+                e.tick()?;
                 let values: Vec<&str> = texts[2..].iter().map(|l| s.labels.get(l)).collect();
+                let between = separator.len().saturating_mul(values.len().saturating_sub(1));
+                if values
+                    .iter()
+                    .map(|v| v.len())
+                    .sum::<usize>()
+                    .saturating_add(between)
+                    > MAX_VALUE
+                {
+                    return e.fail(expr.span, too_long(dst));
+                }
                 let value = values.join(separator);
-                set(s, dst, &value);
+                set(e, s, dst, &value)?;
             }
         }
         _ => {
@@ -63,12 +80,18 @@ fn check_name(e: &Engine, name: &str, arg: &Expr) -> Evaluated<()> {
     Ok(())
 }
 
+fn too_long(name: &str) -> String {
+    format!("the value of label \"{name}\" would be longer than {MAX_VALUE} bytes")
+}
+
 /// Writes a label. A written name is kept even if the name was about to be removed.
-fn set(s: &mut Sv, name: &str, value: &str) {
+fn set(e: &Engine, s: &mut Sv, name: &str, value: &str) -> Evaluated<()> {
+    e.charge_bytes(name.len() + value.len() + (s.labels.len() + 1) * size_of::<Label>())?;
     s.labels = s.labels.with(name, value);
     if name == METRIC_NAME {
         s.drop_name = false;
     }
+    Ok(())
 }
 
 fn sort_by_label(

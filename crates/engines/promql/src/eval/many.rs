@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::ast::{Binary, Group, Span};
 use crate::eval::arithmetic;
-use crate::eval::binary::{MatchGroup, match_groups, present_one};
+use crate::eval::binary::{MatchGroup, match_groups, matched_steps, present_one};
 use crate::eval::dense::{ABSENT, Sv, is_absent};
 use crate::eval::engine::{Engine, Evaluated};
 use crate::labels::Labels;
@@ -12,7 +12,8 @@ use crate::labels::Labels;
 /// Evaluates with `many` on the side that the modifier names.
 pub(crate) fn eval(e: &Engine, span: Span, b: &Binary, many: &[Sv], one: &[Sv]) -> Evaluated<Vec<Sv>> {
     let m = &b.matching;
-    let n = many.iter().chain(one).next().map_or(0, |s| s.values.len());
+    let steps = matched_steps(m, many, one);
+    let n = steps.len();
     // The fills count from the side with the many series, whichever side of the operator that is.
     let fill_many = m.fill_left.map(|f| f.value);
     let fill_one = m.fill_right.map(|f| f.value);
@@ -22,15 +23,17 @@ pub(crate) fn eval(e: &Engine, span: Span, b: &Binary, many: &[Sv], one: &[Sv]) 
         e.tick()?;
         let mut rows: HashMap<(Option<usize>, Option<usize>), Vec<f64>> = HashMap::new();
         let mut order = Vec::new();
-        for step in 0..n {
+        for step in (0..n).filter(|step| steps[*step]) {
             let found = present_one(e, span, &group, &group.right, one, step, name)?;
             let one_value = found.map(|i| one[group.right[i]].values[step]);
             let mut put = |key, many_value, one_value| {
-                let row = rows.entry(key).or_insert_with(|| {
+                if !rows.contains_key(&key) {
+                    e.charge(n)?;
                     order.push(key);
-                    vec![ABSENT; n]
-                });
+                }
+                let row = rows.entry(key).or_insert_with(|| vec![ABSENT; n]);
                 row[step] = cell(b, many_value, one_value);
+                Ok(())
             };
             let mut any = false;
             for i in &group.left {
@@ -40,11 +43,11 @@ pub(crate) fn eval(e: &Engine, span: Span, b: &Binary, many: &[Sv], one: &[Sv]) 
                 }
                 any = true;
                 if let Some(o) = one_value.or(fill_one) {
-                    put((Some(*i), found), value, o);
+                    put((Some(*i), found), value, o)?;
                 }
             }
             if let (false, Some(fill), Some(o)) = (any, fill_many, one_value) {
-                put((None, found), fill, o);
+                put((None, found), fill, o)?;
             }
         }
         for key in order {

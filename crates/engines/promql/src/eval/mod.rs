@@ -96,6 +96,10 @@ pub enum EvalError {
         "the query needs more than {limit} samples; select fewer series, a shorter range or a larger step"
     )]
     TooManySamples { limit: usize },
+    #[error(
+        "the query needs more than {limit} bytes of memory; select fewer series, a shorter range, a larger step or shorter labels"
+    )]
+    TooManyBytes { limit: usize },
     #[error("the query was cancelled or ran out of time")]
     Cancelled,
     #[error("the series could not be read: {0}")]
@@ -114,10 +118,15 @@ pub struct Options<'a> {
     pub lookback_ms: i64,
     /// Samples read and cells made before the query is refused.
     pub max_samples: usize,
+    /// Bytes of cells and of labels that the query makes before it is refused.
+    pub max_bytes: usize,
     /// The step of a subquery that names none.
     pub subquery_step_ms: i64,
     /// Steps a range query may have.
     pub max_steps: usize,
+    /// Whether `by (__name__)` still sees the name that a function has dropped, as with Prometheus' delayed name removal.
+    /// Its default, and ours, is that it does not.
+    pub delayed_name_removal: bool,
     /// Asked often; true stops the query. Deadlines are made of this.
     pub cancelled: Option<&'a (dyn Fn() -> bool + 'a)>,
 }
@@ -127,8 +136,10 @@ impl Default for Options<'_> {
         Options {
             lookback_ms: 300_000,
             max_samples: 50_000_000,
+            max_bytes: 256 << 20,
             subquery_step_ms: 60_000,
             max_steps: 11_000,
+            delayed_name_removal: false,
             cancelled: None,
         }
     }

@@ -51,7 +51,11 @@ fn failed_as_wanted(case: &Case, text: &str) -> Verdict {
 }
 
 fn eval(store: &Store, expr: &Expr, when: When) -> Result<Outcome, EvalError> {
-    let opts = Options::default();
+    // The vectors are written for all of Prometheus' flags.
+    let opts = Options {
+        delayed_name_removal: true,
+        ..Options::default()
+    };
     match when {
         When::At(t) => instant(store, expr, t, &opts),
         When::Range { start, end, step } => range(store, expr, start, end, step, &opts),

@@ -327,6 +327,10 @@ impl RuleEngine {
         drop(state);
         self.write(rows);
         if is_full {
+            self.kernel
+                .metrics
+                .counter("mainstay_rule_signals_dropped_total", &[])
+                .add(1);
             return Err(format!("more than {OUTBOX} alert changes wait for the database"));
         }
         error.map_or(Ok(()), Err)

@@ -26,6 +26,11 @@ pub(crate) const PACKS: &[Pack] = &[
         title: "Mainstay itself",
         text: include_str!("../../packs/platform.yaml"),
     },
+    Pack {
+        name: "stores",
+        title: "Metrics, logs and rules: what was dropped, refused or failed",
+        text: include_str!("../../packs/stores.yaml"),
+    },
 ];
 
 /// Reads packs and files and puts them in force. A stored file that no longer reads is left out with a warning.
@@ -91,6 +96,15 @@ pub(crate) async fn follow_hosts(kernel: &Kernel, engine: &RuleEngine) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_looks_at_everything_that_is_dropped_or_fails() {
+        for (name, text) in crate::own_metrics::LOSSES {
+            assert!(!text.is_empty());
+            let is_read = PACKS.iter().any(|pack| pack.text.contains(name));
+            assert!(is_read, "no built-in rule reads {name}");
+        }
+    }
 
     #[test]
     fn the_packs_read_and_the_urgent_rules_are_evaluated_on_ingest() {
