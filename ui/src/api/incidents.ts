@@ -26,6 +26,8 @@ export interface Incident {
   firing_count: number;
   is_declared: boolean;
   opened_at: string;
+  /** When it was last opened again: what is wrong now began then. */
+  reopened_at: string | null;
   acknowledged_at: string | null;
   acknowledged_by: PersonRef | null;
   mitigated_at: string | null;
@@ -43,9 +45,11 @@ export interface IncidentAlert extends Alert {
 }
 
 export interface Suspect {
-  seq: number;
+  /** The event that tells of it; none for what samples or log lines say. */
+  seq: number | null;
   title: string;
   detail: string;
+  kind: string;
   at: string;
   score: number;
   evidence: string[];
@@ -71,9 +75,30 @@ export interface IncidentDetail extends Incident {
   alerts: IncidentAlert[];
   impact: Impact[];
   suspects: Suspect[];
+  /** What failed, and is no cause of itself. */
+  symptoms: Suspect[];
+  suspects_from: string;
+  suspects_until: string;
+  /** Open incidents that may be the same; a person decides. */
+  candidates: Candidate[];
   runbooks: IncidentRunbook[];
   merged: { id: string; number: number; title: string }[];
 }
+
+export interface Candidate {
+  id: string;
+  number: number;
+  title: string;
+  state: IncidentState;
+  severity: Sev;
+  kind: string;
+  /** In a sentence. */
+  reason: string;
+  at: string;
+}
+
+/** The beginning of what is wrong now. */
+export const began = (incident: Incident): string => incident.reopened_at ?? incident.opened_at;
 
 /** An event of the story, told by the server. */
 export interface StoryEvent extends Event {

@@ -77,6 +77,31 @@ pub enum IncidentCommand {
         #[arg(long)]
         note: Option<String>,
     },
+    /// Confirm that two incidents are one: the newer is merged into the older
+    Confirm {
+        incident: String,
+        /// The other incident, a candidate that `show` lists
+        other: String,
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Dismiss that two incidents may be one
+    Dismiss {
+        incident: String,
+        /// The other incident, a candidate that `show` lists
+        other: String,
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Split alerts off into an incident of their own
+    Split {
+        incident: String,
+        /// Ids of alerts, or names that all alerts of that name are meant by
+        #[arg(required = true)]
+        alerts: Vec<String>,
+        #[arg(long)]
+        note: Option<String>,
+    },
     /// Add a comment
     Comment { incident: String, text: String },
 }
@@ -129,12 +154,69 @@ pub async fn incidents(client: &Client, command: &IncidentCommand) -> Result<Exi
             let into = find(client, into).await?;
             (incident, "merge", json!({ "into": into, "note": note }))
         }
+        IncidentCommand::Confirm {
+            incident,
+            other,
+            note,
+        } => {
+            return decide(client, (incident, other), "confirm", note.as_deref()).await;
+        }
+        IncidentCommand::Dismiss {
+            incident,
+            other,
+            note,
+        } => {
+            return decide(client, (incident, other), "dismiss", note.as_deref()).await;
+        }
+        IncidentCommand::Split {
+            incident,
+            alerts,
+            note,
+        } => {
+            let alerts = find_alerts(client, incident, alerts).await?;
+            (incident, "split", json!({ "alerts": alerts, "note": note }))
+        }
         IncidentCommand::Comment { incident, text } => (incident, "comment", json!({ "text": text })),
     };
     let id = find(client, incident).await?;
-    let done = client
-        .post(&format!("/api/v1/incidents/{id}/{verb}"), &body)
-        .await?;
+    post(client, &format!("/api/v1/incidents/{id}/{verb}"), &body).await
+}
+
+/// Confirms or dismisses a candidate.
+async fn decide(
+    client: &Client,
+    (incident, other): (&str, &str),
+    verb: &str,
+    note: Option<&str>,
+) -> Result<ExitCode> {
+    let (id, other) = (find(client, incident).await?, find(client, other).await?);
+    let path = format!("/api/v1/incidents/{id}/candidates/{other}/{verb}");
+    post(client, &path, &json!({ "note": note })).await
+}
+
+/// The ids of the alerts of an incident that people mean by ids or names.
+async fn find_alerts(client: &Client, incident: &str, wanted: &[String]) -> Result<Vec<String>> {
+    let id = find(client, incident).await?;
+    let incident = client.get(&format!("/api/v1/incidents/{id}"), &[]).await?;
+    let alerts = incident["alerts"].as_array().cloned().unwrap_or_default();
+    let mut found = Vec::new();
+    for wanted in wanted {
+        let is_meant = |alert: &&Value| alert["id"] == wanted.as_str() || alert["name"] == wanted.as_str();
+        let ids: Vec<String> = alerts
+            .iter()
+            .filter(is_meant)
+            .filter_map(|alert| alert["id"].as_str().map(str::to_owned))
+            .collect();
+        if ids.is_empty() {
+            bail!("no alert \"{wanted}\" is in this incident; `show` lists them");
+        }
+        found.extend(ids);
+    }
+    Ok(found)
+}
+
+async fn post(client: &Client, path: &str, body: &Value) -> Result<ExitCode> {
+    let done = client.post(path, body).await?;
     if client.json {
         show::value(&done);
     } else {
@@ -191,6 +273,7 @@ async fn show_one(client: &Client, incident: &str) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     headline(&incident);
+    print_parts(client, &incident);
     for event in &mut timeline {
         let text = show::cell(event, "text");
         if let Some(note) = event["data"]["note"].as_str()
@@ -207,6 +290,47 @@ async fn show_one(client: &Client, incident: &str) -> Result<ExitCode> {
     ];
     show::rows(client, &timeline, &columns);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Alerts, suspects and candidates of an incident.
+fn print_parts(client: &Client, incident: &Value) {
+    let list = |field: &str| incident[field].as_array().cloned().unwrap_or_default();
+    out::line("");
+    let columns = [
+        ("ALERT", "name"),
+        ("STATE", "state"),
+        ("SEVERITY", "severity"),
+        ("ROLE", "role"),
+        ("ID", "id"),
+    ];
+    show::rows(client, &list("alerts"), &columns);
+    out::line("");
+    let suspects = list("suspects");
+    if suspects.is_empty() {
+        out::line("No change found before the incident.");
+    } else {
+        let columns = [
+            ("LIKELY CAUSE", "title"),
+            ("DETAIL", "detail"),
+            ("SCORE", "score"),
+            ("AT", "at"),
+        ];
+        show::rows(client, &suspects, &columns);
+    }
+    out::line("");
+    let mut candidates = list("candidates");
+    if !candidates.is_empty() {
+        for candidate in &mut candidates {
+            candidate["number"] = json!(format!("#{}", candidate["number"]));
+        }
+        let columns = [
+            ("MAY BE THE SAME AS", "number"),
+            ("TITLE", "title"),
+            ("REASON", "reason"),
+        ];
+        show::rows(client, &candidates, &columns);
+        out::line("");
+    }
 }
 
 /// The id that a person means by `3`, `#3` or an id.

@@ -107,11 +107,28 @@ async fn an_incident_is_led_to_its_end_by_its_number() {
         (&["resolve", "1", "--note", "more workers"], "resolved"),
         (&["reopen", "1", "--reason", "again"], "triggered"),
         (&["show", "1"], "more complain"),
+        (&["show", "1"], "No change found before the incident."),
     ] {
         let args: Vec<&str> = std::iter::once("incidents").chain(args.iter().copied()).collect();
         let (code, text) = house.ctl(&args);
         assert!(
             code == Some(0) && text.contains(part),
+            "{args:?}: {code:?} {text}"
+        );
+    }
+    for (args, exit, part) in [
+        (&["confirm", "1", "2"][..], 0, "#1  Checkout is slow"),
+        (&["dismiss", "1", "2"], 5, "candidate"),
+        (
+            &["split", "1", "DiskFull"],
+            1,
+            "no alert \"DiskFull\" is in this incident",
+        ),
+    ] {
+        let args: Vec<&str> = std::iter::once("incidents").chain(args.iter().copied()).collect();
+        let (code, text) = house.ctl(&args);
+        assert!(
+            code == Some(exit) && text.contains(part),
             "{args:?}: {code:?} {text}"
         );
     }

@@ -21,6 +21,7 @@ import { useSession } from '@/api/session';
 import { FormDialog } from '@/parts/dialog';
 import { say } from '@/parts/toast';
 import { SEV_DATA } from './declare';
+import { SplitDialog } from './splitDialog';
 import { TextDialog } from './textDialog';
 import { useVerbs } from './verbs';
 
@@ -34,6 +35,7 @@ export type Asked =
   | 'mitigate'
   | 'close'
   | 'rename'
+  | 'split'
   | null;
 
 export function IncidentDialogs({
@@ -135,6 +137,7 @@ export function IncidentDialogs({
       />
       {asked === 'assign' && <AssignDialog incident={incident} close={close} done={done} />}
       {asked === 'merge' && <MergeDialog incident={incident} close={close} done={done} />}
+      {asked === 'split' && <SplitDialog incident={incident} close={close} done={done} />}
       {asked === 'severity' && <SeverityDialog incident={incident} close={close} done={done} />}
     </>
   );

@@ -1,8 +1,8 @@
 /** One incident: what, why, who feels it, what mends it, and the whole story. */
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { type IncidentDetail, incidentQuery, incidentTimelineQuery } from '@/api/incidents';
+import { began, type IncidentDetail, incidentQuery, incidentTimelineQuery } from '@/api/incidents';
 import { useSession } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Since } from '@/parts/ago';
@@ -16,8 +16,9 @@ import { type Asked, IncidentDialogs } from './dialogs';
 import { IncidentAlerts, WhoFeelsIt } from './evidence';
 import { IncidentChart } from './incidentChart';
 import { MoreMenu } from './moreMenu';
+import { Related } from './related';
 import { Remedies } from './remedies';
-import { Suspects } from './suspects';
+import { Suspects, Symptoms } from './suspects';
 import { useVerbs } from './verbs';
 
 export function IncidentPage() {
@@ -69,13 +70,19 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         facts={
           <>
             <StatusBadge status={status} pill>
-              {over ? 'Resolved' : sevWord(incident.severity)}
+              {incident.merged_into ? 'Merged' : over ? 'Resolved' : sevWord(incident.severity)}
             </StatusBadge>
+            {incident.merged_into && (
+              <Link to="/incidents/$id" params={{ id: incident.merged_into }} className="link">
+                {incident.resolution ?? 'Merged into another incident'}
+              </Link>
+            )}
             <span>
               {over ? 'was open for' : 'open for'}{' '}
               <b>
-                <Since at={incident.opened_at} until={incident.resolved_at} />
+                <Since at={began(incident)} until={incident.resolved_at} />
               </b>
+              {incident.reopened_at && ' since it was reopened'}
             </span>
             <span>
               {incident.state === 'triggered'
@@ -138,6 +145,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         <div className="stack">
           <div className="first">
             <Suspects incident={incident} />
+            <Symptoms incident={incident} />
           </div>
           <div className="fourth">
             <IncidentChart incident={incident} />
@@ -149,6 +157,9 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         <div className="stack">
           <div className="second stack">
             <Remedies incident={incident} held={incident.state !== 'triggered' && !over} />
+          </div>
+          <div className="second">
+            <Related incident={incident} />
           </div>
           <div className="third half">
             <IncidentAlerts alerts={incident.alerts} />

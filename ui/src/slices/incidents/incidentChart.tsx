@@ -1,7 +1,7 @@
 /** The measure that broke its bound, from before the fault until now. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import type { IncidentDetail } from '@/api/incidents';
+import { began, type IncidentDetail } from '@/api/incidents';
 import { rangeQuery } from '@/api/telemetry';
 import { align, colorOf, legend, withGaps } from '@/charts/align';
 import { LazyPlot } from '@/charts/lazy';
@@ -12,7 +12,7 @@ import { chartFor } from './measure';
 export function IncidentChart({ incident }: { incident: IncidentDetail }) {
   const host = incident.alerts[0]?.labels.instance ?? incident.items.find((i) => i.kind === 'host')?.name;
   const chart = chartFor(incident.alerts[0] ?? null, host);
-  const opened = Date.parse(incident.opened_at) / 1000;
+  const opened = Date.parse(began(incident)) / 1000;
   const until = incident.resolved_at ? Date.parse(incident.resolved_at) / 1000 : null;
   const span = Math.max(1800, Math.min(86_400, ((until ?? Date.now() / 1000) - opened) * 1.6));
   const to = until ? Math.floor(until + span * 0.15) : null;

@@ -22,6 +22,9 @@ export function MoreMenu({ incident, ask }: { incident: IncidentDetail; ask: (wh
         <Menu.Item onClick={() => ask('merge')} disabled={over}>
           Merge into another…
         </Menu.Item>
+        <Menu.Item onClick={() => ask('split')} disabled={over || incident.alert_count < 2}>
+          Split off alerts…
+        </Menu.Item>
         <Menu.Item onClick={() => ask('rename')}>Rename…</Menu.Item>
         {!over && incident.state !== 'mitigated' && (
           <Menu.Item onClick={() => ask('mitigate')}>Mark as mitigated…</Menu.Item>

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import type { KeyboardEvent } from 'react';
-import { type Incident, incidentQuery } from '@/api/incidents';
+import { began, type Incident, incidentQuery } from '@/api/incidents';
 import { useSession } from '@/api/session';
 import { Moment, Since } from '@/parts/ago';
 import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
@@ -95,12 +95,12 @@ export function IncidentRows({ incidents }: { incidents: Incident[] }) {
                   <>
                     <Moment at={incident.opened_at} />
                     <div className="muted">
-                      over after <Since at={incident.opened_at} until={incident.resolved_at} short />
+                      over after <Since at={began(incident)} until={incident.resolved_at} short />
                     </div>
                   </>
                 ) : (
                   <>
-                    <Since at={incident.opened_at} short />
+                    <Since at={began(incident)} short />
                     <div className="muted">{hands(incident, me)}</div>
                   </>
                 )}
