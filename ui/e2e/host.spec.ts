@@ -4,7 +4,7 @@ import { expect, noSidewaysScroll, openFirstHost, settled, test } from './lib';
 test('a host page shows charts that live', async ({ page }) => {
   await openFirstHost(page);
   await settled(page);
-  const processors = page.getByRole('region', { name: 'Processors' });
+  const processors = page.getByRole('region', { name: 'CPU', exact: true });
   await expect(page.locator('[data-live="true"]')).toBeVisible();
   await expect(processors.locator('canvas')).toBeVisible();
   await expect(processors).toContainText(/\d+ %/);
@@ -24,7 +24,7 @@ test('a host page has services, ports, disks, packages, logs', async ({ page }) 
     ['Certificates', 'Certificates'],
     ['Logs', 'Logs, last hour'],
     ['Processes', 'Processes'],
-    ['Changes', 'What has changed on it'],
+    ['Changes', 'Recent changes'],
   ] as const) {
     await page.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: tab }).click();
     await expect(page.getByRole('region', { name: region })).toBeVisible();
@@ -44,7 +44,10 @@ test.describe('on a phone', () => {
 
 test('adding a host gives one command to copy', async ({ page }) => {
   await page.goto('/hosts?add=yes');
-  await page.getByRole('button', { name: 'Make the command' }).click();
+  await page.getByRole('button', { name: 'Create join command' }).click();
   await expect(page.getByText(/join\.sh/)).toBeVisible();
-  await expect(page.getByText('Waiting for the host to report')).toBeVisible();
+  // This server listens on a loopback address: no other host could use the command, and the page says so and how to mend it.
+  await expect(page.getByText(/which other machines cannot reach/).first()).toBeVisible();
+  await expect(page.getByText('public_url =').first()).toBeVisible();
+  await expect(page.getByText('Waiting for the host to connect')).toBeVisible();
 });

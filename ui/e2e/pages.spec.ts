@@ -81,7 +81,7 @@ test('where there is little room the navigation waits behind a button', async ({
 
 test('an address without a page says so', async ({ page }) => {
   await page.goto('/no/such/page');
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('There is no page at this address');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Page not found');
 });
 
 test('a thing that is not there says so, and the frame stays', async ({ page }) => {
@@ -95,6 +95,6 @@ test('a query that cannot be read is marked where it fails', async ({ page }) =>
   await page.goto('/explore');
   await page.getByRole('textbox', { name: 'PromQL query' }).fill('rate(node_load1[1m]');
   await page.getByRole('button', { name: 'Run', exact: true }).click();
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('The query cannot be read');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Invalid query');
   await expect(page.getByRole('list', { name: 'Faults' })).toContainText(/\d+:\d+/);
 });

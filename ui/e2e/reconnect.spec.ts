@@ -24,12 +24,23 @@ test('the page outlives its server', async ({ browser, playwright }) => {
     await declare('Before the server died');
     await expect(page.getByText('Before the server died')).toBeVisible();
 
+    // The code of the other pages is there ahead of time.
+    await expect(page.locator('html')).toHaveAttribute('data-pages', 'loaded', { timeout: 30_000 });
     await server.kill();
     await expect(badge).toHaveText(/Reconnecting/);
     // What was read stays readable.
     await expect(page.getByText('Before the server died')).toBeVisible();
 
+    // A page that was never open opens all the same, and so does the address itself, from what the browser keeps.
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Runbooks' }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Runbooks');
+    await page.goto(`${server.url}/logs`);
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Server not reachable');
+
     await server.launch();
+    // Nobody presses a button.
+    await expect(page.getByRole('heading', { level: 1 })).not.toHaveText('Server not reachable', { timeout: 30_000 });
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Incidents' }).click();
     await declare('After the server came back');
     await expect(badge).toHaveText(/Live/, { timeout: 30_000 });
     await expect(page.getByText('After the server came back')).toBeVisible({ timeout: 15_000 });

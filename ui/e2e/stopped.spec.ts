@@ -124,8 +124,8 @@ async function story(page: Page) {
   await expect(page.getByText(/acknowledged by/).first()).toBeVisible();
 
   // The alert has asked for its runbook already; a person says yes.
-  await expect(page.getByRole('region', { name: 'Runbooks that apply' })).toContainText(`Start ${name}`);
-  await page.getByRole('button', { name: 'Let it go on' }).click();
+  await expect(page.getByRole('region', { name: 'Runbooks' })).toContainText(`Start ${name}`);
+  await page.getByRole('button', { name: 'Approve and run' }).click();
 
   // What it prints is there as it comes, and the incident ends by itself.
   const run = page.getByRole('region', { name: `Start ${name}` });
@@ -133,11 +133,11 @@ async function story(page: Page) {
   await expect(run.getByText('succeeded')).toBeVisible({ timeout: 60_000 });
   const output = run.locator('pre.code').filter({ hasText: `looking at ${name}` });
   await expect(output).toBeVisible({ timeout: 30_000 });
-  await expect(page.getByText('was open for')).toBeVisible({ timeout: 90_000 });
-  const told = page.getByRole('region', { name: 'Story' });
+  await expect(page.locator('.head').getByText('Resolved')).toBeVisible({ timeout: 90_000 });
+  const told = page.getByRole('region', { name: 'Timeline' });
   await expect(told).toContainText(`${name} is down`);
   await expect(told).toContainText('acknowledged');
-  await expect(told).toContainText(/← .*fires/);
+  await expect(told).toContainText(/← .*firing/);
   await expect(told).toContainText(/resolved/);
 
   await page.setViewportSize({ width: 390, height: 844 });

@@ -8,6 +8,11 @@ import { type Answer, missing, ok } from './say.ts';
 let signedIn = process.env.MAINSTAY_MOCK !== 'first' && process.env.MAINSTAY_MOCK !== 'out';
 let needed = process.env.MAINSTAY_MOCK === 'first';
 const PERMISSIONS = [
+  'changes.read',
+  'runbooks.read',
+  'events.read',
+  'snapshots.read',
+  'service_accounts.read',
   'incidents.write',
   'runs.start',
   'runs.write',
@@ -57,6 +62,7 @@ export function answer(method: string, url: URL, sent: Record<string, unknown>):
     signedIn = false;
     return { status: 204 };
   }
+  if (key === 'GET /address') return ok({ public_url: 'https://ops.example.org', is_loopback: false });
   return things(key, p, sent) ?? missing;
 }
 

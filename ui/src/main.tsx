@@ -5,7 +5,8 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ProblemError } from './api/client';
-import { makeRouter } from './app/router';
+import { keepPage, loadAhead } from './app/offline';
+import { makeRouter, PAGES } from './app/router';
 import { theme, useScheme, variables } from './app/theme';
 
 const queries = new QueryClient({
@@ -38,4 +39,10 @@ if (root) {
       <App />
     </StrictMode>,
   );
+  const sections = async () => {
+    const { SECTION_PAGES } = await import('./app/admin');
+    await Promise.all(SECTION_PAGES.map((load) => load()));
+  };
+  loadAhead([...PAGES, sections]);
+  keepPage();
 }

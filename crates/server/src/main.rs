@@ -1,5 +1,6 @@
 //! The binary `mainstay`: server, agent and command line in one.
 
+mod address;
 mod agent_cmd;
 mod assets;
 mod cli;

@@ -174,6 +174,12 @@ async fn announce(
         "Mainstay is up at {base} (started in {} ms)",
         took.as_millis()
     ));
+    if crate::address::PublicAddress::of(&base).is_loopback && settings.server.public_url.is_none() {
+        out::line(format_args!(
+            "This address works on this machine only. {}",
+            crate::address::FIX
+        ));
+    }
     if let Some(token) = wired.handles.access.setup_link_token().await? {
         out::line("Create the first administrator here; the link works once:");
         out::line(format_args!("  {base}/setup?token={token}"));

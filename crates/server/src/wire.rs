@@ -105,6 +105,7 @@ pub async fn wire_with(
         data,
     };
     let mut slices = slices::all(kernel, &handles);
+    slices.push(crate::address::slice(&public_url));
     slices.extend(extra(&handles));
     let app = kernel::http::assemble(
         kernel,

@@ -55,8 +55,8 @@ export function unreachable(cause: unknown): ProblemError {
   if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
   return new ProblemError(
     0,
-    'The server does not answer',
-    'Check that it runs and that this device reaches it.',
+    'Server not reachable',
+    'Check that the server runs and that this device can reach it.',
     'offline',
   );
 }

@@ -35,8 +35,17 @@ export interface Incident {
   resolved_by: PersonRef | null;
   resolution: string | null;
   merged_into: string | null;
+  /** How often it was opened again. */
+  reopened: number;
   version: number;
 }
+
+export const isOver = (incident: Pick<Incident, 'state'>) =>
+  incident.state === 'resolved' || incident.state === 'closed';
+
+/** When it was resolved; nothing while it is open, whatever it was resolved at before it was reopened. */
+export const overAt = (incident: Pick<Incident, 'state' | 'resolved_at'>) =>
+  isOver(incident) ? incident.resolved_at : null;
 
 export interface IncidentAlert extends Alert {
   role: 'root' | 'member' | 'symptom';
@@ -117,6 +126,7 @@ export interface IncidentFilter {
   state?: string;
   severity?: string;
   item?: string;
+  number?: number;
   limit?: number;
 }
 

@@ -173,6 +173,21 @@ export const packagesQuery = (id: string) =>
       ),
   });
 
+/** A socket that a host listens on, with its owner as far as it is known. */
+export interface Listener {
+  protocol: string;
+  address: string;
+  port: number;
+  process: string | null;
+  service: Brief | null;
+}
+
+export const listenersQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['items', 'listeners', id],
+    queryFn: () => body<Listener[]>(api.GET('/api/v1/items/{id}/listeners', at(id))),
+  });
+
 export const createItem = (item: { kind: string; name: string; parent?: string; team?: string; tags?: Labels }) =>
   body<Item>(api.POST('/api/v1/items', { body: item }));
 export const retireItem = (id: string) => body<void>(api.DELETE('/api/v1/items/{id}', at(id)));

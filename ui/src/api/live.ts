@@ -102,9 +102,22 @@ function open() {
   });
 }
 
+/** A device that loses its network is told so at once; the stream itself notices only minutes later. */
+function lose() {
+  if (feed.state === 'paused') return;
+  stopFeed();
+  become({ state: 'stale', since: Date.now() });
+}
+
+function find() {
+  if (feed.state === 'stale' && !source) open();
+}
+
 export function startFeed(queries: QueryClient) {
   client = queries;
-  if (!source) open();
+  window.addEventListener('offline', lose);
+  window.addEventListener('online', find);
+  if (!source && feed.state !== 'paused') open();
 }
 
 export function stopFeed() {

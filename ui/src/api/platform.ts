@@ -18,6 +18,13 @@ export const snapshotsQuery = queryOptions({
 });
 export const createSnapshot = () => body<Snapshot>(api.POST('/api/v1/snapshots'));
 
+/** Where links in messages and join commands lead. */
+export const addressQuery = queryOptions({
+  queryKey: ['address'],
+  queryFn: () => body<{ public_url: string; is_loopback: boolean }>(api.GET('/api/v1/address')),
+  staleTime: 5 * 60_000,
+});
+
 /** As Prometheus tells it: `revision` is this program's name and version. */
 export const buildQuery = queryOptions({
   queryKey: ['build'],

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The address that links and join commands begin with */
+        get: operations["get_address"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents": {
         parameters: {
             query?: never;
@@ -807,6 +824,23 @@ export interface paths {
         };
         /** What an item's failure would hit, with the paths */
         get: operations["get_item_impact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/items/{id}/listeners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All sockets that a host listens on, by port; with the owner where it is known */
+        get: operations["list_item_listeners"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3062,6 +3096,18 @@ export interface components {
             kind: string;
             value: string;
         };
+        /** @description A port that a host listens on. */
+        ItemListener: {
+            /** @description `0.0.0.0` and `::` are all addresses of the host. */
+            address: string;
+            /** Format: int32 */
+            port: number;
+            /** @description Name of the process, when the agent could read it. */
+            process?: string | null;
+            /** @description `tcp` or `udp`. */
+            protocol: string;
+            service?: components["schemas"]["ItemBrief"] | null;
+        };
         /** @description What was observed while a manual value stands. */
         ItemObserved: {
             /** Format: date-time */
@@ -4200,6 +4246,12 @@ export interface components {
             /** @description Address of the page that explains it. */
             type: string;
         };
+        /** @description Where people and agents reach this server. */
+        PublicAddress: {
+            /** @description Links and join commands with it work on the server's own machine only: it names `localhost` or a loopback address. */
+            is_loopback: boolean;
+            public_url: string;
+        };
         /** @enum {string} */
         RelationKind: "runs_on" | "depends_on" | "connects_to" | "part_of";
         /** @description Seconds, over the incidents that have come so far. */
@@ -4802,6 +4854,25 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicAddress"];
+                };
+            };
+        };
+    };
     list_agents: {
         parameters: {
             query?: {
@@ -6709,6 +6780,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Impact"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_item_listeners: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemListener"][];
                 };
             };
             "4XX": {

@@ -1,4 +1,4 @@
-/** Admin: people and what they may do, tokens, agents, channels, rules, audit. */
+/** Admin: people and roles, tokens, agents, channels, rules, audit. */
 import { type ComponentType, lazy, Suspense } from 'react';
 import { Headline, Tabs } from '@/parts/card';
 import { Skeleton } from '@/parts/states';
@@ -8,63 +8,68 @@ interface Section {
   id: string;
   text: string;
   lede: string;
-  page: ComponentType;
+  load: () => Promise<{ default: ComponentType }>;
 }
 
-const SECTIONS: Section[] = [
+const ALL: Section[] = [
   {
     id: 'people',
     text: 'People',
-    lede: 'Who signs in, and what each may do, where.',
-    page: lazy(async () => ({ default: (await import('@/slices/access/people')).People })),
+    lede: 'People, their roles and scopes.',
+    load: async () => ({ default: (await import('@/slices/access/people')).People }),
   },
   {
     id: 'teams',
     text: 'Teams',
-    lede: 'What is granted to a team is granted to its members.',
-    page: lazy(async () => ({ default: (await import('@/slices/access/teams')).Teams })),
+    lede: 'Roles granted to a team apply to its members.',
+    load: async () => ({ default: (await import('@/slices/access/teams')).Teams }),
   },
   {
     id: 'tokens',
     text: 'Tokens',
-    lede: 'Programs act as service accounts, with tokens that can be narrowed and that expire.',
-    page: lazy(async () => ({ default: (await import('@/slices/access/tokens')).Tokens })),
+    lede: 'Service accounts and API tokens, with scopes and expiry.',
+    load: async () => ({ default: (await import('@/slices/access/tokens')).Tokens }),
   },
   {
     id: 'agents',
     text: 'Agents',
-    lede: 'Each host keeps one outbound connection, with a certificate of this server.',
-    page: lazy(async () => ({ default: (await import('@/slices/fleet/agents')).Agents })),
+    lede: 'Each agent keeps one outbound connection, authenticated by a certificate of this server.',
+    load: async () => ({ default: (await import('@/slices/fleet/agents')).Agents }),
   },
   {
     id: 'channels',
     text: 'Channels',
-    lede: 'How people are told. A test shows at once whether a channel works.',
-    page: lazy(async () => ({ default: (await import('@/slices/notify/channels')).Channels })),
+    lede: 'Where notifications are sent. A test shows whether a channel works.',
+    load: async () => ({ default: (await import('@/slices/notify/channels')).Channels }),
   },
   {
     id: 'rules',
     text: 'Rules',
-    lede: 'When an alert fires. The files are Prometheus rule files.',
-    page: lazy(async () => ({ default: (await import('@/slices/telemetry/rules')).Rules })),
+    lede: 'Alerting and recording rules, in Prometheus format.',
+    load: async () => ({ default: (await import('@/slices/telemetry/rules')).Rules }),
   },
   {
     id: 'server',
     text: 'Server',
-    lede: 'What runs here, and the copies of its data.',
-    page: lazy(async () => ({ default: (await import('@/slices/access/server')).Server })),
+    lede: 'Server health and snapshots.',
+    load: async () => ({ default: (await import('@/slices/access/server')).Server }),
   },
   {
     id: 'audit',
     text: 'Audit',
-    lede: 'Who did what, from the event log, which nobody can change.',
-    page: lazy(async () => ({ default: (await import('@/slices/access/audit')).Audit })),
+    lede: 'Audit trail from the append-only event log.',
+    load: async () => ({ default: (await import('@/slices/access/audit')).Audit }),
   },
 ];
 
+const SECTIONS = ALL.map((section) => ({ ...section, page: lazy(section.load) }));
+
+/** The code of every section. */
+export const SECTION_PAGES = ALL.map((section) => section.load);
+
 export function Admin() {
   const [tab] = useParam('tab', 'people');
-  const section = SECTIONS.find((s) => s.id === tab) ?? (SECTIONS[0] as Section);
+  const section = SECTIONS.find((s) => s.id === tab) ?? (SECTIONS[0] as (typeof SECTIONS)[number]);
   const Page = section.page;
   return (
     <>

@@ -8,7 +8,7 @@ const VERBS: [string, string][] = [
   ['j / k', 'Down and up in a list'],
   ['↵', 'Open'],
   ['e', 'Acknowledge the incident'],
-  ['a', 'Assign it'],
+  ['a', 'Assign'],
   ['s', 'Silence'],
   ['c', 'Comment'],
   ['r', 'Run a runbook'],

@@ -6,27 +6,29 @@ import { clock } from '@/parts/time';
 
 export function LiveBadge() {
   const feed = useFeed();
+  const since = feed.state === 'stale' ? feed.since : 0;
   const shown = {
     live: <StatusBadge status="ok">Live</StatusBadge>,
     connecting: <StatusBadge status="unknown">Connecting</StatusBadge>,
     paused: <StatusBadge status="maintenance">Paused</StatusBadge>,
     stale: (
       <StatusBadge status="warning">
-        {feed.state === 'stale' ? `Reconnecting, stale since ${clock(feed.since)}` : 'Reconnecting'}
+        <span className="hide-s">Reconnecting, stale</span>
+        <span className="only-s">Stale</span> since {clock(since)}
       </StatusBadge>
     ),
   }[feed.state];
   const hint = {
-    live: 'What happens shows at once. Press to pause.',
+    live: 'Updates appear as they happen. Press to pause.',
     connecting: 'Waiting for the event feed.',
-    paused: 'Nothing moves until you press again; then it catches up.',
-    stale: 'The connection is lost; it is tried again by itself and catches up.',
+    paused: 'Updates are paused. Press to resume and catch up.',
+    stale: 'Connection lost. It reconnects automatically and catches up.',
   }[feed.state];
   return (
     <Tooltip label={hint}>
       <button
         type="button"
-        className={feed.state === 'live' || feed.state === 'connecting' ? 'plain hide-s' : 'plain'}
+        className="plain nowrap"
         onClick={togglePause}
         style={{ minHeight: 24 }}
         aria-label={`Event feed: ${feed.state}. ${hint}`}

@@ -46,10 +46,10 @@ function useEntries(): Found[] {
       ...ALL_PLACES.map((p) => ({ kind: 'Page', text: p.text, keys: p.keys, run: go(p.href) })),
       ...SECTIONS.map((p) => ({ kind: 'Page', text: p.text, run: go(p.href) })),
       ...(isDemo ? [{ kind: 'Page', text: DEMO.text, run: go(DEMO.href) }] : []),
-      { kind: 'Action', text: 'Declare an incident', run: go('/incidents?declare=yes') },
+      { kind: 'Action', text: 'Declare incident', run: go('/incidents?declare=yes') },
       { kind: 'Action', text: 'Silence alerts', run: go('/alerts?silence=new') },
-      { kind: 'Action', text: 'Add a host', run: go('/hosts?add=yes') },
-      { kind: 'Action', text: 'Write a runbook', run: go('/runbooks/new') },
+      { kind: 'Action', text: 'Add host', run: go('/hosts?add=yes') },
+      { kind: 'Action', text: 'New runbook', run: go('/runbooks/new') },
       ...(runbooks ?? []).map((r) => ({
         kind: 'Action',
         text: `Run: ${r.name}`,
@@ -62,7 +62,7 @@ function useEntries(): Found[] {
           text: `Acknowledge: ${i.title}`,
           run: () =>
             void acknowledge(i.id)
-              .then(() => say('Acknowledged; nobody else is paged for it'), complain)
+              .then(() => say('Acknowledged; escalation stops'), complain)
               .then(() => queries.invalidateQueries({ queryKey: ['incidents'] })),
         })),
       {
@@ -168,7 +168,7 @@ function Finder({ close }: { close: () => void }) {
             </span>
           </div>
         ))}
-        {found.length === 0 && <div className="empty">Nothing of that name. Try fewer letters.</div>}
+        {found.length === 0 && <div className="empty">No results. Try fewer letters.</div>}
       </div>
     </div>
   );

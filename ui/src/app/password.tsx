@@ -18,13 +18,13 @@ export function PasswordDialog({ open, close }: { open: boolean; close: () => vo
         await changePassword({ current, new: next });
         setCurrent('');
         setNext('');
-        say('Password changed; your other sessions are signed out');
+        say('Password changed; your other sessions ended');
       }}
     >
       {(fault) => (
         <>
           <PasswordInput
-            label="Present password"
+            label="Current password"
             autoComplete="current-password"
             required
             value={current}

@@ -50,13 +50,18 @@ const inside = createRoute({
   },
 });
 
-const page = <P extends string>(path: P, load: Parameters<typeof lazyRouteComponent>[0], name: string) =>
-  createRoute({
+/** The code of every page. */
+export const PAGES: (() => Promise<unknown>)[] = [];
+
+const page = <P extends string>(path: P, load: Parameters<typeof lazyRouteComponent>[0], name: string) => {
+  PAGES.push(load);
+  return createRoute({
     getParentRoute: () => inside,
     path,
     component: lazyRouteComponent(load as never, name as never),
     errorComponent: Boundary,
   });
+};
 
 const pages = [
   page('/', () => import('@/slices/incidents/now'), 'Now'),

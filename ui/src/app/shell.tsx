@@ -45,7 +45,7 @@ function Brand() {
   );
 }
 
-function Entry({ place, open }: { place: Place; open?: number }) {
+function Entry({ place, open }: { place: Place; open?: string }) {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const on =
     place.href === '/'
@@ -61,7 +61,7 @@ function Entry({ place, open }: { place: Place; open?: number }) {
       title={place.keys && `key ${place.keys}`}
     >
       {place.text}
-      {open ? (
+      {open && open !== '0' ? (
         <span className="count">
           {open}
           <span className="sr"> open</span>
@@ -72,7 +72,7 @@ function Entry({ place, open }: { place: Place; open?: number }) {
 }
 
 function Navigation() {
-  const open = useQuery(incidentsQuery({ state: 'open', limit: 50 })).data?.items.length;
+  const open = useQuery(incidentsQuery({ state: 'open', limit: 200 })).data;
   const isDemo = useSession()?.permissions.includes('demo.read');
   return (
     <>
@@ -80,7 +80,11 @@ function Navigation() {
         <div key={group.verb} style={{ display: 'contents' }}>
           {group.verb && <h2>{group.verb}</h2>}
           {group.places.map((place) => (
-            <Entry key={place.href} place={place} open={place.href === '/incidents' ? open : undefined} />
+            <Entry
+              key={place.href}
+              place={place}
+              open={place.href === '/incidents' && open ? `${open.items.length}${open.next ? '+' : ''}` : undefined}
+            />
           ))}
         </div>
       ))}

@@ -11,7 +11,7 @@ import { PasswordDialog } from './password';
 import { choose, type Scheme, useScheme } from './theme';
 
 const SCHEMES: [Scheme, string][] = [
-  ['auto', 'As the system'],
+  ['auto', 'System'],
   ['light', 'Light'],
   ['dark', 'Dark'],
 ];

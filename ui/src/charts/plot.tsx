@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { format, type Unit } from '@/parts/number';
+import { axisEnds, clock, day } from '@/parts/time';
 import { ceiling } from './scale';
 
 export interface Line {
@@ -65,8 +66,10 @@ function options(p: PlotProps, width: number): uPlot.Options {
         size: 22,
         space: 90,
         grid: { show: false },
-        splits: p.ends ? () => [p.from ?? 0, p.to ?? 0] : undefined,
-        values: (_u, ticks) => (p.ends ? [...p.ends] : ticks.map((t) => timeLabel(t, (p.to ?? 0) - (p.from ?? 0)))),
+        // The two ends are written by hand, so that they are always there; what lies close to them is left out.
+        filter: (u, ticks) => ticks.map((t) => (isFree(u, t) && !p.ends ? t : null)),
+        values: (u, ticks) =>
+          ticks.map((t) => (t === null ? '' : timeLabel(t, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0)))),
       },
       {
         ...axis,
@@ -105,7 +108,7 @@ function options(p: PlotProps, width: number): uPlot.Options {
           u.ctx.restore();
         },
       ],
-      draw: [(u) => drawMarks(u, p.marks ?? [])],
+      draw: [(u) => drawMarks(u, p.marks ?? []), (u) => drawEnds(u, p.ends)],
       setSelect: [
         (u) => {
           if (u.select.width > 4)
@@ -139,12 +142,36 @@ function drawMarks(u: uPlot, marks: Mark[]) {
   ctx.restore();
 }
 
+/** Room for the label of an end, in CSS pixels. */
+const END_ROOM = 110;
+
+function isFree(u: uPlot, t: number): boolean {
+  const x = u.valToPos(t, 'x');
+  const width = u.bbox.width / devicePixelRatio;
+  return x > END_ROOM && x < width - END_ROOM;
+}
+
+/** Both ends of the time axis, with their dates where one of them is not of today. */
+function drawEnds(u: uPlot, words: [string, string] | undefined) {
+  const { min, max } = u.scales.x ?? {};
+  if (min === undefined || max === undefined || min === null || max === null) return;
+  const [left, right] = words ?? axisEnds(min, max);
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = `${11 * ratio}px ${token('--font')}`;
+  ctx.fillStyle = token('--faint');
+  ctx.textBaseline = 'top';
+  const y = bbox.top + bbox.height + 5 * ratio;
+  ctx.textAlign = 'left';
+  ctx.fillText(left, bbox.left, y);
+  ctx.textAlign = 'right';
+  ctx.fillText(right, bbox.left + bbox.width, y);
+  ctx.restore();
+}
+
 function timeLabel(t: number, span: number): string {
-  const d = new Date(t * 1000);
-  const two = (n: number) => String(n).padStart(2, '0');
-  if (span > 2 * 86_400) return `${d.getDate()}.${d.getMonth() + 1}.`;
-  const seconds = span < 600 && d.getSeconds() !== 0 ? `:${two(d.getSeconds())}` : '';
-  return `${two(d.getHours())}:${two(d.getMinutes())}${seconds}`;
+  return span > 2 * 86_400 ? day(t * 1000) : clock(t * 1000, span < 600 && t % 60 !== 0);
 }
 
 export function Plot(props: PlotProps) {
@@ -184,9 +211,10 @@ export function Plot(props: PlotProps) {
     };
   }, [shape]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the ends of the axis are read when it is drawn
   useEffect(() => {
     plot.current?.setData([props.times, ...props.values] as uPlot.AlignedData);
-  }, [props.times, props.values]);
+  }, [props.times, props.values, props.from, props.to]);
 
   return <div ref={box} role="img" aria-label={props.label} style={{ minHeight: props.height ?? 120, minWidth: 0 }} />;
 }

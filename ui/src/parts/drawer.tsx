@@ -7,9 +7,10 @@ import { eventsQuery } from '@/api/events';
 import { attributeText, itemQuery, relationsQuery } from '@/api/inventory';
 import { Ago } from './ago';
 import { Chips } from './card';
+import { useItemHealth } from './health';
 import { Owner } from './owner';
 import { Empty, Shown } from './states';
-import { ofSeverity, StatusBadge, worst } from './status';
+import { ofSeverity, StatusBadge } from './status';
 import { Timeline } from './timeline';
 import { useParam } from './url';
 
@@ -21,7 +22,7 @@ export function ObjectDrawer() {
       onClose={() => set('')}
       position="right"
       size={420}
-      title="At a glance"
+      title="Details"
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       {id !== '' && <ItemGlance id={id} />}
@@ -40,9 +41,9 @@ const words = (kind: string) => kind.replaceAll('_', ' ');
 function ItemGlance({ id }: { id: string }) {
   const item = useQuery(itemQuery(id));
   const relations = useQuery(relationsQuery(id));
-  const alerts = useQuery(alertsQuery({ item: id, state: 'firing', limit: 20 }));
   const events = useQuery(eventsQuery({ subject: id, limit: 15 }));
-  const status = worst((alerts.data?.items ?? []).map((a) => ofSeverity(a.severity)));
+  const alerts = useQuery(alertsQuery({ item: id, state: 'firing', limit: 20 }));
+  const health = useItemHealth(item.data);
   return (
     <>
       <Shown query={item} what="The item">
@@ -55,9 +56,11 @@ function ItemGlance({ id }: { id: string }) {
               </Link>
             </div>
             <div className="facts" style={{ marginTop: 0 }}>
-              <StatusBadge status={status} pill>
-                {status === 'ok' ? 'No alert fires' : `${alerts.data?.items.length} firing`}
-              </StatusBadge>
+              {health && (
+                <StatusBadge status={health.status} pill>
+                  {health.word}
+                </StatusBadge>
+              )}
               <span>{it.kind.replaceAll('_', ' ')}</span>
               <Owner item={it} />
               <span>
@@ -108,7 +111,7 @@ function ItemGlance({ id }: { id: string }) {
       <Shown
         query={events}
         what="The timeline"
-        empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing has happened to it yet" /> }}
+        empty={{ when: (p) => p.items.length === 0, show: <Empty title="No events yet" /> }}
       >
         {(page) => (
           <div style={{ padding: '0 16px 16px' }}>

@@ -6,7 +6,7 @@ import { type Agent, agentsQuery } from '@/api/fleet';
 import { hostItemsQuery, type Item } from '@/api/inventory';
 import type { Status } from '@/api/types';
 import { plural } from './number';
-import { ofSeverity, worst } from './status';
+import { ofService, ofSeverity, worst } from './status';
 
 export interface HostHealth {
   item: Item;
@@ -77,4 +77,38 @@ export function useHosts(): { hosts: HostHealth[] | undefined; error: unknown; r
     });
   }, [items.data, agents.data, agents.isError, alerts.data, alerts.isError]);
   return { hosts, error: items.error, retry: () => void items.refetch() };
+}
+
+/** The health of one item, with the same rules as for hosts; `null` until what it is made from was read. */
+export function useItemHealth(item: Item | undefined): { status: Status; word: string } | null {
+  const alerts = useQuery(firingAlertsQuery);
+  const agents = useQuery(agentsQuery);
+  const isRead = (q: { data?: unknown; isError: boolean }) => q.data !== undefined || q.isError;
+  if (!item || !isRead(alerts) || !isRead(agents)) return null;
+  const own = (alerts.data?.items ?? []).filter(
+    (a) => a.item_id === item.id || (item.kind === 'host' && a.labels.instance === item.name),
+  );
+  const host = item.kind === 'host' ? item.id : item.parent;
+  const agent = agents.data?.items.find((a) => a.item_id === host) ?? null;
+  if (item.state === 'retired') return { status: 'unknown', word: 'retired' };
+  if (item.kind === 'host') return healthOf(item, agent, alerts.data ? own : null);
+  return healthOfPart(item, agent, alerts.data ? own : null);
+}
+
+/** What is on a host, or stands by itself: what is known of it is as old as the last word of its host. */
+export function healthOfPart(
+  item: Item,
+  agent: Agent | null,
+  alerts: Alert[] | null,
+): { status: Status; word: string } {
+  if (alerts === null) return { status: 'unknown', word: 'alerts cannot be read' };
+  const loud = alerts.filter((a) => !isMuted(a));
+  const status = worst(loud.map((a) => ofSeverity(a.severity)).filter((s) => s !== 'unknown'));
+  const first = loud.find((a) => ofSeverity(a.severity) === status);
+  if (status !== 'ok' && first) return { status, word: first.annotations.summary ?? first.name };
+  if (isStale(agent)) return { status: 'unknown', word: 'host not reporting' };
+  if (alerts.some(isMuted)) return { status: 'maintenance', word: 'silenced or in maintenance' };
+  const state = item.attributes.state?.value;
+  if (typeof state === 'string' && state !== '') return { status: ofService(state), word: state };
+  return { status: 'ok', word: 'No alerts firing' };
 }

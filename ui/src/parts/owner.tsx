@@ -15,7 +15,7 @@ function useOwner(item: Owned): { owner: string | null | undefined; team: string
 
 export function Owner({ item }: { item: Owned }) {
   const { owner, team } = useOwner(item);
-  if (!owner && !team) return <span>owner nobody</span>;
+  if (!owner && !team) return <span>No owner</span>;
   return (
     <span>
       {owner ? 'owner ' : 'team '}
@@ -28,5 +28,5 @@ export function Owner({ item }: { item: Owned }) {
 /** The name alone, for a column. */
 export function OwnerName({ item }: { item: Owned }) {
   const { owner, team } = useOwner(item);
-  return owner || team ? <span>{owner ?? team}</span> : <span className="faint">nobody</span>;
+  return owner || team ? <span>{owner ?? team}</span> : <span className="faint">no owner</span>;
 }

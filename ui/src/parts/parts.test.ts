@@ -6,12 +6,64 @@ import { marked, wordAt } from './editor';
 import { meaning } from './keys';
 import { wordsOf } from './logview';
 import { bits, bytes, format, middle, percent, plain, plural, seconds } from './number';
+import { suggestion } from './publicUrl';
 import { stepFor } from './range';
 import { rank, score } from './rank';
+import { commandsOf } from './runDialog';
 import { ofRun, ofService, ofSeverity, worst } from './status';
 import { address, tell } from './story';
-import { ago, span } from './time';
+import { ago, axisEnds, day, span } from './time';
 import { causeOf } from './timeline';
+
+describe('a time axis', () => {
+  const now = new Date(2026, 10, 29, 15, 0, 0);
+  const at = (day: number, hour: number) => new Date(2026, 10, day, hour, 0, 0).getTime() / 1000;
+  it('has times alone at both ends while both are of today', () => {
+    expect(axisEnds(at(29, 9), at(29, 15), now)).toEqual(['09:00', '15:00']);
+  });
+  it('has dates at both ends as soon as one is of another day', () => {
+    for (const end of axisEnds(at(28, 15), at(29, 15), now)) expect(end).toMatch(/2[89].* 15:00$/);
+  });
+  it('writes days in the order of the locale', () => {
+    expect(day(now, now, 'en-GB')).toBe('29 Nov');
+    expect(day(now, now, 'en-US')).toBe('Nov 29');
+    expect(day(new Date(2025, 0, 2), now, 'en-GB')).toBe('2 Jan 2025');
+  });
+});
+
+describe('the plan of a run', () => {
+  it('keeps its lines, and tells targets apart where they differ', () => {
+    const what = 'set -e\nsystemctl restart x';
+    const step = (on: { target: string; what: string }[]) => ({ name: 's', kind: 'script', on });
+    expect(
+      commandsOf(
+        step([
+          { target: 'a', what },
+          { target: 'b', what },
+        ]),
+      ),
+    ).toEqual([{ what, targets: [] }]);
+    expect(
+      commandsOf(
+        step([
+          { target: 'a', what },
+          { target: 'b', what: 'true' },
+        ]),
+      ),
+    ).toEqual([
+      { what, targets: ['a'] },
+      { what: 'true', targets: ['b'] },
+    ]);
+  });
+});
+
+describe('the public address', () => {
+  it('is suggested from where the page is open, unless that is local too', () => {
+    expect(suggestion('https://ops.example.com')).toBe('https://ops.example.com');
+    for (const local of ['http://127.0.0.1:8600', 'http://localhost:8600', 'http://[::1]:8600'])
+      expect(suggestion(local)).toBe('https://mainstay.example.org');
+  });
+});
 
 describe('disks', () => {
   it('count as df does', () => {
@@ -169,7 +221,7 @@ describe('story', () => {
       '2 updated, removed z',
     );
     expect(said('item.changed', { name: 'p', attribute: 'listening', before: ['tcp :1'], after: null })).toBe(
-      'p : listening is gone | was tcp :1',
+      'p : listening is removed | was tcp :1',
     );
     expect(
       said('item.changed', { name: 'postgresql:5432', attribute: 'running', before: true, after: false }),
@@ -190,7 +242,7 @@ describe('story', () => {
     expect(fired).toEqual({
       status: 'critical',
       subject: 'Disk is full',
-      text: 'fires',
+      text: 'firing',
       detail: 'alert DiskFull on db-01',
     });
     expect(tell(event('service.changed', { name: 'nginx', state: 'failed', manager: 'systemd' })).status).toBe(

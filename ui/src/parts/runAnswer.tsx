@@ -1,4 +1,4 @@
-/** The answer to a run that waits for a person. */
+/** Approve or reject a run that awaits approval. */
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { approveRun, type Run, rejectRun } from '@/api/automation';
@@ -28,9 +28,9 @@ export function RunAnswer({ run }: { run: Run }) {
         permission="runs.start"
         tone="primary"
         busy={busy}
-        onClick={() => void act(approveRun(run.id), 'It goes on')}
+        onClick={() => void act(approveRun(run.id), 'Approved')}
       >
-        Let it go on
+        Approve and run
       </Guarded>
     </>
   );

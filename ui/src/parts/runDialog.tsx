@@ -55,15 +55,15 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
         missing.length > 0
           ? `Fill in ${missing.join(', ')} first.`
           : plan.isError
-            ? 'The plan has faults; see above.'
+            ? 'The plan has errors; see above.'
             : plan.data
               ? null
-              : 'Wait for the plan.'
+              : 'Waiting for the plan.'
       }
       submit={async () => {
         const run = await startRun(runbook, { ...wish, plan_hash: plan.data?.hash });
         void queries.invalidateQueries({ queryKey: ['runs'] });
-        say(isWaiting(run.state) ? 'The run waits for approval' : 'The run has started');
+        say(isWaiting(run.state) ? 'Run awaiting approval' : 'Run started');
         started?.(run);
       }}
     >
@@ -82,8 +82,8 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
             label="Targets"
             description={
               book.data?.targets
-                ? `A selector; empty takes the runbook's own: ${book.data.targets}`
-                : 'A selector: which items to act on.'
+                ? `A selector; empty uses the runbook's targets: ${book.data.targets}`
+                : 'A selector for the target items.'
             }
             placeholder="kind=host name=web-*"
             value={selector}
@@ -91,7 +91,7 @@ export function RunDialog({ runbook, name, incident, targets, start, close, star
             error={fault('targets')}
           />
           {missing.length > 0 ? (
-            <p className="muted">What it would do stands here once {missing.join(', ')} is filled in.</p>
+            <p className="muted">Fill in {missing.join(', ')} to see the plan.</p>
           ) : plan.isError ? (
             <Failure error={plan.error} what="The plan" retry={() => void plan.refetch()} />
           ) : plan.data ? (
@@ -133,7 +133,14 @@ export function InputField({ field, value, set, error }: FieldProps) {
   return <TextInput {...shared} value={value} onChange={(e) => set(e.currentTarget.value)} />;
 }
 
-/** What a run would do: steps, and machines by number and name. */
+/** What a step would do, line by line; by target where that differs. */
+export function commandsOf(step: Plan['steps'][number]): { what: string; targets: string[] }[] {
+  const groups = new Map<string, string[]>();
+  for (const { target, what } of step.on) groups.set(what, [...(groups.get(what) ?? []), target]);
+  return [...groups].map(([what, targets]) => ({ what, targets: groups.size > 1 ? targets : [] }));
+}
+
+/** What a run would do: steps, and targets by number and name. */
 export function PlanView({ plan }: { plan: Plan }) {
   const names = plan.targets.map((t) => t.name);
   return (
@@ -158,7 +165,12 @@ export function PlanView({ plan }: { plan: Plan }) {
           <li className="line" key={`${step.name}-${i}`}>
             <span style={{ minWidth: 0 }}>
               <span className="faint num">{i + 1}</span> <b>{step.name}</b>
-              <div className="mono muted break">{step.on[0]?.what}</div>
+              {commandsOf(step).map(({ what, targets }) => (
+                <div key={what}>
+                  {targets.length > 0 && <div className="faint small break">{targets.join(', ')}</div>}
+                  <pre className="code plan">{what}</pre>
+                </div>
+              ))}
             </span>
             <span className="faint nowrap">{step.kind}</span>
           </li>

@@ -11,9 +11,9 @@ import { Shown } from './states';
 import { ofRun, StatusBadge } from './status';
 
 const RUN_WORDS: Record<string, string> = {
-  awaiting_person: 'waits for a yes',
-  awaiting_approval: 'waits for approval',
-  cancelling: 'being cancelled',
+  awaiting_person: 'awaiting approval',
+  awaiting_approval: 'awaiting approval',
+  cancelling: 'cancelling',
 };
 export const runWord = (state: string) => RUN_WORDS[state] ?? state.replaceAll('_', ' ');
 

@@ -2,6 +2,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { ProblemError } from '@/api/client';
+import { useRefusal } from '@/api/session';
 import { Action } from './action';
 import { CopyButton } from './copy';
 import { StatusBadge } from './status';
@@ -20,9 +21,9 @@ export function Failure({ error, retry, what }: { error: unknown; retry?: () => 
   if (problem?.status === 403) {
     return (
       <div className="empty" role="status">
-        <StatusBadge status="unknown">Not yours to see</StatusBadge>
+        <StatusBadge status="unknown">No permission</StatusBadge>
         <div>
-          {problem.detail || 'Your roles do not cover this.'} An administrator can grant it under Admin, People.
+          {problem.detail || 'Your roles do not include this.'} An administrator can grant it under Admin, People.
         </div>
       </div>
     );
@@ -42,6 +43,15 @@ export function Failure({ error, retry, what }: { error: unknown; retry?: () => 
           </span>
         )}
       </span>
+    </div>
+  );
+}
+
+function NoPermission({ why }: { why: string }) {
+  return (
+    <div className="empty" role="status">
+      <StatusBadge status="unknown">No permission</StatusBadge>
+      <div>{why}</div>
     </div>
   );
 }
@@ -75,12 +85,16 @@ export function Skeleton({ rows = 3 }: { rows?: number }) {
 /** The one way to show a query: its data when there is any, dimmed while old; else why not. */
 export function Shown<T>(props: {
   query: UseQueryResult<T>;
+  /** The permission without which the query is not sent (see `useMay`): the reason is shown instead. */
+  needs?: string;
   what?: string;
   rows?: number;
   empty?: { when: (data: T) => boolean; show: ReactNode };
   children: (data: T) => ReactNode;
 }) {
   const { query, empty } = props;
+  const missing = useRefusal(props.needs ?? '');
+  if (props.needs && missing !== null) return <NoPermission why={missing} />;
   if (query.data !== undefined) {
     if (empty?.when(query.data)) return <>{empty.show}</>;
     return (

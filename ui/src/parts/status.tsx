@@ -38,7 +38,12 @@ export function ofSeverity(severity: Severity | string): Status {
   return 'unknown';
 }
 
-const SEV: Record<string, string> = { sev1: 'Critical', sev2: 'Major', sev3: 'Warning', sev4: 'Minor' };
+const SEV: Record<string, string> = {
+  sev1: 'SEV1 critical',
+  sev2: 'SEV2 major',
+  sev3: 'SEV3 minor',
+  sev4: 'SEV4 info',
+};
 export const sevWord = (sev: string) => SEV[sev] ?? sev;
 
 /** The state of a run, step or command as a status. */

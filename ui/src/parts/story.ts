@@ -37,7 +37,7 @@ const alertDetail = (data: Data) => {
 /** Names that {@link named} has put beside the ids. */
 const name = (data: Data, key: string) => str(data, `${key}_name`);
 const relation = (data: Data) =>
-  `${str(data, 'kind').replaceAll('_', ' ') || 'is tied to'} ${name(data, 'to') || 'something else'}`;
+  `${str(data, 'kind').replaceAll('_', ' ') || 'related to'} ${name(data, 'to') || 'another item'}`;
 
 /** The event with names beside the ids that it carries, as far as they are known. */
 export function named(event: Event, names: Map<string, string>): Event {
@@ -78,7 +78,7 @@ function stepWords(data: Data): string {
 const TELLERS: Record<string, Teller> = {
   'host.discovered': (d) => ({
     status: 'ok',
-    text: 'found, with all that is on it',
+    text: 'discovered',
     subject: str(d, 'name'),
     detail: `${str(d, 'packages')} packages`,
   }),
@@ -90,12 +90,12 @@ const TELLERS: Record<string, Teller> = {
   }),
   'message.queued': (d) => ({
     status: 'unknown',
-    text: 'is to be told',
+    text: 'notification queued',
     subject: str(d, 'channel_name') || 'A channel',
     detail: str(d, 'title'),
   }),
   'rules.changed': (d) => ({ status: 'unknown', text: 'changed', subject: `Rules ${str(d, 'name', 'pack')}`.trim() }),
-  'run.requested': (d) => ({ status: 'unknown', text: 'asked for', subject: `Run of ${str(d, 'runbook')}` }),
+  'run.requested': (d) => ({ status: 'unknown', text: 'requested', subject: `Run of ${str(d, 'runbook')}` }),
   'run.held_back': (d) => ({
     status: 'warning',
     text: 'held back',
@@ -104,13 +104,13 @@ const TELLERS: Record<string, Teller> = {
   }),
   'alert.fired': (d) => ({
     status: ofSeverity(str(d, 'severity')),
-    text: 'fires',
+    text: 'firing',
     subject: str(notes(d), 'summary') || str(d, 'name'),
     detail: `alert ${alertDetail(d)}`,
   }),
-  'alert.resolved': (d) => ({ status: 'ok', text: 'is over', subject: str(d, 'name'), detail: alertDetail(d) }),
+  'alert.resolved': (d) => ({ status: 'ok', text: 'resolved', subject: str(d, 'name'), detail: alertDetail(d) }),
   'alert.silenced': (d) => ({ status: 'maintenance', text: 'silenced', subject: str(d, 'name') }),
-  'alert.suppressed': (d) => ({ status: 'maintenance', text: 'held back by maintenance', subject: str(d, 'name') }),
+  'alert.suppressed': (d) => ({ status: 'maintenance', text: 'muted by maintenance', subject: str(d, 'name') }),
 
   'service.changed': (d) => ({
     status: ofService(str(d, 'state')),
@@ -123,34 +123,34 @@ const TELLERS: Record<string, Teller> = {
   'agent.joined': (d, e) => ({ status: 'ok', text: 'joined', subject: str(d, 'name', 'host') || e.subject }),
   'agent.connected': (d, e) => ({
     status: 'ok',
-    text: 'is connected',
+    text: 'connected',
     subject: str(d, 'name', 'host') || e.actor_name,
   }),
   'agent.disconnected': (d, e) => ({
     status: 'unknown',
-    text: 'closed its connection',
+    text: 'disconnected',
     subject: str(d, 'name', 'host') || e.actor_name,
   }),
   'agent.lost': (d, e) => ({
     status: 'critical',
-    text: 'is not heard of any more',
+    text: 'stopped reporting',
     subject: str(d, 'name', 'host') || e.subject,
   }),
   'agent.returned': (d, e) => ({
     status: 'ok',
-    text: 'is back',
+    text: 'reporting again',
     subject: str(d, 'name', 'host') || e.subject,
-    detail: str(d, 'gap_s') && `not heard for ${str(d, 'gap_s')} s`,
+    detail: str(d, 'gap_s') && `silent for ${str(d, 'gap_s')} s`,
   }),
   'message.sent': (d) => ({
     status: 'ok',
-    text: 'was told',
+    text: 'notified',
     subject: str(d, 'channel_name', 'channel') || 'A channel',
     detail: str(d, 'title'),
   }),
   'message.failed': (d) => ({
     status: 'critical',
-    text: 'could not be told',
+    text: 'notification failed',
     subject: str(d, 'channel_name', 'channel') || 'A channel',
     detail: str(d, 'error', 'title'),
   }),
@@ -161,7 +161,7 @@ const TELLERS: Record<string, Teller> = {
   }),
   'run.waiting': (d) => ({
     status: 'warning',
-    text: 'waits for approval',
+    text: 'awaiting approval',
     subject: str(d, 'runbook_name', 'runbook', 'name'),
   }),
   'run.step_finished': (d) => ({
@@ -182,7 +182,7 @@ const TELLERS: Record<string, Teller> = {
   }),
   'item.created': (d) => ({
     status: 'unknown',
-    text: 'found',
+    text: 'discovered',
     subject: str(d, 'name') || 'Item',
     detail: str(d, 'kind'),
   }),
@@ -190,19 +190,19 @@ const TELLERS: Record<string, Teller> = {
     const subject = str(d, 'name', 'item') || 'Item';
     // Of containers and database servers.
     if (d.attribute === 'running' && typeof d.after === 'boolean')
-      return { status: d.after ? 'ok' : 'warning', text: d.after ? 'runs again' : 'stopped', subject };
+      return { status: d.after ? 'ok' : 'warning', text: d.after ? 'running again' : 'stopped', subject };
     return changed(d, subject);
   },
-  'item.retired': (d) => ({ text: 'is no longer there', subject: str(d, 'name') || 'Item', detail: str(d, 'kind') }),
+  'item.retired': (d) => ({ text: 'retired', subject: str(d, 'name') || 'Item', detail: str(d, 'kind') }),
   'relation.created': (d, e) => ({
     text: `now ${relation(d)}`,
-    subject: name(d, 'from') || `Something on ${e.actor_name}`,
+    subject: name(d, 'from') || `An item on ${e.actor_name}`,
   }),
   'relation.removed': (d, e) => ({
     text: `no longer ${relation(d)}`,
-    subject: name(d, 'from') || `Something on ${e.actor_name}`,
+    subject: name(d, 'from') || `An item on ${e.actor_name}`,
   }),
-  'change.requested': (d) => ({ status: 'warning', text: 'asks for approval', subject: str(d, 'title') }),
+  'change.requested': (d) => ({ status: 'warning', text: 'approval requested', subject: str(d, 'title') }),
   'change.approved': (d, e) => ({ status: 'ok', text: `approved by ${e.actor_name}`, subject: str(d, 'title') }),
   'change.rejected': (d, e) => ({ status: 'critical', text: `rejected by ${e.actor_name}`, subject: str(d, 'title') }),
   'change.granted': (d) => ({ status: 'maintenance', text: 'granted', subject: str(d, 'title') }),
@@ -210,19 +210,19 @@ const TELLERS: Record<string, Teller> = {
   'session.closed': (_, e) => ({ text: 'signed out', subject: e.actor_name }),
   'session.refused': (d, e) => ({
     status: 'warning',
-    text: 'was refused to sign in',
+    text: 'sign-in refused',
     subject: str(d, 'login') || e.actor_name,
   }),
   'setup.completed': (d) => ({ status: 'ok', text: 'became the first administrator', subject: str(d, 'name') }),
   'grant.added': (d) => ({ text: `granted: ${str(d, 'role')}`, subject: 'Role' }),
-  'grant.removed': (d) => ({ text: `taken away: ${str(d, 'role')}`, subject: 'Role' }),
-  'channel.tested': (d) => ({ text: 'was tested', subject: str(d, 'name') || 'A channel' }),
-  'freeze.created': (d) => ({ status: 'maintenance', text: 'freeze announced', subject: str(d, 'title') }),
-  'window.created': (d) => ({ text: 'change window set', subject: str(d, 'title') }),
-  'telemetry.gap': (d) => ({ status: 'warning', text: 'has a gap in its samples', subject: str(d, 'host', 'name') }),
+  'grant.removed': (d) => ({ text: `removed: ${str(d, 'role')}`, subject: 'Role' }),
+  'channel.tested': (d) => ({ text: 'tested', subject: str(d, 'name') || 'A channel' }),
+  'freeze.created': (d) => ({ status: 'maintenance', text: 'freeze created', subject: str(d, 'title') }),
+  'window.created': (d) => ({ text: 'change window created', subject: str(d, 'title') }),
+  'telemetry.gap': (d) => ({ status: 'warning', text: 'gap in samples', subject: str(d, 'host', 'name') }),
   'silence.created': (d, e) => ({
     status: 'maintenance',
-    text: 'set a silence',
+    text: 'created a silence',
     subject: e.actor_name,
     detail: str(d, 'comment'),
   }),
@@ -262,7 +262,7 @@ function short(value: unknown, attribute = ''): string {
 /** An attribute with another value. */
 const changed = (d: Data, subject: string): Told => ({
   status: 'unknown',
-  text: `: ${attributeWords(str(d, 'attribute'))} is ${d.after === undefined || d.after === null ? 'gone' : `now ${short(d.after, str(d, 'attribute'))}`}`,
+  text: `: ${attributeWords(str(d, 'attribute'))} is ${d.after === undefined || d.after === null ? 'removed' : `now ${short(d.after, str(d, 'attribute'))}`}`,
   subject,
   detail: d.before === undefined || d.before === null ? '' : `was ${short(d.before, str(d, 'attribute'))}`,
 });

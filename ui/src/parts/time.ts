@@ -41,11 +41,24 @@ export function isToday(at: string | number | Date, now = new Date()): boolean {
   return new Date(at).toDateString() === now.toDateString();
 }
 
+/** `21 Nov`, in the order and language of the reader's locale; with the year when it is another one. */
+export function day(at: string | number | Date, now = new Date(), locale?: string): string {
+  const d = new Date(at);
+  const year = d.getFullYear() === now.getFullYear() ? undefined : 'numeric';
+  return d.toLocaleDateString(locale, { day: 'numeric', month: 'short', year });
+}
+
 /** `14:36:42` today, `21 Nov 14:36` else. */
 export function moment(at: string | number | Date): string {
-  if (isToday(at)) return clock(at);
-  const d = new Date(at);
-  return `${d.getDate()} ${d.toLocaleString('en', { month: 'short' })} ${clock(d, false)}`;
+  return isToday(at) ? clock(at) : `${day(at)} ${clock(at, false)}`;
+}
+
+/** What the two ends of a time axis say, given in Unix seconds: with their days unless both are of today. */
+export function axisEnds(from: number, to: number, now = new Date()): [string, string] {
+  const seconds = to - from < 600;
+  const sameDay = isToday(from * 1000, now) && isToday(to * 1000, now);
+  const text = (t: number) => (sameDay ? '' : `${day(t * 1000, now)} `) + clock(t * 1000, seconds);
+  return [text(from), text(to)];
 }
 
 export function absolute(at: string | number | Date): string {

@@ -13,10 +13,11 @@ import { fold, named, readable, tell } from '@/parts/story';
 import { parseTags } from '@/parts/tags';
 import { safe } from './access/signIn';
 import { parseMatchers, showMatchers } from './alerting/matchers';
+import { pendingWords, titleOf } from './alerting/pending';
 import { STARTERS, starterFiles } from './automation/starters';
 import { hours } from './change/windows';
 import { findings } from './fleet/attention';
-import { socket } from './fleet/hostServices';
+import { ownerOf, reachOf } from './fleet/hostServices';
 import { firstOf, healthOfAll } from './fleet/hosts';
 import { show } from './inventory/attributes';
 import { group, layers, upstream } from './inventory/layout';
@@ -50,6 +51,23 @@ describe('live', () => {
   });
 });
 
+describe('a pending alert', () => {
+  const alert = {
+    state: 'pending',
+    name: 'CpuBusy',
+    annotations: { summary: 'busy for ten minutes' },
+    active_since: '2026-01-01T12:00:00Z',
+    due_at: '2026-01-01T12:10:00Z',
+  } as never;
+  it('does not claim the duration of its rule', () => {
+    expect(titleOf(alert)).toBe('CpuBusy');
+    expect(pendingWords(alert, Date.parse('2026-01-01T12:00:42Z'))).toMatch(
+      /^condition true for 42 s; fires at \d\d:10:00 unless it recovers$/,
+    );
+    expect(titleOf({ ...(alert as object), state: 'firing' } as never)).toBe('busy for ten minutes');
+  });
+});
+
 describe('alerting', () => {
   it('reads matchers', () => {
     expect(parseMatchers('a="x, y", b=~"z|\\"q\\"",c!=plain')).toEqual({
@@ -72,10 +90,16 @@ describe('alerting', () => {
 });
 
 describe('fleet', () => {
-  it('reads sockets', () => {
-    expect(socket('tcp 0.0.0.0:443', 'nginx')).toMatchObject({ protocol: 'tcp', address: '0.0.0.0', port: 443 });
-    expect(socket('udp [::]:53', 'dns')).toMatchObject({ address: '[::]', port: 53 });
-    expect(socket('garbage', 'x')).toBeNull();
+  it('says who listens and from where it can be reached', () => {
+    const listener = { protocol: 'tcp', address: '0.0.0.0', port: 443, process: null, service: null };
+    expect(ownerOf({ ...listener, process: 'nginx', service: { name: 'nginx.service' } as never })).toBe(
+      'nginx.service',
+    );
+    expect(ownerOf({ ...listener, process: 'python3' })).toBe('python3');
+    expect(ownerOf(listener)).toBe('');
+    for (const local of ['127.0.0.1', '127.0.0.53', '::1']) expect(reachOf(local)).toBe('this host only');
+    for (const any of ['0.0.0.0', '::']) expect(reachOf(any)).toBe('all networks');
+    expect(reachOf('10.0.0.5')).toBe('the network of this address');
   });
   const item = { id: 'itm_1', name: 'web-01', retired_at: null, attributes: {} } as unknown as Item;
   const agent = (presence: string) => ({ state: 'active', presence }) as unknown as Agent;
@@ -127,7 +151,7 @@ describe('fleet', () => {
       attributes: { not_after: value('2026-01-10T00:00:00Z') },
     } as unknown as Item;
     expect(findings([], [service], [certificate], now).map((f) => f.title)).toEqual([
-      'nginx.service has failed',
+      'nginx.service failed',
       'Certificate /etc/a.pem expires in 9 d',
     ]);
   });

@@ -27,20 +27,20 @@ pub struct Cli {
 enum Command {
     /// Start the server with an agent for this machine, on embedded storage
     Up(ServerArgs),
-    /// Start the server alone
+    /// Start the server without an agent
     Server(ServerArgs),
-    /// Show the product with a made-up fleet on throw-away data
+    /// Run a demonstration: a simulated fleet on temporary data
     Demo(demo::DemoArgs),
-    /// Run or enrol the agent of this machine
+    /// Enrol or run the agent of this machine
     #[command(subcommand)]
     Agent(agent_cmd::AgentCommand),
-    /// Ask a running server, and tell it what to do
+    /// Command line client of a running server
     Ctl(ctl::CtlArgs),
-    /// Put a snapshot back into a data folder while the server is stopped
+    /// Restore a snapshot into a data folder; the server must be stopped
     Restore(snapshot::RestoreArgs),
-    /// Print the OpenAPI description of the HTTP interface
+    /// Print the OpenAPI description of the HTTP API
     Openapi,
-    /// Print the completion script of a shell
+    /// Print a shell completion script
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write one for each command
     Man {
@@ -53,16 +53,16 @@ enum Command {
 /// How to start the server.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
-    /// Folder for everything that is stored
+    /// Data folder
     #[arg(long, env = "MAINSTAY_DATA", default_value = "data")]
     pub data: PathBuf,
-    /// Address and port of the web page and the API
+    /// Address and port of the web UI and the API
     #[arg(long, env = "MAINSTAY_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Address and port for agents [default: one port above --listen]
     #[arg(long)]
     pub agent_listen: Option<SocketAddr>,
-    /// Address under which people and agents reach this server
+    /// Public URL: the address that people and agents use, in links and join commands
     #[arg(long)]
     pub public_url: Option<String>,
     /// Configuration file [default: mainstay.toml in the data folder, when there is one]
@@ -71,7 +71,7 @@ pub struct ServerArgs {
     /// PostgreSQL instead of SQLite: postgres://user@host/name
     #[arg(long)]
     pub database_url: Option<String>,
-    /// Write an administrator's API token here, so that scripts need no person
+    /// Write an administrator's API token to this file, for scripts
     #[arg(long)]
     pub admin_token_file: Option<PathBuf>,
 }

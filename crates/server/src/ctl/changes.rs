@@ -14,13 +14,13 @@ use crate::out;
 pub enum ChangeCommand {
     /// Changes, newest first
     List,
-    /// Let a change be made
+    /// Approve a change
     Approve {
         change: String,
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// Forbid a change
+    /// Reject a change
     Reject {
         change: String,
         #[arg(long, default_value = "")]

@@ -57,7 +57,7 @@ impl Client {
     pub fn new(url: &str, token: Option<&str>, file: Option<&Path>, json: bool) -> Result<Self> {
         let base: Url = url
             .parse()
-            .with_context(|| format!("\"{url}\" is no address; write for example http://127.0.0.1:8600"))?;
+            .with_context(|| format!("\"{url}\" is not a URL; use for example http://127.0.0.1:8600"))?;
         let token = match (token, file) {
             (Some(token), _) => Some(token.trim().to_owned()),
             (None, Some(path)) => {
@@ -82,7 +82,7 @@ impl Client {
         let url = self
             .base
             .join(path)
-            .with_context(|| format!("\"{path}\" is no path"))?;
+            .with_context(|| format!("\"{path}\" is not a path"))?;
         let request = self.http.request(method, url);
         Ok(match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -104,7 +104,7 @@ impl Client {
         let detail = body["detail"]
             .as_str()
             .or(body["error"].as_str())
-            .unwrap_or("the server refused")
+            .unwrap_or("the server refused the request")
             .to_owned();
         Err(CtlError::Refused {
             status: status.as_u16(),
@@ -118,7 +118,7 @@ impl Client {
         let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
             // The server answers with its web page to every address that is not of the interface.
-            let detail = format!("{} is no address of the interface", response.url().path());
+            let detail = format!("{} is not a path of the API", response.url().path());
             return Err(CtlError::Refused { status: 404, detail }.into());
         }
         let text = response.text().await?;
@@ -139,7 +139,7 @@ impl Client {
     }
 
     pub async fn send_json(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let method: Method = method.to_uppercase().parse().context("no HTTP method")?;
+        let method: Method = method.to_uppercase().parse().context("not an HTTP method")?;
         let request = self.request(method, path)?;
         self.json(match body {
             Some(body) => request.json(body),
@@ -177,7 +177,7 @@ impl Client {
         let response = self.send(request).await?;
         let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
         if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-            let detail = format!("{} gives no events", response.url().path());
+            let detail = format!("{} is not an event stream", response.url().path());
             return Err(CtlError::Refused { status: 404, detail }.into());
         }
         Ok(Events {
@@ -205,7 +205,12 @@ impl Events {
                     return Ok(Some((event, data)));
                 }
             }
-            match self.response.chunk().await.context("the stream broke off")? {
+            match self
+                .response
+                .chunk()
+                .await
+                .context("the stream was interrupted")?
+            {
                 Some(piece) => self.buffer.extend_from_slice(&piece),
                 None => return Ok(None),
             }
@@ -235,7 +240,7 @@ fn root(error: &reqwest::Error) -> String {
         }
         match cause.source() {
             Some(source) => cause = source,
-            None if error.is_timeout() => return "no answer in time".into(),
+            None if error.is_timeout() => return "timed out".into(),
             None => return cause.to_string(),
         }
     }

@@ -19,59 +19,60 @@ pub enum IncidentCommand {
     },
     /// One incident with its timeline
     Show { incident: String },
-    /// Say that you are on it
+    /// Acknowledge an incident
+    #[command(visible_alias = "acknowledge")]
     Ack {
         incident: String,
         #[arg(long)]
         note: Option<String>,
     },
-    /// Say that users do not suffer any more, while the cause is still there
+    /// Mark as mitigated: the impact has ended, the cause remains
     Mitigate {
         incident: String,
         #[arg(long)]
         note: Option<String>,
     },
-    /// Say that it is over
+    /// Resolve an incident
     Resolve {
         incident: String,
-        /// What mended it
+        /// Resolution
         #[arg(long)]
         note: Option<String>,
     },
-    /// It is not over after all
+    /// Reopen an incident
     Reopen {
         incident: String,
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Nothing is left to be done about it
+    /// Close an incident
     Close {
         incident: String,
         #[arg(long)]
         note: Option<String>,
     },
-    /// Say who leads: a login, name or id
+    /// Assign the lead: a login, name or id
     Assign {
         incident: String,
         #[arg(required_unless_present = "nobody")]
         person: Option<String>,
-        /// Nobody leads it
+        /// Remove the lead
         #[arg(long, conflicts_with = "person")]
         nobody: bool,
     },
-    /// Say how bad it is
+    /// Set the severity
     Severity {
         incident: String,
         severity: Severity,
         #[arg(long)]
         note: Option<String>,
     },
-    /// Give it a better name
+    /// Change the title
     Rename { incident: String, title: String },
-    /// Make it a part of another incident
+    /// Merge into another incident
     Merge {
         incident: String,
-        /// The one that goes on
+        /// Incident to merge into: number or id
         #[arg(long)]
         into: String,
         #[arg(long)]
@@ -338,7 +339,7 @@ pub async fn find(client: &Client, wanted: &str) -> Result<String> {
     let number = wanted.strip_prefix('#').unwrap_or(wanted);
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         if !wanted.starts_with("inc_") {
-            bail!("\"{wanted}\" is no incident; write its number, such as 3, or its id");
+            bail!("\"{wanted}\" is not an incident; give its number, such as 3, or its id");
         }
         return Ok(wanted.to_owned());
     }
@@ -364,9 +365,9 @@ async fn find_person(client: &Client, wanted: &str) -> Result<String> {
     let mut found = people.iter().filter(is_meant);
     let first = found.next().and_then(|person| person["id"].as_str());
     if found.next().is_some() {
-        bail!("several people are called \"{wanted}\"; write the login or the id");
+        bail!("several people are named \"{wanted}\"; give the login or the id");
     }
     first
         .map(str::to_owned)
-        .ok_or_else(|| anyhow!("there is no person \"{wanted}\"; write a login, a name or an id"))
+        .ok_or_else(|| anyhow!("there is no person \"{wanted}\"; give a login, a name or an id"))
 }

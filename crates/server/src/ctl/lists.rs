@@ -17,16 +17,17 @@ pub async fn hosts(client: &Client) -> Result<ExitCode> {
     let alerts = client.list("/api/v1/alerts", &[], 10_000).await?;
     for host in &mut hosts {
         let name = host["name"].clone();
-        let agent = agents
-            .iter()
-            .find(|agent| agent["item_id"] == host["id"] || agent["host"]["id"] == host["id"]);
+        let agent = agents.iter().find(|agent| agent["item_id"] == host["id"]);
         let presence = agent.map_or(Value::Null, |agent| agent["presence"].clone());
+        let seen = agent.map_or(Value::Null, |agent| agent["heard_at"].clone());
         let count = alerts
             .iter()
-            .filter(|alert| alert["labels"]["instance"] == name)
+            .filter(|alert| alert["state"] == "firing")
+            .filter(|alert| alert["labels"]["instance"] == name || alert["item_id"] == host["id"])
             .count();
         if let Value::Object(host) = host {
             host.insert("presence".into(), presence);
+            host.insert("last_seen".into(), seen);
             host.insert("alerts".into(), json!(count));
         }
     }
@@ -36,7 +37,8 @@ pub async fn hosts(client: &Client) -> Result<ExitCode> {
         &[
             ("NAME", "name"),
             ("AGENT", "presence"),
-            ("ALERTS", "alerts"),
+            ("LAST SEEN", "last_seen"),
+            ("ALERTS FIRING", "alerts"),
             ("ID", "id"),
         ],
     );
@@ -65,6 +67,7 @@ pub async fn agents(client: &Client) -> Result<ExitCode> {
         ("PRESENCE", "presence"),
         ("VERSION", "version"),
         ("ADDRESS", "address"),
+        ("LAST SEEN", "heard_at"),
         ("ID", "id"),
     ];
     show::rows(client, &agents, &columns);
@@ -77,7 +80,9 @@ pub async fn alerts(client: &Client) -> Result<ExitCode> {
         ("STATE", "state"),
         ("SEVERITY", "severity"),
         ("NAME", "name"),
-        ("SUMMARY", "annotations.summary"),
+        ("HOST", "labels.instance?"),
+        ("SINCE", "active_since"),
+        ("SUMMARY", "annotations.summary?"),
         ("ID", "id"),
     ];
     show::rows(client, &alerts, &columns);
@@ -119,7 +124,7 @@ pub async fn api(client: &Client, method: &str, path: &str, body: Option<&str>) 
     let body: Option<Value> = body
         .map(serde_json::from_str)
         .transpose()
-        .context("the body is no JSON")?;
+        .context("the body is not JSON")?;
     show::value(&client.send_json(method, path, body.as_ref()).await?);
     Ok(ExitCode::SUCCESS)
 }

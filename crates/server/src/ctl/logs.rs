@@ -15,12 +15,12 @@ pub struct LogArgs {
     /// Words, "phrases", /regular expressions/, label:value, AND OR NOT
     #[arg(default_value = "")]
     query: String,
-    /// How far back
+    /// Time range that ends now
     #[arg(long, default_value = "1h")]
     last: String,
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// Show new lines as they come
+    /// Stream new lines
     #[arg(long, short)]
     follow: bool,
 }
@@ -33,7 +33,7 @@ pub async fn logs(client: &Client, args: &LogArgs) -> Result<ExitCode> {
             match serde_json::from_str::<Value>(&data) {
                 Ok(line) if event == "line" && !json => print_line(&line),
                 Ok(_) if event == "line" => out::line(data),
-                _ => out::complain(format_args!("{data} lines were missed: the reader is too slow")),
+                _ => out::complain(format_args!("{data} lines dropped: the reader is too slow")),
             }
         }
         return Ok(ExitCode::SUCCESS);

@@ -14,7 +14,7 @@ use crate::out;
 pub struct QueryArgs {
     /// PromQL
     expression: String,
-    /// A range that ends now instead of an instant: 5m, 1h, 2d
+    /// Range that ends now, instead of an instant: 5m, 1h, 2d
     #[arg(long)]
     last: Option<String>,
     /// Step of the range
@@ -54,7 +54,7 @@ pub async fn query(client: &Client, args: &QueryArgs) -> Result<ExitCode> {
         _ => {
             let series = data["result"].as_array().map_or(&[][..], Vec::as_slice);
             if series.is_empty() {
-                out::complain("no series has a value then");
+                out::complain("no data");
             }
             series.iter().for_each(print_series);
         }

@@ -47,30 +47,30 @@ pub struct CtlArgs {
 
 #[derive(Debug, Subcommand)]
 enum CtlCommand {
-    /// Hosts and how they are
+    /// Hosts with agent presence and firing alerts
     Hosts,
     /// Items of the inventory: `ctl items 'kind=service on=web-1'`
     Items {
         #[arg(default_value = "")]
         selector: String,
     },
-    /// Agents, and enrolling another host
+    /// Agents: presence, version, address
     Agents,
     /// Evaluate PromQL now, or over a range with --last
     Query(metrics::QueryArgs),
-    /// Search log lines; --follow shows new ones as they come
+    /// Search log lines; --follow streams new ones
     Logs(logs::LogArgs),
-    /// Alerts that are active
+    /// Active alerts, firing and pending
     Alerts,
     /// Incidents: list, show, acknowledge, assign, merge, resolve, …
     #[command(subcommand)]
     Incidents(incidents::IncidentCommand),
-    /// Silences: list, add, end
+    /// Silences: list, add, remove
     #[command(subcommand)]
     Silence(silences::SilenceCommand),
-    /// Start a runbook and follow it to its end
+    /// Start a runbook and follow the run until it ends
     Run(run::RunArgs),
-    /// Runbooks, and keeping one from a file
+    /// Runbooks: list, show, check, apply
     #[command(subcommand)]
     Runbooks(runbooks::RunbookCommand),
     /// Runs: list, show, follow, approve, reject, cancel
@@ -86,13 +86,13 @@ enum CtlCommand {
     /// API tokens: list, create, revoke
     #[command(subcommand)]
     Tokens(tokens::TokenCommand),
-    /// Make a join token and print the command for the new host
+    /// Create a join token and print the command for the new host
     JoinToken(tokens::JoinArgs),
-    /// Make a snapshot of the server's data folder
+    /// Create a snapshot of the server's data folder
     Snapshot,
     /// The timeline, newest first
     Events {
-        /// Topic or its beginning
+        /// Topic, or a prefix of it
         #[arg(long)]
         topic: Option<String>,
         #[arg(long, default_value_t = 50)]

@@ -19,19 +19,19 @@ use crate::out;
 pub struct RunArgs {
     /// Name or id of the runbook
     runbook: String,
-    /// name=value, as often as needed
+    /// name=value, repeatable
     #[arg(long = "input", short)]
     inputs: Vec<String>,
     /// Selector of the targets
     #[arg(long)]
     targets: Option<String>,
-    /// Number or id of the incident that it is for
+    /// Number or id of the incident
     #[arg(long)]
     incident: Option<String>,
-    /// Say what would be done, and do nothing
+    /// Show what would be done without doing it
     #[arg(long)]
     dry_run: bool,
-    /// Do not wait for the end
+    /// Start the run and return without waiting
     #[arg(long)]
     detach: bool,
 }
@@ -43,7 +43,7 @@ pub async fn run(client: &Client, args: &RunArgs) -> Result<ExitCode> {
         .iter()
         .map(|text| {
             text.split_once('=')
-                .ok_or_else(|| anyhow!("\"{text}\" is no input; write name=value"))
+                .ok_or_else(|| anyhow!("\"{text}\" is not an input; use name=value"))
         })
         .collect::<Result<_>>()?;
     let incident = match &args.incident {
@@ -159,12 +159,12 @@ fn waits_for(run: &Value) -> Option<String> {
     let note = note.unwrap_or_default();
     match run["state"].as_str()? {
         "awaiting_person" => Some(format!(
-            "waits for approval{note}\n  mainstay ctl runs approve {id}\n  mainstay ctl runs reject {id}"
+            "awaiting approval{note}\n  mainstay ctl runs approve {id}\n  mainstay ctl runs reject {id}"
         )),
         "awaiting_approval" => {
             let change = run["change_id"].as_str().unwrap_or("-");
             Some(format!(
-                "waits for approval of its change{note}\n  mainstay ctl changes approve {change}\n  mainstay ctl changes reject {change}"
+                "awaiting approval of its change{note}\n  mainstay ctl changes approve {change}\n  mainstay ctl changes reject {change}"
             ))
         }
         _ => None,
@@ -220,15 +220,15 @@ impl Lines {
 pub enum RunsCommand {
     /// Runs, newest first
     List,
-    /// A run and its tasks
+    /// Show a run and its tasks
     Show { run: String },
-    /// Follow a run to its end
+    /// Follow a run until it ends
     Follow { run: String },
-    /// Let a waiting run go on
+    /// Approve a run that awaits approval; it continues
     Approve { run: String },
-    /// End a waiting run
+    /// Reject a run that awaits approval; it ends
     Reject { run: String },
-    /// End what has begun; nothing more begins
+    /// Cancel a run: stop running commands, start no more
     Cancel { run: String },
 }
 
@@ -271,7 +271,7 @@ fn id(text: &str) -> Result<&str> {
     if text.starts_with("run_") {
         Ok(text)
     } else {
-        bail!("\"{text}\" is no id of a run; list them with: mainstay ctl runs")
+        bail!("\"{text}\" is not the id of a run; list runs with: mainstay ctl runs")
     }
 }
 

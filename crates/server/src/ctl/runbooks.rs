@@ -15,11 +15,11 @@ use crate::out;
 pub enum RunbookCommand {
     /// Runbooks, by name
     List,
-    /// Print the document of a runbook
+    /// Print the source of a runbook
     Show { runbook: String },
-    /// Check files; nothing is kept
+    /// Validate files without saving them
     Check { files: Vec<PathBuf> },
-    /// Keep files: adds new runbooks, changes those of the same name
+    /// Apply files: create new runbooks, update those of the same name
     Apply { files: Vec<PathBuf> },
 }
 
@@ -105,14 +105,14 @@ async fn apply(client: &Client, files: &[PathBuf]) -> Result<()> {
             .iter()
             .find(|runbook| runbook["name"] == document.name.as_str());
         let (word, kept) = match before {
-            Some(before) if before["text"] == text.as_str() => ("as it was", before.clone()),
+            Some(before) if before["text"] == text.as_str() => ("unchanged", before.clone()),
             Some(before) => {
                 let body = json!({ "text": text, "version": before["version"] });
                 let path = format!("/api/v1/runbooks/{}", show::cell(before, "id"));
-                ("changed", client.send_json("PUT", &path, Some(&body)).await?)
+                ("updated", client.send_json("PUT", &path, Some(&body)).await?)
             }
             None => (
-                "added",
+                "created",
                 client.post("/api/v1/runbooks", &json!({ "text": text })).await?,
             ),
         };

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::client::Client;
 use crate::out;
 
-/// Prints rows as JSON or as a table of the named columns: `(heading, path)`, with `a.b` for nested fields.
+/// Prints rows as JSON or as a table of the named columns: `(heading, path)`, with `a.b` for nested fields and `a.b?` for one that
+/// not every row has. A field that the server does not send is shown as `?`, one without a value as `-`.
 pub fn rows(client: &Client, items: &[Value], columns: &[(&str, &str)]) {
     if client.json {
         return value(&Value::Array(items.to_vec()));
@@ -43,7 +44,17 @@ pub fn value(value: &Value) {
 
 /// A field by its path, as short text.
 pub fn cell(item: &Value, path: &str) -> String {
-    let found = path.split('.').fold(item, |at, name| &at[name]);
+    let (path, may_be_absent) = match path.strip_suffix('?') {
+        Some(path) => (path, true),
+        None => (path, false),
+    };
+    let mut found = item;
+    for name in path.split('.') {
+        match found {
+            Value::Object(fields) if !fields.contains_key(name) && !may_be_absent => return "?".into(),
+            _ => found = &found[name],
+        }
+    }
     match found {
         Value::Null => "-".into(),
         Value::String(text) => text.replace('\n', " "),
@@ -69,4 +80,28 @@ pub fn duration_ms(option: &str, text: &str) -> Result<i64> {
         bail!("{option} {text}: must be longer than nothing, for instance 5m or 1h");
     }
     Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_not_sent_is_told_from_one_without_a_value() {
+        let row = json!({ "name": "a", "lead": null, "owner": { "name": "Ann" }, "labels": {} });
+        for (path, expected) in [
+            ("name", "a"),
+            ("lead", "-"),
+            ("lead.name", "-"),
+            ("owner.name", "Ann"),
+            ("owner.login", "?"),
+            ("owned_by", "?"),
+            ("labels.summary", "?"),
+            ("labels.summary?", "-"),
+        ] {
+            assert_eq!(cell(&row, path), expected, "{path}");
+        }
+    }
 }

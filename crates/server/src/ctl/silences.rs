@@ -12,9 +12,9 @@ use super::show;
 
 #[derive(Debug, Subcommand)]
 pub enum SilenceCommand {
-    /// Silences that are on or ahead
+    /// Active and pending silences
     List,
-    /// Mute matching alerts: `ctl silence add alertname=DiskFull instance=~web-.* --for 2h --comment '…'`
+    /// Silence matching alerts: `ctl silence add alertname=DiskFull instance=~web-.* --for 2h --comment '…'`
     Add {
         /// label=value, label!=value, label=~regex or label!~regex
         #[arg(required = true)]
@@ -24,16 +24,24 @@ pub enum SilenceCommand {
         #[arg(long)]
         comment: String,
     },
-    /// End a silence
+    /// End a silence now
     Remove { id: String },
 }
 
 pub async fn silences(client: &Client, command: &SilenceCommand) -> Result<ExitCode> {
     match command {
         SilenceCommand::List => {
-            let items = client.list("/api/v1/silences", &[], 500).await?;
+            let mut items = client.list("/api/v1/silences", &[], 500).await?;
+            if !client.json {
+                for item in &mut items {
+                    let matchers = item["matchers"].as_array().map_or(&[][..], Vec::as_slice);
+                    let texts: Vec<String> = matchers.iter().map(written).collect();
+                    item["matchers"] = json!(texts.join(" "));
+                }
+            }
             let columns = [
                 ("STATE", "phase"),
+                ("MATCHERS", "matchers"),
                 ("ENDS", "ends_at"),
                 ("COMMENT", "comment"),
                 ("BY", "created_by_name"),
@@ -62,11 +70,17 @@ pub async fn silences(client: &Client, command: &SilenceCommand) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// `instance="web-1"`
+fn written(matcher: &Value) -> String {
+    let field = |name: &str| matcher[name].as_str().unwrap_or("?").to_owned();
+    format!("{}{}{}", field("name"), field("op"), matcher["value"])
+}
+
 fn matcher(text: &str) -> Result<Value> {
     for op in ["=~", "!~", "!=", "="] {
         if let Some((label, value)) = text.split_once(op) {
             return Ok(json!({ "name": label, "op": op, "value": value }));
         }
     }
-    bail!("\"{text}\" is no matcher; write label=value, label!=value, label=~regex or label!~regex")
+    bail!("\"{text}\" is not a matcher; use label=value, label!=value, label=~regex or label!~regex")
 }

@@ -1,10 +1,11 @@
 //! `ctl tokens` and `ctl join-token`.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::show;
@@ -14,29 +15,32 @@ use crate::out;
 pub enum TokenCommand {
     /// API tokens, without their secrets
     List,
-    /// Make a token for yourself; it is shown once
+    /// Create a token for yourself; it is shown once
     Create {
         name: String,
-        /// Days until it ends
+        /// Expires in (days)
         #[arg(long, default_value_t = 90)]
         days: u32,
-        /// Narrow it to permissions, as often as needed: incidents.read, metrics.*
-        #[arg(long = "only")]
+        /// Scope: limit it to permissions, repeatable: incidents.read, metrics.*
+        #[arg(long = "scope", alias = "only")]
         permissions: Vec<String>,
     },
-    /// End a token now
+    /// Revoke a token
     Revoke { id: String },
 }
 
 pub async fn tokens(client: &Client, command: &TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::List => {
-            let items = client.list("/api/v1/tokens", &[], 1000).await?;
+            let mut items = client.list("/api/v1/tokens", &[], 1000).await?;
+            if !client.json {
+                name_owners(client, &mut items).await;
+            }
             let columns = [
                 ("NAME", "name"),
                 ("OWNER", "owner"),
                 ("EXPIRES", "expires_at"),
-                ("LAST USED", "last_used_at"),
+                ("LAST USED", "used_at"),
                 ("ID", "id"),
             ];
             show::rows(client, &items, &columns);
@@ -66,10 +70,10 @@ pub async fn tokens(client: &Client, command: &TokenCommand) -> Result<ExitCode>
 
 #[derive(Debug, Args)]
 pub struct JoinArgs {
-    /// How long it is good for
+    /// Time until the token expires
     #[arg(long, default_value = "1h")]
     ttl: String,
-    /// Hosts that may join with it
+    /// Max uses: hosts that may join with it
     #[arg(long, default_value_t = 1)]
     uses: u32,
 }
@@ -87,5 +91,30 @@ pub async fn join(client: &Client, args: &JoinArgs) -> Result<ExitCode> {
     } else {
         out::line(made["command"].as_str().unwrap_or_default());
     }
+    // A server from before this address has no answer; the command stands either way.
+    if let Ok(address) = client.get("/api/v1/address", &[]).await
+        && address["is_loopback"] == true
+    {
+        out::complain(format_args!(
+            "warning: the command names {}, which other machines cannot reach. {}",
+            show::cell(&address, "public_url"),
+            crate::address::FIX
+        ));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Owners by name, as far as the caller may see people and service accounts.
+async fn name_owners(client: &Client, tokens: &mut [Value]) {
+    let mut names = HashMap::new();
+    for path in ["/api/v1/people", "/api/v1/service-accounts"] {
+        for owner in client.list(path, &[], 10_000).await.unwrap_or_default() {
+            names.insert(show::cell(&owner, "id"), owner["name"].clone());
+        }
+    }
+    for token in tokens {
+        if let Some(name) = names.get(&show::cell(token, "owner")) {
+            token["owner"] = name.clone();
+        }
+    }
 }

@@ -30,11 +30,12 @@ async fn ctl_answers_people_and_scripts() {
             &["silence", "add", "alertname=Nothing", "--comment", "test"],
             "sil_",
         ),
-        (&["silence", "list"], "test"),
+        (&["silence", "list"], "alertname=\"Nothing\""),
         (&["tokens", "list"], "bootstrap"),
         (&["events", "--topic", "agent."], "agent.joined"),
-        (&["join-token"], "join.sh"),
         (&["parked-events", "list"], "CONSUMER"),
+        (&["join-token"], "other machines cannot reach"),
+        (&["--json", "join-token"], "join.sh"),
     ] {
         let (code, text) = house.ctl(args);
         assert!(
@@ -61,11 +62,7 @@ async fn ctl_answers_people_and_scripts() {
         "{error}"
     );
     for (args, exit, part) in [
-        (
-            &["api", "GET", "/nope"][..],
-            5,
-            "/nope is no address of the interface",
-        ),
+        (&["api", "GET", "/nope"][..], 5, "/nope is not a path of the API"),
         (&["api", "GET", "/api/v1/nope"], 5, "/api/v1/nope"),
         (
             &["api", "GET", "/api/v1/items?kind=host"],
@@ -201,7 +198,7 @@ async fn a_run_shows_its_output_and_says_what_it_waits_for() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}{error}");
     for part in [
-        "waits for approval",
+        "awaiting approval",
         &format!("mainstay ctl runs approve {id}"),
         "| hello",
         "| world",

@@ -10,3 +10,4 @@ mod house;
 mod remote;
 mod runs;
 mod stories;
+mod views;

@@ -42,6 +42,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "retired",
         sql: include_str!("../migrations/0002_retired.sql"),
     },
+    Migration {
+        version: 3,
+        name: "listener_process",
+        sql: include_str!("../migrations/0003_listener_process.sql"),
+    },
 ];
 
 /// The slice's handle.

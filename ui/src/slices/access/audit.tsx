@@ -19,11 +19,11 @@ const sentence = (event: Event) => {
 };
 
 const COLUMNS: Column<Event>[] = [
-  { id: 'at', head: 'When', value: (e) => e.at, cell: (e) => <Moment at={e.at} />, width: 130 },
-  { id: 'who', head: 'Who', value: (e) => e.actor_name, cell: (e) => <b>{e.actor_name}</b>, width: 150 },
+  { id: 'at', head: 'Time', value: (e) => e.at, cell: (e) => <Moment at={e.at} />, width: 130 },
+  { id: 'who', head: 'Actor', value: (e) => e.actor_name, cell: (e) => <b>{e.actor_name}</b>, width: 150 },
   {
     id: 'what',
-    head: 'What',
+    head: 'Action',
     value: sentence,
     cell: (e) => <span className="break">{sentence(e)}</span>,
     main: true,
@@ -69,12 +69,12 @@ export function Audit() {
   return (
     <div className="below">
       <Card
-        title="Acts of people and programs"
+        title="Actions by people and service accounts"
         flush
         aside={
           <Select
             aria-label="Actor"
-            placeholder="All people and programs"
+            placeholder="All actors"
             data={actors(all.data?.items ?? [], actor)}
             value={actor || null}
             onChange={(value) => setActor(value ?? '')}
@@ -87,14 +87,14 @@ export function Audit() {
         <Shown
           query={events}
           what="The audit"
-          empty={{ when: () => shown.length === 0, show: <Empty title="Nobody has done anything yet" /> }}
+          empty={{ when: () => shown.length === 0, show: <Empty title="No actions recorded yet" /> }}
         >
           {() => (
             <DataTable
               rows={shown}
               columns={COLUMNS}
               id={(e) => String(e.seq)}
-              label="Acts"
+              label="Actions"
               csv="audit"
               sort="-at"
               aside={plural(shown.length, 'act')}

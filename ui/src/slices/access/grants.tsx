@@ -19,10 +19,10 @@ import { complain, say } from '@/parts/toast';
 
 const EXPLAINED: Record<string, string> = {
   viewer: 'sees',
-  operator: 'responds to incidents and runs things',
-  manager: 'approves and plans',
-  administrator: 'sets the house up',
-  auditor: 'reads everything, changes nothing',
+  operator: 'responds to incidents, runs runbooks',
+  manager: 'approves changes, plans maintenance',
+  administrator: 'full administration',
+  auditor: 'read-only, including audit',
 };
 
 /** `operator (env=prod)`. */
@@ -71,19 +71,19 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
     try {
       const pairs = tags.map((t) => [t.slice(0, t.indexOf('=')), t.slice(t.indexOf('=') + 1)]);
       await grant(holder, id, { role, scope: { team, tags: Object.fromEntries(pairs) as Record<string, string> } });
-      say('Granted');
+      say('Role granted');
       setTags([]);
     } catch (error) {
-      complain(error, 'Not granted');
+      complain(error, 'Role not granted');
     }
     again();
   };
   const take = async (held: HeldGrant) => {
     try {
       await ungrant(held.id);
-      say('Taken away');
+      say('Role removed');
     } catch (error) {
-      complain(error, 'Not taken away');
+      complain(error, 'Role not removed');
     }
     again();
   };
@@ -91,17 +91,13 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
   return (
     <>
       {extra && <div style={{ padding: '12px 16px' }}>{extra}</div>}
-      <h3 style={{ padding: '12px 16px 4px' }}>Holds</h3>
+      <h3 style={{ padding: '12px 16px 4px' }}>Roles</h3>
       <Shown
         query={grants}
         what="Grants"
         empty={{
           when: (list) => list.length === 0,
-          show: (
-            <Empty title="No role of their own">
-              Without one, and without a team that has one, nothing can be seen.
-            </Empty>
-          ),
+          show: <Empty title="No direct role">Without a role, direct or through a team, nothing is visible.</Empty>,
         }}
       >
         {(list) => (
@@ -115,14 +111,14 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
                   </div>
                 </div>
                 <Guarded permission="grants.write" onClick={() => void take(held)}>
-                  Take away
+                  Remove
                 </Guarded>
               </div>
             ))}
           </>
         )}
       </Shown>
-      <h3 style={{ padding: '16px 16px 4px' }}>Grant a role</h3>
+      <h3 style={{ padding: '16px 16px 4px' }}>Grant role</h3>
       <div style={{ padding: '4px 16px 20px', display: 'grid', gap: 10 }}>
         <Select
           label="Role"
@@ -131,8 +127,8 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
           onChange={(v) => setRole((v ?? 'viewer') as Role)}
         />
         <Select
-          label="Only for the things of"
-          placeholder="Everywhere"
+          label="Scope: team"
+          placeholder="All teams"
           clearable
           allowDeselect
           data={teams.map((t) => ({ value: t.id, label: t.name }))}
@@ -140,18 +136,18 @@ function Inner({ holder, id, extra }: { holder: Holder; id: string; extra?: Reac
           onChange={setTeam}
         />
         <TagsInput
-          label="Only for items with the tags"
+          label="Scope: item tags"
           placeholder="env=prod"
           value={tags}
           onChange={setTags}
-          error={wrong ? 'write name=value' : null}
+          error={wrong ? 'use name=value' : null}
         />
         <div>
           <Guarded
             permission="grants.write"
             tone="primary"
             onClick={() => void add()}
-            refusal={wrong ? 'Write tags as name=value.' : null}
+            refusal={wrong ? 'Use tags as name=value.' : null}
           >
             Grant {role}
           </Guarded>

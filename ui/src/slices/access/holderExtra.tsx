@@ -54,7 +54,7 @@ export function TeamExtra({ team, close }: { team: Team; close: () => void }) {
                 error={fault('name')}
               />
               <TextInput
-                label="What it looks after"
+                label="Responsibility"
                 value={description}
                 onChange={(e) => setDescription(e.currentTarget.value)}
                 error={fault('description')}
@@ -64,7 +64,7 @@ export function TeamExtra({ team, close }: { team: Team; close: () => void }) {
         </FormDialog>
       )}
       <ConfirmDialog
-        title="Delete this team"
+        title="Delete team"
         open={asked === 'delete'}
         close={() => ask(null)}
         verb={`Delete ${team.name}`}
@@ -92,7 +92,7 @@ export function AccountExtra({ account, close }: { account: ServiceAccount; clos
   const turn = async () => {
     try {
       await patchServiceAccount(account.id, { is_disabled: !account.is_disabled });
-      say(account.is_disabled ? 'Enabled; it needs a new token' : 'Disabled; its tokens open nothing any more');
+      say(account.is_disabled ? 'Enabled; it needs a new token' : 'Disabled; its tokens are rejected');
     } catch (error) {
       complain(error);
     }
@@ -110,7 +110,7 @@ export function AccountExtra({ account, close }: { account: ServiceAccount; clos
         </Guarded>
       </div>
       <ConfirmDialog
-        title="Delete this service account"
+        title="Delete service account"
         open={asked}
         close={() => ask(false)}
         verb={`Delete ${account.name}`}
@@ -122,7 +122,7 @@ export function AccountExtra({ account, close }: { account: ServiceAccount; clos
           close();
         }}
       >
-        Its tokens open nothing any more, at once.
+        Its tokens are revoked immediately.
       </ConfirmDialog>
     </div>
   );

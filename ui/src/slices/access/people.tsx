@@ -42,15 +42,15 @@ const COLUMNS: Column<PersonDetail>[] = [
   },
   {
     id: 'roles',
-    head: 'May act as',
+    head: 'Role',
     value: (p) => p.grants.map(grantWords).join(', '),
     cell: (p) =>
-      p.grants.length > 0 ? p.grants.map(grantWords).join(', ') : <span className="faint">nothing of their own</span>,
+      p.grants.length > 0 ? p.grants.map(grantWords).join(', ') : <span className="faint">no direct role</span>,
   },
   { id: 'teams', head: 'Teams', value: (p) => p.teams.map((t) => t.name).join(', '), wide: true },
   {
     id: 'seen',
-    head: 'Signed in',
+    head: 'Last sign-in',
     value: (p) => p.signed_in_at,
     cell: (p) => <Ago at={p.signed_in_at} />,
     number: true,
@@ -72,14 +72,14 @@ export function People() {
         flush
         aside={
           <Guarded permission="people.write" onClick={() => setAdding(true)}>
-            Add a person
+            Add person
           </Guarded>
         }
       >
         <Shown
           query={people}
           what="People"
-          empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nobody yet" /> }}
+          empty={{ when: (p) => p.items.length === 0, show: <Empty title="No people yet" /> }}
         >
           {(page) => (
             <DataTable
@@ -114,13 +114,13 @@ function AddPerson({ close, done }: { close: () => void; done: () => void }) {
   const [password, setPassword] = useState('');
   return (
     <FormDialog
-      title="Add a person"
+      title="Add person"
       open
       close={close}
-      verb="Add"
+      verb="Add person"
       submit={async () => {
         await createPerson({ name, login, email, password });
-        say(`${name} can sign in; grant a role next`);
+        say(`${name} added; grant a role next`);
         done();
       }}
     >
@@ -151,8 +151,8 @@ function AddPerson({ close, done }: { close: () => void; done: () => void }) {
             error={fault('email')}
           />
           <PasswordInput
-            label="First password"
-            description="They can change it after signing in."
+            label="Initial password"
+            description="Can be changed after sign-in."
             required
             autoComplete="new-password"
             value={password}

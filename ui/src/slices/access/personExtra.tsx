@@ -24,7 +24,7 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
     }
     again();
   };
-  const own = person.id === me ? 'You cannot shut yourself out.' : null;
+  const own = person.id === me ? 'You cannot disable or delete your own account.' : null;
   return (
     <div style={{ display: 'grid', gap: 10 }}>
       <div className="muted break">
@@ -41,7 +41,7 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
           onClick={() =>
             void act(
               patchPerson(person.id, { is_disabled: !person.is_disabled }),
-              person.is_disabled ? 'Enabled' : 'Disabled; open sessions have ended',
+              person.is_disabled ? 'Enabled' : 'Disabled; sessions ended',
             )
           }
         >
@@ -54,18 +54,18 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
       {sessions && (
         <>
           <div className="row between" style={{ marginTop: 6 }}>
-            <h3>Signed in</h3>
+            <h3>Sessions</h3>
             {sessions.length > 0 && (
               <Guarded
                 permission="people.write"
                 tone="quiet"
-                onClick={() => void act(closeSessions(person.id), 'Signed out everywhere')}
+                onClick={() => void act(closeSessions(person.id), 'All sessions ended')}
               >
-                Sign out everywhere
+                End all sessions
               </Guarded>
             )}
           </div>
-          {sessions.length === 0 && <span className="muted">nowhere</span>}
+          {sessions.length === 0 && <span className="muted">none</span>}
           {sessions.map((s) => (
             <div key={s.id}>
               <span className="break">{browser(s.user_agent)}</span>
@@ -78,7 +78,7 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
       )}
       {asked === 'edit' && <Edit person={person} close={() => ask(null)} done={again} />}
       <ConfirmDialog
-        title="Delete this person"
+        title="Delete person"
         open={asked === 'delete'}
         close={() => ask(null)}
         verb={`Delete ${person.name}`}
@@ -90,7 +90,7 @@ export function PersonExtra({ person, close }: { person: PersonDetail; close: ()
           close();
         }}
       >
-        Their sessions, grants and tokens end at once. What they did stays on the record, under their name.
+        Sessions, roles and tokens end immediately. Past actions stay in the audit trail.
       </ConfirmDialog>
     </div>
   );
@@ -118,7 +118,7 @@ export function browser(agent: string): string {
           : /Linux/.test(agent)
             ? 'Linux'
             : '';
-  if (!name) return agent.slice(0, 60) || 'unknown program';
+  if (!name) return agent.slice(0, 60) || 'unknown client';
   return system ? `${name} on ${system}` : name;
 }
 
@@ -134,7 +134,7 @@ function Edit({ person, close, done }: { person: PersonDetail; close: () => void
       verb="Save"
       submit={async () => {
         await patchPerson(person.id, { name, email, ...(password ? { password } : {}) });
-        say(password ? 'Saved; they are signed out everywhere' : 'Saved');
+        say(password ? 'Saved; all sessions ended' : 'Saved');
         done();
       }}
     >
@@ -158,7 +158,7 @@ function Edit({ person, close, done }: { person: PersonDetail; close: () => void
           />
           <PasswordInput
             label="New password"
-            description="Leave it empty to keep the old one."
+            description="Leave empty to keep the current password."
             autoComplete="new-password"
             value={password}
             onChange={(e) => setPassword(e.currentTarget.value)}

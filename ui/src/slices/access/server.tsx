@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { buildQuery, createSnapshot, snapshotsQuery } from '@/api/platform';
+import { useMay } from '@/api/session';
 import { instantQuery } from '@/api/telemetry';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
@@ -13,11 +14,11 @@ import { complain, say } from '@/parts/toast';
 
 const MEASURES: [string, string, Unit][] = [
   ['Agents connected', 'sum(mainstay_agents_connected{job="mainstay-server"})', 'plain'],
-  ['Series held', 'sum(mainstay_tsdb_head_series{job="mainstay-server"})', 'plain'],
-  ['Samples a second', 'sum(rate(mainstay_samples_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
-  ['Log lines a second', 'sum(rate(mainstay_log_lines_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
+  ['Active series', 'sum(mainstay_tsdb_head_series{job="mainstay-server"})', 'plain'],
+  ['Samples per second', 'sum(rate(mainstay_samples_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
+  ['Log lines per second', 'sum(rate(mainstay_log_lines_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
   ['Write-ahead log', 'sum(mainstay_tsdb_wal_bytes{job="mainstay-server"})', 'bytes'],
-  ['Messages that wait', 'sum(mainstay_messages_waiting{job="mainstay-server"})', 'plain'],
+  ['Notifications queued', 'sum(mainstay_messages_waiting{job="mainstay-server"})', 'plain'],
 ];
 
 export function Server() {
@@ -25,7 +26,7 @@ export function Server() {
   return (
     <div className="cols two">
       <Snapshots />
-      <Card title="What runs here" flush>
+      <Card title="Server" flush>
         {build.isError && <Failure error={build.error} what="The version" retry={() => void build.refetch()} />}
         {build.data && (
           <div className="line">
@@ -59,16 +60,16 @@ function Measure({ title, expr, unit }: { title: string; expr: string; unit: Uni
 }
 
 function Snapshots() {
-  const snapshots = useQuery(snapshotsQuery);
+  const snapshots = useQuery({ ...snapshotsQuery, enabled: useMay('snapshots.read') });
   const queries = useQueryClient();
   const [busy, setBusy] = useState(false);
   const make = async () => {
     setBusy(true);
     try {
       const made = await createSnapshot();
-      say(`Made ${made.name}, ${bytes(made.bytes)}`);
+      say(`Created ${made.name}, ${bytes(made.bytes)}`);
     } catch (error) {
-      complain(error, 'No snapshot made');
+      complain(error, 'Snapshot failed');
     }
     setBusy(false);
     void queries.invalidateQueries({ queryKey: ['snapshots'] });
@@ -79,18 +80,19 @@ function Snapshots() {
       flush
       aside={
         <Guarded permission="snapshots.create" busy={busy} onClick={() => void make()}>
-          Make one now
+          Create snapshot
         </Guarded>
       }
     >
       <Shown
         query={snapshots}
+        needs="snapshots.read"
         what="Snapshots"
         empty={{
           when: (list) => list.length === 0,
           show: (
-            <Empty title="No copy of the data yet">
-              A snapshot is a consistent copy of the data folder, made while everything goes on. Put it on another
+            <Empty title="No snapshots yet">
+              A snapshot is a consistent copy of the data folder, taken while the server runs. Copy it to another
               machine; <span className="mono">mainstay restore</span> starts from it.
             </Empty>
           ),
@@ -105,7 +107,7 @@ function Snapshots() {
                   <div className="muted break mono">{s.path}</div>
                   <div className="muted">
                     {bytes(s.bytes)}, {plural(s.files, 'file')} · <Ago at={s.made_at} />
-                    {!s.has_state && ' · without the state, which PostgreSQL holds'}
+                    {!s.has_state && ' · without the PostgreSQL database'}
                   </div>
                 </div>
                 <CopyButton value={s.path} label={`Copy the path of ${s.name}`} />

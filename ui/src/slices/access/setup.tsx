@@ -14,7 +14,7 @@ export function Setup() {
   const setup = useQuery(setupQuery);
   const [token] = useParam('token');
   return (
-    <Shown query={setup} what="Reading the state of this server">
+    <Shown query={setup} what="Server state">
       {({ needed }) => (needed ? <FirstPerson token={token} /> : <Done />)}
     </Shown>
   );
@@ -22,7 +22,7 @@ export function Setup() {
 
 function Done() {
   return (
-    <Frame title="This server is set up" lede="There is an administrator already, so the one-time link counts no more.">
+    <Frame title="Setup is complete" lede="An administrator exists; the one-time link is no longer valid.">
       <Link to="/sign-in" className="link">
         Sign in
       </Link>
@@ -48,20 +48,20 @@ function FirstPerson({ token: given }: { token: string }) {
       await queries.fetchQuery({ ...sessionQuery, staleTime: 0 });
       window.location.assign('/hosts');
     } catch (caught) {
-      setError(caught instanceof ProblemError ? caught : new ProblemError(0, 'Set-up failed', String(caught), ''));
+      setError(caught instanceof ProblemError ? caught : new ProblemError(0, 'Setup failed', String(caught), ''));
       setBusy(false);
     }
   };
   return (
     <Frame
       title="Create the administrator"
-      lede="The only step: no file to edit. This host is being watched already; its charts come next."
+      lede="The only setup step. This host is already monitored; its charts come next."
     >
       <form onSubmit={(event) => void send(event)} style={{ display: 'grid', gap: 12 }}>
         {!given && (
           <TextInput
             label="One-time token"
-            description="The server printed a link with it when it started."
+            description="The server printed it at startup."
             required
             value={token}
             onChange={(e) => setToken(e.currentTarget.value)}
@@ -90,7 +90,7 @@ function FirstPerson({ token: given }: { token: string }) {
         <PasswordInput
           label="Password"
           name="password"
-          description="At least 10 characters; a sentence is best."
+          description="At least 10 characters; a passphrase is best."
           autoComplete="new-password"
           required
           value={password}

@@ -34,7 +34,7 @@ export function SignIn() {
     }
   };
   return (
-    <Frame title="Sign in" lede="Your hosts are being watched; sign in to see how they do.">
+    <Frame title="Sign in" lede="Sign in to see incidents, hosts and services.">
       <form onSubmit={(event) => void send(event)} style={{ display: 'grid', gap: 12 }}>
         <TextInput
           label="Login"

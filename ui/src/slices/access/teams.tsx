@@ -25,7 +25,7 @@ export function Teams() {
         flush
         aside={
           <Guarded permission="teams.write" onClick={() => setAdding(true)}>
-            Add a team
+            Add team
           </Guarded>
         }
       >
@@ -35,8 +35,8 @@ export function Teams() {
           empty={{
             when: (p) => p.items.length === 0,
             show: (
-              <Empty title="No team yet">
-                Teams own items, get pages of their own, and pass what they hold on to their members.
+              <Empty title="No teams yet">
+                Teams own items, receive notifications, and pass their roles to their members.
               </Empty>
             ),
           }}
@@ -117,8 +117,8 @@ function Members({ team }: { team: Team }) {
         </div>
       ))}
       <Select
-        placeholder="Add a person…"
-        aria-label="Add a person"
+        placeholder="Add member…"
+        aria-label="Add member"
         searchable
         data={others.map((p) => ({ value: p.id, label: p.name }))}
         value={null}
@@ -133,10 +133,10 @@ function AddTeam({ close, done }: { close: () => void; done: () => void }) {
   const [description, setDescription] = useState('');
   return (
     <FormDialog
-      title="Add a team"
+      title="Add team"
       open
       close={close}
-      verb="Add"
+      verb="Add team"
       submit={async () => {
         await createTeam({ name, description });
         say('Added');
@@ -154,7 +154,7 @@ function AddTeam({ close, done }: { close: () => void; done: () => void }) {
             error={fault('name')}
           />
           <TextInput
-            label="What it looks after"
+            label="Responsibility"
             value={description}
             onChange={(e) => setDescription(e.currentTarget.value)}
             error={fault('description')}

@@ -43,8 +43,8 @@ export function TimelinePage() {
     <>
       <Headline
         tab="Timeline"
-        title={fresh.count > 0 ? `${plural(fresh.count, 'new event')} since you looked` : 'What happened, in one order'}
-        lede="Every event names who did it and what led to it. Nothing here can be changed afterwards."
+        title={fresh.count > 0 ? `${plural(fresh.count, 'new event')} ` : 'All events, in order'}
+        lede="Every event with its actor and cause. The log is append-only."
       />
       <div className="row wrap below">
         <div className="scroll">
@@ -53,7 +53,7 @@ export function TimelinePage() {
         <TextInput
           data-filter
           aria-label="Subject"
-          placeholder="Id of the thing it is about"
+          placeholder="Id of the subject"
           value={subject}
           onChange={(e) => setSubject(e.currentTarget.value)}
           w={280}
@@ -68,7 +68,7 @@ export function TimelinePage() {
           {pages.isError && <Failure error={pages.error} what="The timeline" retry={() => void pages.refetch()} />}
           {pages.isPending && <Skeleton rows={8} />}
           {pages.data && events.length === 0 && (
-            <Empty title="Nothing of that kind has happened">Take another topic or clear the subject.</Empty>
+            <Empty title="No matching events">Choose another topic or clear the subject.</Empty>
           )}
           <Timeline
             events={events}
@@ -113,12 +113,12 @@ function Chain({ seq, close }: { seq: number; close: () => void }) {
   const chain = useQuery(chainQuery(seq));
   return (
     <div className="below">
-      <Card title={`What led to ${seq}, and what followed`} aside={<Action onClick={close}>Close</Action>}>
-        <Shown query={chain} what="The chain">
+      <Card title={`Causes and effects of event ${seq}`} aside={<Action onClick={close}>Close</Action>}>
+        <Shown query={chain} what="Causes">
           {(events) => (
             <Timeline
               events={events}
-              extra={(event) => (event.seq === seq ? <span className="chip">this one</span> : null)}
+              extra={(event) => (event.seq === seq ? <span className="chip">this event</span> : null)}
             />
           )}
         </Shown>

@@ -22,10 +22,10 @@ export function MakeToken({
   const [only, setOnly] = useState<string[]>([]);
   return (
     <FormDialog
-      title="Make a token"
+      title="Create token"
       open
       close={close}
-      verb="Make the token"
+      verb="Create token"
       submit={async () => {
         const created = await createToken({
           name,
@@ -40,7 +40,7 @@ export function MakeToken({
       {(fault) => (
         <>
           <TextInput
-            label="What it is for"
+            label="Name"
             required
             data-autofocus
             value={name}
@@ -48,7 +48,7 @@ export function MakeToken({
             error={fault('name')}
           />
           <Select
-            label="Acts as"
+            label="Owner"
             placeholder="You"
             clearable
             allowDeselect
@@ -58,14 +58,14 @@ export function MakeToken({
             error={fault('owner')}
           />
           <TagsInput
-            label="Narrowed to the permissions"
-            description="Empty: all that its owner may. incidents.* covers all that begin so."
+            label="Scopes"
+            description="Empty: all permissions of its owner. incidents.* matches by prefix."
             value={only}
             onChange={setOnly}
             error={fault('permissions')}
           />
           <NumberInput
-            label="Good for, days"
+            label="Expires in (days)"
             min={1}
             max={3650}
             value={days}
@@ -84,14 +84,14 @@ export function AddAccount({ close }: { close: () => void }) {
   const [description, setDescription] = useState('');
   return (
     <FormDialog
-      title="Add a service account"
+      title="Add service account"
       open
       close={close}
-      verb="Add"
+      verb="Add service account"
       submit={async () => {
         await createServiceAccount({ name, description });
         void queries.invalidateQueries({ queryKey: ['service-accounts'] });
-        say('Added; grant it a role next');
+        say('Added; grant a role next');
       }}
     >
       {(fault) => (
@@ -105,7 +105,7 @@ export function AddAccount({ close }: { close: () => void }) {
             error={fault('name')}
           />
           <TextInput
-            label="What it does"
+            label="Description"
             value={description}
             onChange={(e) => setDescription(e.currentTarget.value)}
             error={fault('description')}

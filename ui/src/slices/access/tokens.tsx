@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { revokeToken, serviceAccountsQuery, type Token, tokensQuery } from '@/api/access';
-import { useSession } from '@/api/session';
+import { useMay, useSession } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
@@ -18,7 +18,7 @@ import { AddAccount, MakeToken } from './tokenDialogs';
 
 export function Tokens() {
   const tokens = useQuery(tokensQuery);
-  const accounts = useQuery(serviceAccountsQuery);
+  const accounts = useQuery({ ...serviceAccountsQuery, enabled: useMay('service_accounts.read') });
   const me = useSession()?.actor;
   const queries = useQueryClient();
   const [adding, setAdding] = useState<'token' | 'account' | null>(null);
@@ -28,30 +28,30 @@ export function Tokens() {
   const revoke = async (id: string) => {
     try {
       await revokeToken(id);
-      say('Revoked; it opens nothing any more');
+      say('Token revoked');
     } catch (error) {
-      complain(error, 'Not revoked');
+      complain(error, 'Token not revoked');
     }
     void queries.invalidateQueries({ queryKey: ['tokens'] });
   };
   const columns: Column<Token>[] = [
     { id: 'name', head: 'Token', value: (t) => t.name, cell: (t) => <b>{t.name}</b> },
-    { id: 'owner', head: 'Acts as', value: (t) => owner(t.owner) },
+    { id: 'owner', head: 'Owner', value: (t) => owner(t.owner) },
     {
       id: 'may',
-      head: 'Narrowed to',
+      head: 'Scopes',
       value: (t) => t.permissions?.join(', '),
       cell: (t) =>
         t.permissions ? (
           <span className="mono break">{t.permissions.join(', ')}</span>
         ) : (
-          <span className="muted">all that its owner may</span>
+          <span className="muted">all of its owner</span>
         ),
       wide: true,
     },
     {
       id: 'used',
-      head: 'Used',
+      head: 'Last used',
       value: (t) => t.used_at,
       cell: (t) => <Ago at={t.used_at} />,
       number: true,
@@ -81,8 +81,8 @@ export function Tokens() {
     <>
       {made && (
         <div className="below">
-          <Card title="The new token">
-            <p style={{ marginBottom: 8 }}>Copy it now: it is shown this once and kept only as a hash.</p>
+          <Card title="New token">
+            <p style={{ marginBottom: 8 }}>Copy it now: it is shown once and stored only as a hash.</p>
             <Command value={made} />
           </Card>
         </div>
@@ -93,7 +93,7 @@ export function Tokens() {
           flush
           aside={
             <Guarded permission="tokens.write" onClick={() => setAdding('token')}>
-              Make a token
+              Create token
             </Guarded>
           }
         >
@@ -102,7 +102,7 @@ export function Tokens() {
             what="Tokens"
             empty={{
               when: (p) => p.items.length === 0,
-              show: <Empty title="No token yet">Programs and mainstay ctl sign in with one.</Empty>,
+              show: <Empty title="No tokens yet">Scripts and mainstay ctl authenticate with a token.</Empty>,
             }}
           >
             {(page) => (
@@ -124,18 +124,19 @@ export function Tokens() {
           flush
           aside={
             <Guarded permission="service_accounts.write" onClick={() => setAdding('account')}>
-              Add an account
+              Add service account
             </Guarded>
           }
         >
           <Shown
             query={accounts}
+            needs="service_accounts.read"
             what="Service accounts"
             empty={{
               when: (p) => p.items.length === 0,
               show: (
-                <Empty title="No service account yet">
-                  A program that acts by itself should have one, with no more roles than it needs.
+                <Empty title="No service accounts yet">
+                  Create one for each program that uses the API, with the least role it needs.
                 </Empty>
               ),
             }}

@@ -10,6 +10,7 @@ import { plain } from '@/parts/number';
 import { Shown } from '@/parts/states';
 import { ofSeverity, StatusBadge } from '@/parts/status';
 import { Timeline } from '@/parts/timeline';
+import { pendingWords, titleOf } from './pending';
 import { seenBy } from './seenBy';
 
 const quoted = (alert: Alert) =>
@@ -42,7 +43,7 @@ export function AlertDrawer({
           <>
             <div style={{ padding: '14px 16px', display: 'grid', gap: 10 }}>
               <h3 style={{ fontSize: 16 }} className="break">
-                {alert.annotations.summary ?? alert.name}
+                {titleOf(alert)}
               </h3>
               <div className="facts" style={{ marginTop: 0 }}>
                 <StatusBadge status={alert.state === 'resolved' ? 'ok' : ofSeverity(alert.severity)} pill>
@@ -57,7 +58,10 @@ export function AlertDrawer({
                   </span>
                 )}
               </div>
-              {alert.annotations.description && <p className="muted break">{alert.annotations.description}</p>}
+              {alert.state === 'pending' && <p className="muted break">Not firing: {pendingWords(alert)}.</p>}
+              {alert.annotations.description && alert.state !== 'pending' && (
+                <p className="muted break">{alert.annotations.description}</p>
+              )}
               <Chips values={Object.entries(alert.labels).map(([k, v]) => `${k}=${v}`)} />
               <div className="row">
                 <Guarded permission="silences.write" onClick={() => silence(quoted(alert))}>
@@ -65,22 +69,22 @@ export function AlertDrawer({
                 </Guarded>
                 {alert.item_id && (
                   <Link to="/items/$id" params={{ id: alert.item_id }} className="link">
-                    The item
+                    Open item
                   </Link>
                 )}
               </div>
             </div>
             <div className="line">
-              <span className="muted">Seen by</span>
+              <span className="muted">Source</span>
               <span className="break right">{seenBy(alert)}</span>
             </div>
             {episodes.length > 0 && (
               <div className="line">
-                <span className="muted">Before</span>
-                <span>{episodes.length} times</span>
+                <span className="muted">Earlier occurrences</span>
+                <span>{episodes.length}</span>
               </div>
             )}
-            <h3 style={{ padding: '14px 16px 4px' }}>Story</h3>
+            <h3 style={{ padding: '14px 16px 4px' }}>Timeline</h3>
             <div style={{ padding: '0 16px 16px' }}>
               <Timeline events={[...history].reverse()} />
             </div>

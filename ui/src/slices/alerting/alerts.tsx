@@ -14,6 +14,7 @@ import { type Column, DataTable } from '@/parts/table';
 import { useParam } from '@/parts/url';
 import { AlertDrawer } from './alertDrawer';
 import { MaintenanceCard } from './maintenance';
+import { pendingWords, titleOf } from './pending';
 import { seenBy } from './seenBy';
 import { SilenceDialog } from './silenceDialog';
 import { Silences } from './silences';
@@ -38,7 +39,7 @@ const COLUMNS: Column<Alert>[] = [
       const status = a.state === 'resolved' ? 'ok' : muteWord(a) ? 'maintenance' : ofSeverity(a.severity);
       return (
         <StatusBadge status={status}>
-          {a.state === 'resolved' ? 'Over' : muteWord(a) ? 'Muted' : a.severity === 'info' ? 'Info' : WORD[status]}
+          {a.state === 'resolved' ? 'Resolved' : muteWord(a) ? 'Muted' : a.severity === 'info' ? 'Info' : WORD[status]}
         </StatusBadge>
       );
     },
@@ -47,13 +48,13 @@ const COLUMNS: Column<Alert>[] = [
   {
     id: 'name',
     head: 'Alert',
-    value: (a) => a.annotations.summary ?? a.name,
+    value: titleOf,
     cell: (a) => (
       <>
-        <b className="break">{a.annotations.summary ?? a.name}</b>
+        <b className="break">{titleOf(a)}</b>
         <div className="muted break">
-          {a.name}
-          {a.flapping && ' · flaps: its limit is probably set too close'}
+          {a.state === 'pending' ? pendingWords(a) : a.name}
+          {a.flapping && ' · flapping: the threshold is probably too tight'}
           {muteWord(a) && ` · ${muteWord(a)}`}
         </div>
       </>
@@ -62,7 +63,7 @@ const COLUMNS: Column<Alert>[] = [
   { id: 'instance', head: 'Host', value: (a) => a.labels.instance, wide: true },
   {
     id: 'source',
-    head: 'Seen by',
+    head: 'Source',
     value: seenBy,
     cell: (a) => <span className="muted break">{seenBy(a)}</span>,
     roomy: true,
@@ -108,10 +109,10 @@ export function Alerts() {
           !firing
             ? 'Alerts'
             : firing.length === 0
-              ? 'Nothing fires'
-              : `${plural(firing.length, 'alert')} ${firing.length === 1 ? 'fires' : 'fire'}${critical > 0 ? `, ${critical} critical` : ', none critical'}`
+              ? 'No alerts firing'
+              : `${plural(firing.length, 'alert')} firing${critical > 0 ? `, ${critical} critical` : ', none critical'}`
         }
-        lede="Alerts that belong together are gathered into one incident; here each stands alone, with the rule that saw it."
+        lede="Individual alerts with their source. Related alerts are grouped into one incident."
         actions={
           <Guarded permission="silences.write" keys="s" onClick={() => setSilence('new')}>
             Silence…
@@ -163,15 +164,15 @@ export function Alerts() {
 }
 
 function None({ view, filtered }: { view: string; filtered: boolean }) {
-  if (filtered) return <Empty title="No alert matches the filter">Clear it to see all.</Empty>;
+  if (filtered) return <Empty title="No alerts match the filter">Clear it to see all.</Empty>;
   const texts: Record<string, [string, string]> = {
-    firing: ['Nothing fires', 'That is good news. The rules in force are under Admin, Rules.'],
-    pending: ['Nothing is pending', 'A condition that has to hold for a while before it fires waits here.'],
-    muted: [
-      'Nothing is muted',
-      'Alerts under a silence or a maintenance window are kept out of incidents and wait here.',
+    firing: ['No alerts firing', 'Active rules are listed under Admin, Rules.'],
+    pending: [
+      'No pending alerts',
+      'An alert whose condition is true, but not yet for the duration of its rule, is pending.',
     ],
-    resolved: ['Nothing has been over yet', 'Alerts that have ended are kept here.'],
+    muted: ['No muted alerts', 'Alerts under a silence or a maintenance window open no incident and are listed here.'],
+    resolved: ['No resolved alerts yet', 'Alerts that have resolved are listed here.'],
   };
   const [title, text] = texts[view] ?? ['None', ''];
   return <Empty title={title}>{text}</Empty>;

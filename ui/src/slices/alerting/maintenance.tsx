@@ -1,4 +1,4 @@
-/** Maintenance windows: what is worked on does not page. */
+/** Maintenance windows: items under maintenance do not page. */
 import { NumberInput, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -38,8 +38,8 @@ export function MaintenanceCard() {
         empty={{
           when: () => current.length === 0,
           show: (
-            <Empty title="Nothing is in maintenance">
-              Alerts of items in a window, and of what depends on them, open no incident.
+            <Empty title="No maintenance windows">
+              Alerts of items in a maintenance window, and of their dependents, open no incident.
             </Empty>
           ),
         }}
@@ -52,7 +52,7 @@ export function MaintenanceCard() {
                   <StatusBadge status="maintenance">{window.title}</StatusBadge>
                   <div className="muted break">
                     {window.selector ?? `${window.items.length} items`} ·{' '}
-                    {window.phase === 'pending' ? 'begins' : 'ends'}{' '}
+                    {window.phase === 'pending' ? 'starts' : 'ends'}{' '}
                     <Ago at={window.phase === 'pending' ? window.starts_at : window.ends_at} />
                   </div>
                 </div>
@@ -70,7 +70,9 @@ export function MaintenanceCard() {
                   </Guarded>
                   <Guarded
                     permission="maintenance.write"
-                    onClick={() => void endMaintenance(window.id).then(again, (e) => complain(e, 'Not ended'))}
+                    onClick={() =>
+                      void endMaintenance(window.id).then(again, (e) => complain(e, 'Maintenance not ended'))
+                    }
                   >
                     {window.phase === 'pending' ? 'Cancel' : 'End now'}
                   </Guarded>
@@ -95,10 +97,10 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
   const start = from === '' ? Date.now() : Date.parse(from);
   return (
     <FormDialog
-      title="Add maintenance"
+      title="Add maintenance window"
       open
       close={close}
-      verb={from === '' ? `Begin now, for ${hours} h` : `Announce, for ${hours} h`}
+      verb={from === '' ? `Start maintenance for ${hours} h` : `Schedule maintenance for ${hours} h`}
       submit={async () => {
         await createMaintenance({
           title,
@@ -108,14 +110,14 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
           starts_at: from === '' ? undefined : new Date(start).toISOString(),
           ends_at: new Date(start + hours * 3_600_000).toISOString(),
         });
-        say(from === '' ? 'In maintenance; it ends by itself' : 'Announced; it begins and ends by itself');
+        say(from === '' ? 'Maintenance started; it ends automatically' : 'Scheduled; it starts and ends automatically');
         done();
       }}
     >
       {(fault) => (
         <>
           <TextInput
-            label="What is done"
+            label="Title"
             required
             data-autofocus
             value={title}
@@ -123,8 +125,8 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
             error={fault('title')}
           />
           <TextInput
-            label="On which items"
-            description="A selector; what runs on them and depends on them is meant too."
+            label="Items"
+            description="A selector; includes what runs on them and their dependents."
             placeholder="kind=host name=web-*"
             required
             value={selector}
@@ -140,13 +142,13 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
                     meant.data.items
                       .slice(0, 6)
                       .map((i) => i.name)
-                      .join(', ') || 'none now'
+                      .join(', ') || 'none match now'
                   }${meant.data.items.length > 6 ? '…' : ''}`)}
           </div>
           <div className="row" style={{ alignItems: 'flex-start' }}>
             <TextInput
               className="grow"
-              label="From (now, when empty)"
+              label="Start (empty: now)"
               type="datetime-local"
               min={localTime(Date.now())}
               value={from}
@@ -154,7 +156,7 @@ function AddDialog({ close, done }: { close: () => void; done: () => void }) {
               error={fault('starts_at')}
             />
             <NumberInput
-              label="Hours"
+              label="Duration (hours)"
               min={0.25}
               max={720}
               step={1}

@@ -10,7 +10,7 @@ export function parseMatchers(text: string): { matchers: Matcher[]; error: strin
   while (rest !== '') {
     const found = ONE.exec(rest);
     if (!found)
-      return { matchers, error: `cannot read "${rest.slice(0, 24)}": write label="value", separated by commas` };
+      return { matchers, error: `cannot read "${rest.slice(0, 24)}": use label="value", separated by commas` };
     const value = found[3] !== undefined ? found[3].replace(/\\(.)/g, '$1') : (found[4] ?? '').trim();
     matchers.push({ name: found[1] ?? '', op: found[2] as Matcher['op'], value });
     rest = rest.slice(found[0].length).trim();

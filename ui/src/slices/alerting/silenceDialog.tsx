@@ -38,7 +38,7 @@ export function SilenceDialog({ start, close }: { start: string; close: () => vo
       close={close}
       size={560}
       verb={`Silence for ${HOURS.find((h) => h.value === hours)?.label}`}
-      refusal={text.trim() === '' || error ? 'Say which alerts, by label.' : null}
+      refusal={text.trim() === '' || error ? 'Enter at least one label matcher.' : null}
       submit={async () => {
         await createSilence({
           matchers: parseMatchers(text).matchers,
@@ -47,14 +47,14 @@ export function SilenceDialog({ start, close }: { start: string; close: () => vo
         });
         void queries.invalidateQueries({ queryKey: ['silences'] });
         void queries.invalidateQueries({ queryKey: ['alerts'] });
-        say('Silenced; it ends by itself');
+        say('Silenced; it expires automatically');
       }}
     >
       {(fault) => (
         <>
           <Textarea
-            label="Which alerts"
-            description="Labels that must match, separated by commas; =~ takes a regular expression."
+            label="Matchers"
+            description="Label matchers, separated by commas; =~ takes a regular expression."
             placeholder={'alertname="DiskFillsUp", instance=~"db-.*"'}
             autosize
             data-autofocus
@@ -65,12 +65,12 @@ export function SilenceDialog({ start, close }: { start: string; close: () => vo
           />
           <div>
             <div className="small muted" style={{ marginBottom: 3 }}>
-              For how long
+              Duration
             </div>
-            <SegmentedControl size="xs" aria-label="For how long" value={hours} onChange={setHours} data={HOURS} />
+            <SegmentedControl size="xs" aria-label="Duration" value={hours} onChange={setHours} data={HOURS} />
           </div>
           <Textarea
-            label="Why"
+            label="Reason"
             required
             autosize
             value={comment}
@@ -79,7 +79,7 @@ export function SilenceDialog({ start, close }: { start: string; close: () => vo
           />
           <section className="card" aria-live="polite" aria-label="Preview">
             <header>
-              <h3>What falls silent</h3>
+              <h3>Matching alerts</h3>
               {preview.data && (
                 <span className="muted">
                   {preview.data.now} now, {preview.data.last_week} in the last week
@@ -97,9 +97,9 @@ export function SilenceDialog({ start, close }: { start: string; close: () => vo
               <div className="line muted">and {plural((preview.data?.alerts.length ?? 0) - 6, 'more')}</div>
             )}
             {preview.data?.alerts.length === 0 && (
-              <div className="empty">Nothing that fires now matches; alerts to come will.</div>
+              <div className="empty">No alert firing now matches; future alerts will.</div>
             )}
-            {!preview.data && !preview.isError && <div className="empty">Name a label to see what matches.</div>}
+            {!preview.data && !preview.isError && <div className="empty">Enter a label to see what matches.</div>}
           </section>
         </>
       )}

@@ -1,4 +1,4 @@
-/** Silences in force, each with its end and the way to end it now. */
+/** Active silences, each with its end and the way to end it now. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { changeSilence, endSilence, type Silence, silencesQuery } from '@/api/alerting';
 import { Guarded } from '@/parts/action';
@@ -16,9 +16,9 @@ export function Silences({ add }: { add: () => void }) {
   const end = async (id: string) => {
     try {
       await endSilence(id);
-      say('The silence has ended');
+      say('Silence ended');
     } catch (error) {
-      complain(error, 'Not ended');
+      complain(error, 'Silence not ended');
     }
     void queries.invalidateQueries({ queryKey: ['silences'] });
     void queries.invalidateQueries({ queryKey: ['alerts'] });
@@ -26,7 +26,7 @@ export function Silences({ add }: { add: () => void }) {
   const extend = async (silence: Silence) => {
     try {
       await changeSilence(silence, { ends_at: later(silence.ends_at) });
-      say('An hour longer');
+      say('Extended by one hour');
     } catch (error) {
       complain(error, 'Not changed');
     }
@@ -39,8 +39,8 @@ export function Silences({ add }: { add: () => void }) {
       flush
       aside={
         <span className="row">
-          {current.length > 0 && <span>{current.length} in force</span>}
-          <Guarded permission="silences.write" onClick={add} label="Add a silence">
+          {current.length > 0 && <span>{current.length} active</span>}
+          <Guarded permission="silences.write" onClick={add} label="Add silence">
             Add
           </Guarded>
         </span>
@@ -52,8 +52,8 @@ export function Silences({ add }: { add: () => void }) {
         empty={{
           when: () => current.length === 0,
           show: (
-            <Empty title="No silence is in force">
-              A silence keeps alerts that are known and in hand out of incidents, and ends by itself.
+            <Empty title="No active silences">
+              A silence mutes known alerts: they open no incident until it expires.
             </Empty>
           ),
         }}
@@ -69,7 +69,7 @@ export function Silences({ add }: { add: () => void }) {
                     </span>
                   </StatusBadge>
                   <div className="muted break">
-                    {silence.comment} · {silence.created_by_name} · {silence.phase === 'pending' ? 'begins' : 'ends'}{' '}
+                    {silence.comment} · {silence.created_by_name} · {silence.phase === 'pending' ? 'starts' : 'ends'}{' '}
                     <Ago at={silence.phase === 'pending' ? silence.starts_at : silence.ends_at} />
                   </div>
                 </div>

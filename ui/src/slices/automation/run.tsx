@@ -24,7 +24,7 @@ export function RunPage() {
       <Headline
         tab="Run"
         crumbs={[{ text: 'Runs', href: '/runs' }]}
-        title={run.isError ? 'This run cannot be shown' : 'Reading the run…'}
+        title={run.isError ? 'Run cannot be shown' : 'Loading run…'}
       />
       <div className="card below">
         {run.isError ? <Failure error={run.error} retry={() => void run.refetch()} /> : <Skeleton rows={5} />}
@@ -39,9 +39,9 @@ export function outcome(run: Run): string {
   const failed = new Set(run.tasks.filter((t) => t.state === 'failed').map((t) => t.target)).size;
   switch (run.state) {
     case 'succeeded':
-      return `${what} has succeeded`;
+      return `${what} succeeded`;
     case 'failed':
-      return failed > 0 ? `${what} has failed on ${plural(failed, 'target')}` : `${what} has failed`;
+      return failed > 0 ? `${what} failed on ${plural(failed, 'target')}` : `${what} failed`;
     case 'running':
       return `${what}: step ${Math.min(run.step + 1, run.steps.length)} of ${run.steps.length}`;
     default:
@@ -75,7 +75,7 @@ function Loaded({ run }: { run: Run }) {
             <StatusBadge status={ofRun(run.state)} pill>
               {runWord(run.state)}
             </StatusBadge>
-            {run.is_dry && <span className="chip">dry run: nothing is done</span>}
+            {run.is_dry && <span className="chip">dry run: no changes are made</span>}
             {run.started_at && (
               <span>
                 <b>
@@ -105,8 +105,8 @@ function Loaded({ run }: { run: Run }) {
             {!isOver(run.state) && run.state !== 'awaiting_person' && (
               <Guarded
                 permission="runs.start"
-                onClick={() => void act(cancelRun(run.id), 'Cancelling: what runs is ended')}
-                refusal={run.state === 'cancelling' ? 'It is being cancelled.' : null}
+                onClick={() => void act(cancelRun(run.id), 'Cancelling: running commands are stopped')}
+                refusal={run.state === 'cancelling' ? 'The run is being cancelled.' : null}
               >
                 Cancel
               </Guarded>
@@ -129,16 +129,16 @@ function Loaded({ run }: { run: Run }) {
         <div className="stack">
           <Card title="Inputs" flush={Object.keys(run.inputs).length === 0}>
             {Object.keys(run.inputs).length === 0 ? (
-              <Empty title="It takes none" />
+              <Empty title="No inputs" />
             ) : (
               <Chips values={Object.entries(run.inputs).map(([k, v]) => `${k}=${v}`)} />
             )}
           </Card>
-          <Card title="Story" flush={events.data?.items.length === 0}>
+          <Card title="Timeline" flush={events.data?.items.length === 0}>
             <Shown
               query={events}
-              what="The story"
-              empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing yet" /> }}
+              what="The timeline"
+              empty={{ when: (p) => p.items.length === 0, show: <Empty title="No events yet" /> }}
             >
               {(page) => <Timeline events={[...page.items].reverse()} />}
             </Shown>

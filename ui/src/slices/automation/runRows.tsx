@@ -15,7 +15,7 @@ export function RunRows({ runs }: { runs: Run[] }) {
             {run.is_dry && ' (dry)'}
           </StatusBadge>
           <span className="muted">
-            {run.source === 'person' ? run.requested_by : run.source === 'alert' ? 'an alert' : 'its schedule'} ·{' '}
+            {run.source === 'person' ? run.requested_by : run.source === 'alert' ? 'an alert' : 'a schedule'} ·{' '}
             <Ago at={run.requested_at} />
           </span>
         </Link>

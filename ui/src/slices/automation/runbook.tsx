@@ -46,7 +46,7 @@ export function RunbookPage() {
       <Headline
         tab="Runbook"
         crumbs={[{ text: 'Runbooks', href: '/runbooks' }]}
-        title={book.isError ? 'This runbook cannot be shown' : 'Reading the runbook…'}
+        title={book.isError ? 'Runbook cannot be shown' : 'Loading runbook…'}
       />
       <div className="card below">
         {book.isError ? <Failure error={book.error} retry={() => void book.refetch()} /> : <Skeleton rows={6} />}
@@ -74,7 +74,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
   const faults = settled === text ? (check.data?.errors ?? []) : [];
   const dirty = text !== before && !saved;
   useBlocker({
-    shouldBlockFn: () => dirty && !window.confirm('Leave and lose what you have written?'),
+    shouldBlockFn: () => dirty && !window.confirm('Discard unsaved changes?'),
     enableBeforeUnload: dirty,
   });
   const save = async () => {
@@ -82,7 +82,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
     try {
       const kept = book ? await updateRunbook(book.id, text, book.version, book.is_enabled) : await createRunbook(text);
       setSaved(true);
-      say('Saved; the version before stays readable');
+      say('Saved; the previous version is kept');
       void queries.invalidateQueries({ queryKey: ['runbooks'] });
       window.setTimeout(() => router.history.push(`/runbooks/${kept.id}`), 0);
     } catch (error) {
@@ -97,18 +97,14 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
         tab={book?.name ?? 'New runbook'}
         crumbs={[{ text: 'Runbooks', href: '/runbooks' }, { text: book?.name ?? 'new' }]}
         title={
-          book
-            ? faults.length > 0
-              ? `${book.name} has ${plural(faults.length, 'fault')}`
-              : book.name
-            : 'A new runbook'
+          book ? (faults.length > 0 ? `${book.name} has ${plural(faults.length, 'fault')}` : book.name) : 'New runbook'
         }
-        lede={book ? book.description : 'Typed inputs, targets, steps; what is wrong is marked as you write.'}
+        lede={book ? book.description : 'Typed inputs, targets, steps; errors are marked as you type.'}
         facts={
           book && (
             <>
               <StatusBadge status={book.errors.length > 0 ? 'critical' : 'ok'} pill>
-                {book.errors.length > 0 ? 'Faulty' : `risk ${book.risk}`}
+                {book.errors.length > 0 ? 'Invalid' : `risk ${book.risk}`}
               </StatusBadge>
               <span>starts {starts(book)}</span>
               <span>
@@ -129,9 +125,9 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
                 permission="runs.start"
                 keys="r"
                 onClick={() => setRunning('yes')}
-                refusal={dirty ? 'Save first: the run takes what is saved.' : null}
+                refusal={dirty ? 'Save first: a run uses the saved version.' : null}
               >
-                Dry run, then run…
+                Run…
               </Guarded>
             )}
             <Guarded
@@ -139,7 +135,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
               tone="primary"
               busy={busy}
               onClick={() => void save()}
-              refusal={faults.length > 0 ? 'Mend the faults first.' : book && !dirty ? 'Nothing has changed.' : null}
+              refusal={faults.length > 0 ? 'Fix the errors first.' : book && !dirty ? 'No changes to save.' : null}
             >
               Save
             </Guarded>
@@ -164,13 +160,13 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
         </div>
         <div className="stack">
           <Card
-            title="What it does"
+            title="Steps"
             flush
             aside={
               faults.length > 0 ? (
                 <StatusBadge status="critical">{plural(faults.length, 'fault')}</StatusBadge>
               ) : check.data ? (
-                <StatusBadge status="ok">reads well</StatusBadge>
+                <StatusBadge status="ok">Valid</StatusBadge>
               ) : undefined
             }
           >
@@ -183,7 +179,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
               </div>
             ))}
             {check.data && check.data.steps.length === 0 && (
-              <Empty title="No step can be read yet">Each fault is marked in the text, by line and column.</Empty>
+              <Empty title="No valid steps yet">Each error is marked in the text, by line and column.</Empty>
             )}
           </Card>
           {book && <Recent id={book.id} />}
@@ -200,7 +196,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
       )}
       {book && (
         <ConfirmDialog
-          title="Delete this runbook"
+          title="Delete runbook"
           open={asked === 'delete'}
           close={() => ask(null)}
           verb={`Delete ${book.name}`}
@@ -212,7 +208,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
             window.setTimeout(() => router.history.push('/runbooks'), 0);
           }}
         >
-          Its schedules and alert triggers end at once. The runs that it had stay on record.
+          Its schedules and alert triggers end immediately. Past runs are kept.
         </ConfirmDialog>
       )}
     </>
@@ -223,10 +219,10 @@ function Recent({ id }: { id: string }) {
   const runs = useQuery(runsQuery({ runbook_id: id, limit: 8 }));
   return (
     <Card
-      title="Last runs"
+      title="Recent runs"
       flush
       aside={
-        <Action onClick={() => void runs.refetch()} label="Read the runs again">
+        <Action onClick={() => void runs.refetch()} label="Refresh runs">
           ↻
         </Action>
       }
@@ -234,7 +230,7 @@ function Recent({ id }: { id: string }) {
       <Shown
         query={runs}
         what="Runs"
-        empty={{ when: (p) => p.items.length === 0, show: <Empty title="It has not run yet" /> }}
+        empty={{ when: (p) => p.items.length === 0, show: <Empty title="No runs yet" /> }}
       >
         {(page) => <RunRows runs={page.items} />}
       </Shown>

@@ -16,9 +16,9 @@ import { STARTERS } from './starters';
 
 export function starts(book: Runbook): string {
   return [
-    'by hand',
+    'manual',
     ...book.alerts.map(
-      (a) => `${a.mode === 'run' ? 'by itself on' : a.mode === 'ask' ? 'asks on' : 'dry run on'} ${a.alert}`,
+      (a) => `${a.mode === 'run' ? 'automatic on' : a.mode === 'ask' ? 'with approval on' : 'dry run on'} ${a.alert}`,
     ),
     ...book.schedules.map((s) => cronWords(s.cron)),
   ].join(', ');
@@ -50,7 +50,7 @@ export function Runbooks() {
     },
     {
       id: 'starts',
-      head: 'Starts',
+      head: 'Trigger',
       value: starts,
       cell: (b) => <span className="muted break">{starts(b)}</span>,
       wide: true,
@@ -61,11 +61,11 @@ export function Runbooks() {
       value: (b) => (b.errors.length > 0 ? 'faulty' : b.is_enabled ? 'ready' : 'off'),
       cell: (b) =>
         b.errors.length > 0 ? (
-          <StatusBadge status="critical">Faulty</StatusBadge>
+          <StatusBadge status="critical">Invalid</StatusBadge>
         ) : b.is_enabled ? (
           <StatusBadge status="ok">Ready</StatusBadge>
         ) : (
-          <StatusBadge status="maintenance">Off</StatusBadge>
+          <StatusBadge status="maintenance">Disabled</StatusBadge>
         ),
       width: 90,
     },
@@ -101,17 +101,17 @@ export function Runbooks() {
           !books.data
             ? 'Runbooks'
             : books.data.length === 0
-              ? 'No runbook yet'
+              ? 'No runbooks yet'
               : faulty > 0
-                ? `${plural(faulty, 'runbook')} cannot be read`
+                ? `${plural(faulty, 'invalid runbook')}`
                 : `${plural(books.data.length, 'runbook')} ready`
         }
-        lede="A runbook says how something is done; a run does it under a permit, after a dry run."
+        lede="A runbook defines steps on targets. A run executes it as an approved change, after a dry run."
         actions={
           <>
             <Action onClick={() => router.history.push('/runs')}>Runs</Action>
             <Guarded permission="runbooks.write" tone="primary" onClick={() => router.history.push('/runbooks/new')}>
-              Write a runbook
+              New runbook
             </Guarded>
           </>
         }
@@ -125,7 +125,7 @@ export function Runbooks() {
               when: (list) => list.length === 0,
               show: (
                 <>
-                  <Empty title="No runbook yet">Begin with one of these; read it, change it, save it.</Empty>
+                  <Empty title="No runbooks yet">Start from a template: review it, change it, save it.</Empty>
                   {STARTERS.map((starter) => (
                     <div className="line" key={starter.id}>
                       <div>
@@ -134,10 +134,10 @@ export function Runbooks() {
                       </div>
                       <Guarded
                         permission="runbooks.write"
-                        label={`Begin with ${starter.name}`}
+                        label={`Use template ${starter.name}`}
                         onClick={() => router.history.push(`/runbooks/new?from=${starter.id}`)}
                       >
-                        Begin with it
+                        Use template
                       </Guarded>
                     </div>
                   ))}

@@ -52,14 +52,14 @@ const COLUMNS: Column<Run>[] = [
     value: (r) => r.requested_by,
     cell: (r) => (
       <span className="muted">
-        {r.source === 'person' ? r.requested_by : r.source === 'alert' ? 'an alert' : 'its schedule'}
+        {r.source === 'person' ? r.requested_by : r.source === 'alert' ? 'an alert' : 'a schedule'}
       </span>
     ),
     wide: true,
   },
   {
     id: 'lasted',
-    head: 'Lasted',
+    head: 'Duration',
     value: (r) =>
       r.started_at ? Date.parse(r.finished_at ?? new Date().toISOString()) - Date.parse(r.started_at) : null,
     cell: (r) => (r.started_at ? <Since at={r.started_at} until={r.finished_at} /> : <span className="faint">–</span>),
@@ -68,7 +68,7 @@ const COLUMNS: Column<Run>[] = [
   },
   {
     id: 'at',
-    head: 'When',
+    head: 'Requested',
     value: (r) => r.requested_at,
     cell: (r) => <Ago at={r.requested_at} />,
     number: true,
@@ -93,17 +93,17 @@ export function Runs() {
           !latest
             ? 'Runs'
             : waiting > 0
-              ? `${plural(waiting, 'run')} ${waiting === 1 ? 'waits' : 'wait'} for an answer`
+              ? `${plural(waiting, 'run')} awaiting approval`
               : going > 0
                 ? `${plural(going, 'run')} ${going === 1 ? 'goes' : 'go'} on`
-                : 'Nothing runs now'
+                : 'No active runs'
         }
-        lede="A run is durable: it goes on after a restart of the server or of an agent, and never does a step twice that may not be done twice."
+        lede="Runs are durable: they continue after a restart of the server or an agent, and never repeat a non-idempotent step."
       />
       <div className="row below">
         <SegmentedControl
           size="xs"
-          aria-label="Which runs"
+          aria-label="Filter by state"
           value={state}
           onChange={setState}
           data={STATES.map((v) => ({ value: v, label: runWord(v).replace(/^./, (c) => c.toUpperCase()) }))}
@@ -116,7 +116,7 @@ export function Runs() {
             what="Runs"
             empty={{
               when: (p) => p.items.length === 0,
-              show: <Empty title="No run here">Start one from a runbook, a host or an incident.</Empty>,
+              show: <Empty title="No runs">Start one from a runbook, a host or an incident.</Empty>,
             }}
           >
             {(page) => (

@@ -12,17 +12,17 @@ const nameOf = (path: string) => path.replace(/^.*\//, '').replace(/\.yaml$/, ''
 export const FIRST = 'restart-service';
 
 export const STARTERS: Starter[] = [
-  { id: 'restart-service', name: 'Restart a service', does: 'Offered when a service is down.' },
-  { id: 'free-disk-space', name: 'Free disk space', does: 'Offered when a disk is full.' },
+  { id: 'restart-service', name: 'Restart a service', does: 'For a service that is down.' },
+  { id: 'free-disk-space', name: 'Free disk space', does: 'For a disk that is full.' },
   {
     id: 'collect-diagnostics',
     name: 'Collect diagnostics',
-    does: 'Reads only; starts by itself when a host is short.',
+    does: 'Read-only; runs automatically when CPU, memory or disk is short.',
   },
-  { id: 'renew-certificate', name: 'Renew a certificate', does: 'Offered before a certificate ends.' },
-  { id: 'roll-back-package', name: 'Roll back a package', does: 'A quarter of the hosts at a time.' },
-  { id: 'rolling-restart', name: 'Rolling restart', does: 'Many hosts, after an approval.' },
-  { id: 'rotate-logs', name: 'Rotate logs', does: 'Every night, on every host.' },
+  { id: 'renew-certificate', name: 'Renew a certificate', does: 'For a certificate that is about to expire.' },
+  { id: 'roll-back-package', name: 'Roll back a package', does: 'In waves of a quarter of the hosts.' },
+  { id: 'rolling-restart', name: 'Rolling restart', does: 'Many hosts in waves, with approval.' },
+  { id: 'rotate-logs', name: 'Rotate logs', does: 'Nightly, on every host.' },
 ];
 
 /** The document of a starter; of the first when there is none of that name. */

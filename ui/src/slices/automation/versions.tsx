@@ -16,7 +16,11 @@ export function Versions({ book, take }: { book: Runbook; take: (text: string) =
   const [open, setOpen] = useParam('version');
   return (
     <Card title="Versions" aside={versions.data ? plural(versions.data.length, 'version') : undefined} flush>
-      <Shown query={versions} what="Versions" empty={{ when: (v) => v.length === 0, show: <Empty title="None yet" /> }}>
+      <Shown
+        query={versions}
+        what="Versions"
+        empty={{ when: (v) => v.length === 0, show: <Empty title="No versions yet" /> }}
+      >
         {(list) => (
           <>
             {list.slice(0, 20).map((v) => (
@@ -76,11 +80,11 @@ function Version({ book, version, take }: { book: Runbook; version: number; take
               value={as}
               onChange={setAs}
               data={[
-                { value: 'changes', label: 'Changes since' },
+                { value: 'changes', label: 'Diff to current' },
                 { value: 'text', label: 'Text' },
               ]}
             />
-            {!isNow && <Action onClick={() => take(text)}>Take it into the editor</Action>}
+            {!isNow && <Action onClick={() => take(text)}>Load into editor</Action>}
           </div>
           {as === 'text' ? <pre className="code">{text}</pre> : <Changes before={text} after={book.text} />}
         </div>
@@ -93,9 +97,9 @@ const SIGN = { same: ' ', out: '−', in: '+' };
 
 function Changes({ before, after }: { before: string; after: string }) {
   const lines = useMemo(() => excerpt(diff(before, after)), [before, after]);
-  if (before === after) return <Empty title="Nothing differs from what holds now" />;
+  if (before === after) return <Empty title="Same as the current version" />;
   return (
-    <section className="diff" aria-label="Changes from this version to what holds now">
+    <section className="diff" aria-label="Changes from this version to the current one">
       {lines.map((line, i) => (
         <div key={i} className={line?.kind ?? 'gap'}>
           {line ? (

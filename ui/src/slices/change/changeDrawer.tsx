@@ -58,7 +58,7 @@ export function ChangeDrawer({
             )}
           </div>
           <div className="line">
-            <span className="muted">Asked</span>
+            <span className="muted">Requested</span>
             <span>
               {change.requested_by_name}, <Moment at={change.requested_at} />
             </span>
@@ -79,8 +79,8 @@ export function ChangeDrawer({
               <CopyButton value={change.plan_hash} label="Copy the hash of the plan" />
             </span>
           </div>
-          <h3 style={{ padding: '14px 16px 4px' }}>Story</h3>
-          <Shown query={events} what="The story">
+          <h3 style={{ padding: '14px 16px 4px' }}>Timeline</h3>
+          <Shown query={events} what="The timeline">
             {(page) => (
               <div style={{ padding: '0 16px 16px' }}>
                 <Timeline events={[...page.items].reverse()} />

@@ -1,4 +1,4 @@
-/** Changes: what waits for an answer, what goes on, what came of the rest. */
+/** Changes: pending approvals, running changes, and the record. */
 import { SegmentedControl, Textarea } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -52,10 +52,10 @@ const COLUMNS: Column<Change>[] = [
     wide: true,
     width: 100,
   },
-  { id: 'by', head: 'Asked by', value: (c) => c.requested_by_name, wide: true },
+  { id: 'by', head: 'Requested by', value: (c) => c.requested_by_name, wide: true },
   {
     id: 'at',
-    head: 'When',
+    head: 'Requested',
     value: (c) => c.requested_at,
     cell: (c) => <Ago at={c.requested_at} />,
     number: true,
@@ -82,10 +82,10 @@ export function Changes() {
           count === undefined
             ? 'Changes'
             : count === 0
-              ? 'No change waits for an answer'
-              : `${plural(count, 'change')} ${count === 1 ? 'waits' : 'wait'} for an answer`
+              ? 'No approvals pending'
+              : `${plural(count, 'approval')} pending`
         }
-        lede="Every act on a machine is a change; an approval holds for exactly the plan that was read."
+        lede="Every action on a host is a change. An approval is valid for exactly the plan that was reviewed."
       />
       <Tabs tabs={TABS} current={tab} />
       {tab === 'times' ? (
@@ -148,7 +148,7 @@ function Record() {
       <div className="row below">
         <SegmentedControl
           size="xs"
-          aria-label="Which changes"
+          aria-label="Filter by state"
           value={view}
           onChange={setView}
           data={['all', 'granted', 'succeeded', 'failed', 'rejected', 'refused'].map((v) => ({
@@ -164,7 +164,7 @@ function Record() {
             what="Changes"
             empty={{
               when: (p) => p.items.length === 0,
-              show: <Empty title="No change yet">A run of a runbook asks for one by itself.</Empty>,
+              show: <Empty title="No changes yet">Running a runbook requests a change.</Empty>,
             }}
           >
             {(page) => (
@@ -204,7 +204,7 @@ function Decide({ change, approve, close }: { change: Change; approve: boolean; 
       submit={async () => {
         await (approve ? approveChange : rejectChange)(change, note);
         void queries.invalidateQueries({ queryKey: ['changes'] });
-        say(approve ? 'Approved; it goes on by itself' : 'Rejected');
+        say(approve ? 'Approved' : 'Rejected');
       }}
     >
       {(fault) => (

@@ -22,7 +22,7 @@ export function Freezes() {
       title="Freezes"
       flush
       aside={
-        <Guarded permission="freezes.write" onClick={() => setAdding(true)} label="Add a freeze">
+        <Guarded permission="freezes.write" onClick={() => setAdding(true)} label="Add freeze">
           Add
         </Guarded>
       }
@@ -33,7 +33,7 @@ export function Freezes() {
         empty={{
           when: (list) => list.length === 0,
           show: (
-            <Empty title="Nothing is frozen, now or later">
+            <Empty title="No freezes, active or planned">
               During a freeze no run gets a permit for what it covers; low-risk remediation may be let through.
             </Empty>
           ),
@@ -48,8 +48,8 @@ export function Freezes() {
                 end={() =>
                   void endFreeze(freeze.id)
                     .then(
-                      () => say('The freeze has ended'),
-                      (e) => complain(e, 'Not ended'),
+                      () => say('Freeze ended'),
+                      (e) => complain(e, 'Freeze not ended'),
                     )
                     .then(again)
                 }
@@ -72,7 +72,7 @@ function Line({ freeze, end }: { freeze: Freeze; end: () => void }) {
         <div className="muted break">
           {coverage(freeze.tags)} · {isOn ? 'ends' : 'begins'} <Ago at={isOn ? freeze.ends_at : freeze.starts_at} /> ·{' '}
           <Moment at={freeze.starts_at} /> to <Moment at={freeze.ends_at} />
-          {freeze.allows_remediation && ' · low-risk remediation goes on'}
+          {freeze.allows_remediation && ' · low-risk remediation allowed'}
         </div>
       </div>
       <Guarded permission="freezes.write" onClick={end} label={`End the freeze ${freeze.title}`}>
@@ -94,11 +94,11 @@ function AddFreeze({ close, done }: { close: () => void; done: () => void }) {
   const order = from !== '' && until !== '' && from < until;
   return (
     <FormDialog
-      title="Add a freeze"
+      title="Add freeze"
       open
       close={close}
       verb={`Freeze ${parsed ? coverage(parsed) : ''}`.trim()}
-      refusal={!parsed ? 'Write tags as name=value.' : order ? null : 'The end has to be after the beginning.'}
+      refusal={!parsed ? 'Use tags as name=value.' : order ? null : 'End must be after start.'}
       submit={async () => {
         await createFreeze({
           title,
@@ -107,14 +107,14 @@ function AddFreeze({ close, done }: { close: () => void; done: () => void }) {
           ends_at: new Date(until).toISOString(),
           allows_remediation: lenient,
         });
-        say('Frozen; it ends by itself');
+        say('Freeze created; it ends automatically');
         done();
       }}
     >
       {(fault) => (
         <>
           <TextInput
-            label="Why"
+            label="Reason"
             placeholder="Quarter's end"
             required
             data-autofocus
@@ -125,7 +125,7 @@ function AddFreeze({ close, done }: { close: () => void; done: () => void }) {
           <div className="row wrap" style={{ alignItems: 'flex-start' }}>
             <TextInput
               className="grow"
-              label="From"
+              label="Start"
               type="datetime-local"
               required
               value={from}
@@ -134,7 +134,7 @@ function AddFreeze({ close, done }: { close: () => void; done: () => void }) {
             />
             <TextInput
               className="grow"
-              label="Until"
+              label="End"
               type="datetime-local"
               required
               value={until}
@@ -143,15 +143,15 @@ function AddFreeze({ close, done }: { close: () => void; done: () => void }) {
             />
           </div>
           <TagsInput
-            label="Only items with the tags"
-            description="None: everything is frozen."
+            label="Scope: item tags"
+            description="Empty: all items."
             placeholder="env=prod"
             value={tags}
             onChange={setTags}
-            error={fault('tags') ?? (parsed ? null : 'write name=value')}
+            error={fault('tags') ?? (parsed ? null : 'use name=value')}
           />
           <Switch
-            label="Low-risk remediation of an alert may go on"
+            label="Allow low-risk remediation of alerts"
             checked={lenient}
             onChange={(e) => setLenient(e.currentTarget.checked)}
           />

@@ -40,7 +40,7 @@ export function Windows() {
       title="Change windows"
       flush
       aside={
-        <Guarded permission="freezes.write" onClick={() => setAdding(true)} label="Add a change window">
+        <Guarded permission="freezes.write" onClick={() => setAdding(true)} label="Add change window">
           Add
         </Guarded>
       }
@@ -51,8 +51,8 @@ export function Windows() {
         empty={{
           when: (list) => list.length === 0,
           show: (
-            <Empty title="Changes may happen at any hour">
-              With a window, what it covers is changed at more than low risk only inside of it.
+            <Empty title="No change windows: changes are allowed at any time">
+              Items covered by a window are changed only inside it, except at low risk.
             </Empty>
           ),
         }}
@@ -73,8 +73,8 @@ export function Windows() {
                   onClick={() =>
                     void deleteWindow(window.id)
                       .then(
-                        () => say('Removed'),
-                        (e) => complain(e, 'Not removed'),
+                        () => say('Window removed'),
+                        (e) => complain(e, 'Window not removed'),
                       )
                       .then(again)
                   }
@@ -104,11 +104,11 @@ function AddWindow({ close, done }: { close: () => void; done: () => void }) {
   const window = { days, start_minute: minutes(from), end_minute: minutes(until) };
   return (
     <FormDialog
-      title="Add a change window"
+      title="Add change window"
       open
       close={close}
-      verb="Add the window"
-      refusal={!parsed ? 'Write tags as name=value.' : days.length === 0 ? 'Choose a day.' : null}
+      verb="Add change window"
+      refusal={!parsed ? 'Use tags as name=value.' : days.length === 0 ? 'Select at least one day.' : null}
       submit={async () => {
         await createWindow({ title, tags: parsed ?? {}, time_zone: zone, ...window });
         say('Added');
@@ -126,7 +126,7 @@ function AddWindow({ close, done }: { close: () => void; done: () => void }) {
             onChange={(e) => setTitle(e.currentTarget.value)}
             error={fault('title')}
           />
-          <Checkbox.Group label="Opens on" value={days} onChange={setDays} error={fault('days')}>
+          <Checkbox.Group label="Days" value={days} onChange={setDays} error={fault('days')}>
             <div className="row wrap" style={{ marginTop: 4 }}>
               {DAYS.map((day) => (
                 <Checkbox key={day} value={day} size="xs" label={capital(day)} />
@@ -135,7 +135,7 @@ function AddWindow({ close, done }: { close: () => void; done: () => void }) {
           </Checkbox.Group>
           <div className="row wrap" style={{ alignItems: 'flex-start' }}>
             <TextInput
-              label="Opens"
+              label="Start"
               type="time"
               required
               value={from}
@@ -143,7 +143,7 @@ function AddWindow({ close, done }: { close: () => void; done: () => void }) {
               error={fault('start_minute')}
             />
             <TextInput
-              label="Closes"
+              label="End"
               type="time"
               required
               value={until}
@@ -162,12 +162,12 @@ function AddWindow({ close, done }: { close: () => void; done: () => void }) {
           </div>
           <p className="muted">{days.length > 0 && hours(window)}</p>
           <TagsInput
-            label="Only items with the tags"
-            description="None: everything."
+            label="Scope: item tags"
+            description="Empty: all items."
             placeholder="env=prod"
             value={tags}
             onChange={setTags}
-            error={fault('tags') ?? (parsed ? null : 'write name=value')}
+            error={fault('tags') ?? (parsed ? null : 'use name=value')}
           />
         </>
       )}

@@ -22,13 +22,13 @@ export function Faults() {
           active === undefined
             ? 'Demonstration'
             : active === 0
-              ? 'Nothing is broken in the made-up fleet'
-              : `${plural(active, 'fault')} in the made-up fleet`
+              ? 'No active faults in the simulated fleet'
+              : `${plural(active, 'active fault')} in the simulated fleet`
         }
-        lede="Break something, watch the incident open within a second, and mend it with the runbook that is offered."
+        lede="Inject a fault, watch the incident open within a second, and fix it with the suggested runbook."
       />
       <div className="below">
-        <Card title="Faults" aside="each can be taken back" flush>
+        <Card title="Faults" aside="each can be reverted" flush>
           <Shown query={faults} what="The faults">
             {(all) => (
               <>
@@ -73,24 +73,24 @@ function Fault({ fault }: { fault: DemoFault }) {
       <span className="row">
         {fault.is_active && (
           <Link to="/incidents" className="link nowrap">
-            See the incidents
+            Show incidents
           </Link>
         )}
         {fault.is_active ? (
           <Guarded
             permission="demo.write"
             busy={busy}
-            label={`Take back: ${fault.title}`}
-            onClick={() => void act(undoFault(fault.fault), `${fault.title}: taken back`)}
+            label={`Revert: ${fault.title}`}
+            onClick={() => void act(undoFault(fault.fault), `${fault.title}: reverted`)}
           >
-            Take it back
+            Revert
           </Guarded>
         ) : (
           <Guarded
             permission="demo.write"
             busy={busy}
             label={`Trigger: ${fault.title}`}
-            onClick={() => void act(triggerFault(fault.fault), `${fault.title}: done; watch Now`)}
+            onClick={() => void act(triggerFault(fault.fault), `${fault.title}: triggered; watch the Now page`)}
           >
             Trigger
           </Guarded>

@@ -6,13 +6,14 @@ import { useState } from 'react';
 import { agentsQuery, createJoinToken, type NewJoinToken } from '@/api/fleet';
 import { Action, Guarded } from '@/parts/action';
 import { Command } from '@/parts/copy';
+import { PublicUrlWarning } from '@/parts/publicUrl';
 import { Failure } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { clock } from '@/parts/time';
 
 export function AddHost({ open, close }: { open: boolean; close: () => void }) {
   return (
-    <Modal opened={open} onClose={close} title="Add a host" size={640} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={open} onClose={close} title="Add host" size={640} closeButtonProps={{ 'aria-label': 'Close' }}>
       <Steps close={close} />
     </Modal>
   );
@@ -42,11 +43,12 @@ function Steps({ close }: { close: () => void }) {
     return (
       <div style={{ display: 'grid', gap: 12 }}>
         <p className="muted">
-          The command holds a token that is good for an hour. The host makes its own key; the server signs it. The agent
-          then keeps one outbound connection; nothing listens on the host.
+          The command contains a join token that expires in one hour. The host creates its own key and the server signs
+          it. The agent then keeps one outbound connection; nothing listens on the host.
         </p>
+        <PublicUrlWarning what="Join commands" />
         <NumberInput
-          label="How many hosts may use it"
+          label="Max uses"
           min={1}
           max={1000}
           value={uses}
@@ -56,7 +58,7 @@ function Steps({ close }: { close: () => void }) {
         {error !== null && <Failure error={error} />}
         <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Guarded permission="join_tokens.write" tone="primary" busy={busy} onClick={() => void make()}>
-            Make the command
+            Create join command
           </Guarded>
         </div>
       </div>
@@ -65,23 +67,24 @@ function Steps({ close }: { close: () => void }) {
   return (
     <div style={{ display: 'grid', gap: 12 }}>
       <p>Run this as root on the new host:</p>
+      <PublicUrlWarning what="Join commands" />
       <Command value={made.token.command} />
       <p className="muted">
-        Good until {clock(made.token.expires_at, false)}. Where the host cannot run the agent, the script says so and
+        Expires at {clock(made.token.expires_at, false)}. If the host cannot run the agent, the script says why and
         changes nothing.
       </p>
       <div className="card" aria-live="polite">
         {joined.length === 0 ? (
           <div className="line">
-            <StatusBadge status="unknown">Waiting for the host to report…</StatusBadge>
+            <StatusBadge status="unknown">Waiting for the host to connect…</StatusBadge>
           </div>
         ) : (
           joined.map((agent) => (
             <div className="line" key={agent.id}>
-              <StatusBadge status="ok">{agent.name} has joined</StatusBadge>
+              <StatusBadge status="ok">{agent.name} connected</StatusBadge>
               {agent.item_id && (
                 <Link to="/hosts/$id" params={{ id: agent.item_id }} className="link">
-                  See its charts
+                  Open host
                 </Link>
               )}
             </div>

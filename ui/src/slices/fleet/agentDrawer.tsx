@@ -1,4 +1,4 @@
-/** One agent: how it does, and what it looks at on its host. */
+/** One agent: its state and its settings. */
 import { Drawer, NumberInput, Switch, TagsInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -30,11 +30,11 @@ export function AgentDrawer({ agent, close }: { agent: Agent | null; close: () =
 }
 
 const MEASURES: [string, (on: string) => string, Unit][] = [
-  ['Processor', (on) => `rate(mainstay_agent_cpu_seconds_total{${on}}[1m])`, 'percent'],
+  ['CPU', (on) => `rate(mainstay_agent_cpu_seconds_total{${on}}[1m])`, 'percent'],
   ['Memory', (on) => `mainstay_agent_resident_memory_bytes{${on}}`, 'bytes'],
-  ['Waits on its disk to be sent', (on) => `mainstay_agent_spool_bytes{${on}}`, 'bytes'],
-  ['Dropped while offline, batches', (on) => `mainstay_agent_dropped_batches_total{${on}}`, 'plain'],
-  ['Its clock is ahead by', (on) => `mainstay_agent_clock_offset_seconds{${on}}`, 'seconds'],
+  ['Spooled on disk, to be sent', (on) => `mainstay_agent_spool_bytes{${on}}`, 'bytes'],
+  ['Batches dropped while offline', (on) => `mainstay_agent_dropped_batches_total{${on}}`, 'plain'],
+  ['Clock offset', (on) => `mainstay_agent_clock_offset_seconds{${on}}`, 'seconds'],
 ];
 
 function Inner({ agent }: { agent: Agent }) {
@@ -47,10 +47,10 @@ function Inner({ agent }: { agent: Agent }) {
           {state.word}
         </StatusBadge>
         <Link to="/hosts/$id" params={{ id: agent.item_id }} className="link">
-          The host
+          Open host
         </Link>
       </div>
-      <Fact name="Heard of">
+      <Fact name="Last seen">
         <Ago at={agent.heard_at} />
       </Fact>
       <Fact name={`${state.word.charAt(0).toUpperCase()}${state.word.slice(1)} since`}>
@@ -59,21 +59,20 @@ function Inner({ agent }: { agent: Agent }) {
       <Fact name="Version">
         <span className="mono">{agent.version}</span>
       </Fact>
-      <Fact name="Comes from">
+      <Fact name="Address">
         <span className="mono">{agent.address}</span>
       </Fact>
       <Fact name="Joined">
         <Ago at={agent.joined_at} />
       </Fact>
-      <Fact name="Certificate ends">
+      <Fact name="Certificate expires">
         <Ago at={agent.certificate_expires_at} />
       </Fact>
       {MEASURES.map(([name, expr, unit]) => (
         <Measure key={name} name={name} expr={expr(`instance=${JSON.stringify(agent.name)}`)} unit={unit} />
       ))}
       <h3 style={{ padding: '16px 14px 4px' }}>
-        What it looks at{' '}
-        <span className="faint small">{agent.has_own_config ? 'set for this host' : 'as everywhere'}</span>
+        Settings <span className="faint small">{agent.has_own_config ? 'set for this host' : 'defaults'}</span>
       </h3>
       <Shown query={config} what="The settings">
         {(held) => <Settings key={JSON.stringify(held)} agent={agent} held={held} />}
@@ -113,7 +112,7 @@ function Settings({ agent, held }: { agent: Agent; held: AgentConfig }) {
     setBusy(true);
     try {
       await setAgentConfig(agent.id, draft);
-      say(agent.presence === 'connected' ? 'Saved; it applies them now' : 'Saved; it applies them when it connects');
+      say(agent.presence === 'connected' ? 'Saved and applied' : 'Saved; applied when the agent connects');
       void queries.invalidateQueries({ queryKey: ['agents'] });
     } catch (error) {
       complain(error, 'Not saved');
@@ -129,32 +128,32 @@ function Settings({ agent, held }: { agent: Agent; held: AgentConfig }) {
       }}
     >
       <TagsInput
-        label="Services that are watched closely"
-        description="Their end is an alert at once, also when systemd says that it was asked for."
+        label="Watched services"
+        description="An alert fires as soon as one stops, even if it was stopped on purpose."
         data={services.map((s) => s.name)}
         value={draft.watched_services}
         onChange={(v) => put('watched_services', v)}
       />
       <TagsInput
         label="Log files"
-        description="Globs of files that are followed."
+        description="Globs of the files to follow."
         value={draft.log_files}
         onChange={(v) => put('log_files', v)}
       />
       <Switch
-        label="Read the journal where there is one"
+        label="Read the systemd journal"
         checked={draft.journal}
         onChange={(e) => put('journal', e.currentTarget.checked)}
       />
       <TagsInput
         label="Certificates"
-        description="Files and folders in which certificates are looked for."
+        description="Files and folders to scan for certificates."
         value={draft.certificate_paths}
         onChange={(v) => put('certificate_paths', v)}
       />
       <div className="row" style={{ alignItems: 'flex-start' }}>
         <NumberInput
-          label="Measures each, ms"
+          label="Sample interval (ms)"
           min={100}
           max={3_600_000}
           step={500}
@@ -162,7 +161,7 @@ function Settings({ agent, held }: { agent: Agent; held: AgentConfig }) {
           onChange={(v) => put('sample_interval_ms', typeof v === 'number' ? v : 1000)}
         />
         <NumberInput
-          label="Keeps while offline, MiB"
+          label="Offline spool (MiB)"
           min={1}
           max={65_536}
           step={64}
@@ -176,7 +175,7 @@ function Settings({ agent, held }: { agent: Agent; held: AgentConfig }) {
           type="submit"
           tone="primary"
           busy={busy}
-          refusal={dirty ? null : 'Nothing has changed.'}
+          refusal={dirty ? null : 'No changes to save.'}
         >
           Save for {agent.name}
         </Guarded>

@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Agent, agentsQuery, joinTokensQuery, revokeAgent, revokeJoinToken } from '@/api/fleet';
+import { useMay } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
@@ -18,7 +19,7 @@ import { presence } from './presence';
 
 export function Agents() {
   const agents = useQuery(agentsQuery);
-  const tokens = useQuery(joinTokensQuery);
+  const tokens = useQuery({ ...joinTokensQuery, enabled: useMay('join_tokens.write') });
   const queries = useQueryClient();
   const [adding, setAdding] = useParam('add');
   const [open, setOpen] = useParam('agent');
@@ -45,7 +46,7 @@ export function Agents() {
         </>
       ),
     },
-    { id: 'heard', head: 'Heard of', value: (a) => a.heard_at, cell: (a) => <Ago at={a.heard_at} />, number: true },
+    { id: 'heard', head: 'Last seen', value: (a) => a.heard_at, cell: (a) => <Ago at={a.heard_at} />, number: true },
     {
       id: 'version',
       head: 'Version',
@@ -55,14 +56,14 @@ export function Agents() {
     },
     {
       id: 'address',
-      head: 'From',
+      head: 'Address',
       value: (a) => a.address,
       cell: (a) => <span className="mono muted">{a.address}</span>,
       roomy: true,
     },
     {
       id: 'certificate',
-      head: 'Certificate until',
+      head: 'Certificate expires',
       value: (a) => a.certificate_expires_at,
       cell: (a) => <Ago at={a.certificate_expires_at} />,
       number: true,
@@ -94,14 +95,14 @@ export function Agents() {
           flush
           aside={
             <Guarded permission="join_tokens.write" onClick={() => setAdding('yes')}>
-              Add a host
+              Add host
             </Guarded>
           }
         >
           <Shown
             query={agents}
             what="Agents"
-            empty={{ when: (p) => p.items.length === 0, show: <Empty title="No agent yet" /> }}
+            empty={{ when: (p) => p.items.length === 0, show: <Empty title="No agents yet" /> }}
           >
             {(page) => (
               <DataTable
@@ -119,13 +120,14 @@ export function Agents() {
         </Card>
       </div>
       <div className="below">
-        <Card title="Join tokens" flush aside={valid.length > 0 ? `${valid.length} still good` : undefined}>
+        <Card title="Join tokens" flush aside={valid.length > 0 ? `${valid.length} valid` : undefined}>
           <Shown
             query={tokens}
+            needs="join_tokens.write"
             what="Join tokens"
             empty={{
               when: () => valid.length === 0,
-              show: <Empty title="No token is good now">Add a host makes one.</Empty>,
+              show: <Empty title="No valid join tokens">Add host creates one.</Empty>,
             }}
           >
             {() => (
@@ -135,7 +137,7 @@ export function Agents() {
                     <div>
                       <b title={token.id}>{token.note || `Join token ${middle(token.id, 16)}`}</b>
                       <div className="muted">
-                        used {token.used} of {token.uses} times · ends <Ago at={token.expires_at} />
+                        used {token.used} of {token.uses} times · expires <Ago at={token.expires_at} />
                       </div>
                     </div>
                     <Guarded
@@ -160,7 +162,7 @@ export function Agents() {
       <AddHost open={adding !== ''} close={() => setAdding('')} />
       {ending && (
         <ConfirmDialog
-          title="Revoke this agent"
+          title="Revoke agent"
           open
           close={() => end(null)}
           verb={`Revoke ${ending.name}`}
@@ -168,11 +170,11 @@ export function Agents() {
           submit={async () => {
             await revokeAgent(ending.id);
             void queries.invalidateQueries({ queryKey: ['agents'] });
-            say('Revoked; its certificate opens nothing any more');
+            say('Revoked; its certificate is rejected');
           }}
         >
-          The connection of {ending.name} ends at once and its certificate is refused from now on. To watch the host
-          again it has to join anew.
+          The connection of {ending.name} ends immediately and its certificate is rejected. To monitor the host again,
+          it must join again.
         </ConfirmDialog>
       )}
     </>

@@ -1,4 +1,4 @@
-/** What needs attention on a host: its alerts, and findings that no rule has spoken of. */
+/** What needs attention on a host: its alerts, and findings that no rule covers. */
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import type { Alert } from '@/api/alerting';
@@ -42,7 +42,7 @@ export function findings(alerts: Alert[], services: Item[], certificates: Item[]
     found.push({
       key: service.id,
       status: 'critical',
-      title: `${service.name} has failed`,
+      title: `${service.name} failed`,
       detail: attributeText(service, 'description'),
       href: `/items/${service.id}`,
       verb: 'Show',
@@ -56,7 +56,7 @@ export function findings(alerts: Alert[], services: Item[], certificates: Item[]
       status: end < now ? 'critical' : 'warning',
       title:
         end < now
-          ? `Certificate ${certificate.name} has expired`
+          ? `Certificate ${certificate.name} expired`
           : `Certificate ${certificate.name} expires in ${span((end - now) / 1000, true)}`,
       detail: attributeText(certificate, 'subject'),
       href: `/items/${certificate.id}`,
@@ -75,9 +75,9 @@ export function Attention({ host, alerts }: { host: ItemDetail; alerts: Alert[] 
   return (
     <Card title="Needs attention" aside={list.length > 0 ? String(list.length) : undefined} flush>
       {list.length === 0 && (
-        <Empty title="Nothing">
-          No alert fires, no service has failed, no certificate ends within 30 days; {services.length} services and{' '}
-          {certificates.length} certificates were looked at.
+        <Empty title="Nothing needs attention">
+          No alerts firing, no failed services, no certificates expiring within 30 days. Checked: {services.length}{' '}
+          services and {certificates.length} certificates.
         </Empty>
       )}
       {list.slice(0, 8).map((finding) => (

@@ -1,13 +1,12 @@
-/** One host: how it does this second, what needs attention, and everything on it. */
+/** One host: live state, what needs attention, and everything on it. */
 import { useQuery } from '@tanstack/react-query';
 import { useParams, useRouter } from '@tanstack/react-router';
 import { useState } from 'react';
 import { alertsQuery } from '@/api/alerting';
-import { agentsQuery } from '@/api/fleet';
 import { attributeNumber, attributeText, type ItemDetail, itemQuery } from '@/api/inventory';
 import { Action, Guarded } from '@/parts/action';
 import { Headline, Tabs } from '@/parts/card';
-import { healthOf } from '@/parts/health';
+import { useItemHealth } from '@/parts/health';
 import { useKeys } from '@/parts/keys';
 import { bytes } from '@/parts/number';
 import { Owner } from '@/parts/owner';
@@ -47,7 +46,7 @@ export function HostPage() {
       <Headline
         tab="Host"
         crumbs={[{ text: 'Hosts', href: '/hosts' }]}
-        title={host.isError ? 'This host cannot be shown' : 'Reading the host…'}
+        title={host.isError ? 'Host cannot be shown' : 'Loading host…'}
       />
       <div className="card below">
         {host.isError ? <Failure error={host.error} retry={() => void host.refetch()} /> : <Skeleton rows={6} />}
@@ -79,9 +78,7 @@ function Loaded({ host }: { host: ItemDetail }) {
   const alerts = useQuery(
     alertsQuery({ filter: `instance=${JSON.stringify(host.name)}`, state: 'firing', limit: 100 }),
   );
-  const agents = useQuery(agentsQuery);
-  const agent = agents.data?.items.find((a) => a.item_id === host.id) ?? null;
-  const health = agents.data && alerts.data ? healthOf(host, agent, alerts.data.items) : null;
+  const health = useItemHealth(host);
   const silence = () =>
     router.history.push(`/alerts?silence=${encodeURIComponent(`instance=${JSON.stringify(host.name)}`)}`);
   useKeys({ s: silence, r: () => setRunning(true) });

@@ -1,8 +1,9 @@
-/** Six charts that answer how the host does, live at one second. */
+/** Six charts of the host's load, live at one second. */
 import { LazyPlot } from '@/charts/lazy';
 import type { Gauge } from '@/charts/liveHost';
 import { useHostLive } from '@/charts/useHostLive';
 import { Card } from '@/parts/card';
+import { diskPercent } from '@/parts/disk';
 import { format, type Unit } from '@/parts/number';
 import { type Range, SPANS } from '@/parts/range';
 import { StatusBadge } from '@/parts/status';
@@ -18,10 +19,10 @@ interface Tile {
 }
 
 const TILES: Tile[] = [
-  { gauge: 'cpu', title: 'Processors', unit: 'percent', max: 1, warning: 0.9, critical: 0.98 },
+  { gauge: 'cpu', title: 'CPU', unit: 'percent', max: 1, warning: 0.9, critical: 0.98 },
   { gauge: 'memory', title: 'Memory', unit: 'percent', max: 1, warning: 0.9, critical: 0.97 },
-  { gauge: 'disk', title: 'Fullest disk', unit: 'percent', max: 1, warning: 0.85, critical: 0.95 },
-  { gauge: 'busy', title: 'Busiest disk', unit: 'percent', max: 1, warning: 0.9 },
+  { gauge: 'disk', title: 'Disk usage (highest)', unit: 'percent', max: 1, warning: 0.85, critical: 0.95 },
+  { gauge: 'busy', title: 'Disk I/O utilization', unit: 'percent', max: 1, warning: 0.9 },
   { gauge: 'rx', title: 'Network in', unit: 'bits' },
   { gauge: 'load', title: 'Load, 1 min', unit: 'plain' },
 ];
@@ -32,6 +33,9 @@ function color(tile: Tile, value: number | null | undefined): string {
   if (tile.warning !== undefined && value >= tile.warning) return '--warning';
   return '--accent';
 }
+
+const shown = (tile: Tile, value: number | null | undefined) =>
+  tile.gauge === 'disk' ? diskPercent(value) : format(value, tile.unit);
 
 export function HostCharts({ host, range }: { host: string; range: Range }) {
   const span = range.name === '5m' ? (SPANS['5m'] as number) : range.span;
@@ -46,7 +50,7 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
             <Card
               key={tile.gauge}
               title={tile.title}
-              aside={<span className="text">{track.times.length > 0 ? format(last, tile.unit) : 'no data'}</span>}
+              aside={<span className="text">{track.times.length > 0 ? shown(tile, last) : 'no data'}</span>}
             >
               <LazyPlot
                 times={track.times}
@@ -58,7 +62,7 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
                 ends={range.step === 1 ? ['5 min', 'now'] : undefined}
                 from={to - span}
                 to={to}
-                label={`${tile.title} of ${host}, now ${format(last, tile.unit)}`}
+                label={`${tile.title} of ${host}, now ${shown(tile, last)}`}
               />
             </Card>
           );
@@ -67,7 +71,7 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
       {range.step === 1 && !live && (
         <p className="muted" style={{ marginTop: 8 }}>
           <StatusBadge status="unknown">
-            {error ? 'The store does not answer; charts go on with what comes live' : 'Waiting for live samples'}
+            {error ? 'History cannot be read; showing live samples only' : 'Waiting for live samples'}
           </StatusBadge>
         </p>
       )}

@@ -43,7 +43,7 @@ export function Packages({ host }: { host: ItemDetail }) {
           what="Packages"
           empty={{
             when: (p) => p.length === 0,
-            show: <Empty title="No package is known">The agent lists what dpkg and rpm know.</Empty>,
+            show: <Empty title="No packages known">The agent lists dpkg and rpm packages.</Empty>,
           }}
         >
           {() => (
@@ -68,11 +68,11 @@ export function HostHistory({ host }: { host: ItemDetail }) {
   const history = useQuery(historyQuery(host.id));
   return (
     <div className="below">
-      <Card title="What has changed on it" aside="newest first" flush={history.data?.items.length === 0}>
+      <Card title="Recent changes" aside="newest first" flush={history.data?.items.length === 0}>
         <Shown
           query={history}
           what="The history"
-          empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing has changed since it was found" /> }}
+          empty={{ when: (p) => p.items.length === 0, show: <Empty title="No changes since discovery" /> }}
         >
           {(page) => <Timeline events={page.items} />}
         </Shown>

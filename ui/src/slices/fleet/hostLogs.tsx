@@ -39,8 +39,8 @@ export function HostLogs({ host }: { host: string }) {
           empty={{
             when: (p) => p.items.length === 0,
             show: (
-              <Empty title="No line in the last hour">
-                Widen the search in Logs, or look under Admin, Agents, which files the agent of this host follows.
+              <Empty title="No log lines in the last hour">
+                Widen the search in Logs, or check under Admin, Agents, which files the agent follows.
               </Empty>
             ),
           }}

@@ -11,7 +11,7 @@ const running: Column<Item> = {
   value: (i) => String(attribute(i, 'running')),
   cell: (i) => {
     const up = attribute(i, 'running') !== false;
-    return <StatusBadge status={up ? 'ok' : 'critical'}>{up ? 'runs' : 'stopped'}</StatusBadge>;
+    return <StatusBadge status={up ? 'ok' : 'critical'}>{up ? 'running' : 'stopped'}</StatusBadge>;
   },
   width: 130,
 };
@@ -38,7 +38,7 @@ const DATABASES: Column<Item>[] = [
   muted('service', 'Service', 'service'),
   {
     id: 'folder',
-    head: 'Data',
+    head: 'Data directory',
     value: (i) => attributeText(i, 'data_directory'),
     cell: (i) => <span className="mono break">{attributeText(i, 'data_directory')}</span>,
     wide: true,
@@ -72,7 +72,7 @@ export function Running({ host }: { host: ItemDetail }) {
           title="Database servers"
           columns={DATABASES}
           sort="engine"
-          empty="None has been found"
+          empty="None found"
         />
       )}
       {containers > 0 && (
@@ -82,7 +82,7 @@ export function Running({ host }: { host: ItemDetail }) {
           title="Containers"
           columns={CONTAINERS}
           sort="name"
-          empty="None has been found"
+          empty="None found"
         />
       )}
     </>

@@ -1,13 +1,21 @@
 /** A host's services, the sockets they listen on, and its interfaces. */
-import { useMemo } from 'react';
-import { attribute, attributeNumber, attributeText, type Item, type ItemDetail } from '@/api/inventory';
+import { useQuery } from '@tanstack/react-query';
+import {
+  attribute,
+  attributeNumber,
+  attributeText,
+  type Item,
+  type ItemDetail,
+  type Listener,
+  listenersQuery,
+} from '@/api/inventory';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { bits, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { ofService, StatusBadge } from '@/parts/status';
 import { type Column, DataTable } from '@/parts/table';
-import { PartTable, useParts } from './partTable';
+import { PartTable } from './partTable';
 
 const listening = (item: Item) => {
   const value = attribute(item, 'listening');
@@ -25,14 +33,14 @@ const SERVICES: Column<Item>[] = [
   { id: 'name', head: 'Service', value: (i) => i.name, cell: (i) => <b className="break">{i.name}</b> },
   {
     id: 'description',
-    head: 'What it is',
+    head: 'Description',
     value: (i) => attributeText(i, 'description'),
     cell: (i) => <span className="muted">{attributeText(i, 'description')}</span>,
     wide: true,
   },
   {
     id: 'listening',
-    head: 'Listens on',
+    head: 'Listening on',
     value: (i) => listening(i).join(' '),
     cell: (i) => <span className="mono">{listening(i).slice(0, 3).join(', ')}</span>,
     wide: true,
@@ -56,60 +64,44 @@ const SERVICES: Column<Item>[] = [
 
 export function Services({ host }: { host: ItemDetail }) {
   return (
-    <PartTable
-      host={host}
-      kind="service"
-      title="Services"
-      columns={SERVICES}
-      sort="name"
-      empty="No service has been found"
-    />
+    <PartTable host={host} kind="service" title="Services" columns={SERVICES} sort="name" empty="No services found" />
   );
 }
 
-interface Socket {
-  key: string;
-  protocol: string;
-  address: string;
-  port: number;
-  service: string;
+/** Who listens: the service that is known, else the process, else nobody that the agent could read. */
+export const ownerOf = (listener: Listener): string => listener.service?.name ?? listener.process ?? '';
+
+/** Where a socket can be reached from, by the address that it is bound to. */
+export function reachOf(address: string): string {
+  if (/^(127\.|\[?::1\]?$|\[?::ffff:127\.)/.test(address)) return 'this host only';
+  return /^(0\.0\.0\.0|\[?::\]?)$/.test(address) ? 'all networks' : 'the network of this address';
 }
 
-/** `tcp 0.0.0.0:443` and `tcp [::]:443`. */
-export function socket(text: string, service: string): Socket | null {
-  const found = /^(\w+) (.*):(\d+)$/.exec(text);
-  if (!found) return null;
-  return {
-    key: `${service} ${text}`,
-    protocol: found[1] ?? '',
-    address: found[2] ?? '',
-    port: Number(found[3]),
-    service,
-  };
-}
-
-const SOCKETS: Column<Socket>[] = [
+const LISTENERS: Column<Listener>[] = [
+  { id: 'port', head: 'Port', number: true, value: (l) => l.port, width: 90 },
+  { id: 'protocol', head: 'Protocol', value: (l) => l.protocol, width: 100, wide: true },
+  { id: 'address', head: 'Address', value: (l) => l.address, cell: (l) => <span className="mono">{l.address}</span> },
   {
-    id: 'port',
-    head: 'Port',
-    number: true,
-    value: (s) => s.port,
-    width: 90,
-  },
-  { id: 'protocol', head: 'Protocol', value: (s) => s.protocol, width: 100, wide: true },
-  { id: 'address', head: 'Address', value: (s) => s.address, cell: (s) => <span className="mono">{s.address}</span> },
-  {
-    id: 'service',
-    head: 'Service',
-    value: (s) => s.service,
-    cell: (s) => <b className="break">{s.service}</b>,
+    id: 'owner',
+    head: 'Owner',
+    value: ownerOf,
+    cell: (l) => {
+      if (!ownerOf(l)) return <span className="faint">unknown</span>;
+      return l.service ? (
+        <b className="break">{l.service.name}</b>
+      ) : (
+        <span className="break">
+          {l.process} <span className="muted">process</span>
+        </span>
+      );
+    },
     main: true,
   },
   {
     id: 'reach',
     head: 'Reachable from',
-    value: (s) => (/^(127\.|\[?::1)/.test(s.address) ? 'this host' : 'the network'),
-    cell: (s) => <span className="muted">{/^(127\.|\[?::1)/.test(s.address) ? 'this host' : 'the network'}</span>,
+    value: (l) => reachOf(l.address),
+    cell: (l) => <span className="muted">{reachOf(l.address)}</span>,
   },
 ];
 
@@ -148,33 +140,29 @@ const INTERFACES: Column<Item>[] = [
 ];
 
 export function Network({ host }: { host: ItemDetail }) {
-  const services = useParts(host, 'service');
-  const sockets = useMemo(
-    () => (services.data?.items ?? []).flatMap((s) => listening(s).flatMap((text) => socket(text, s.name) ?? [])),
-    [services.data],
-  );
+  const listeners = useQuery(listenersQuery(host.id));
   return (
     <>
       <div className="below">
         <Card title="Listening ports" flush>
           <Shown
-            query={services}
+            query={listeners}
             what="Listening ports"
             empty={{
-              when: () => sockets.length === 0,
-              show: <Empty title="No service listens">Sockets are read with the inventory, every few minutes.</Empty>,
+              when: (l) => l.length === 0,
+              show: <Empty title="No listening ports">Sockets are read with the inventory, every few minutes.</Empty>,
             }}
           >
-            {() => (
+            {(list) => (
               <DataTable
-                rows={sockets}
-                columns={SOCKETS}
-                id={(s) => s.key}
+                rows={list}
+                columns={LISTENERS}
+                id={(l) => `${l.protocol} ${l.address} ${l.port}`}
                 label="Listening ports"
                 csv={`${host.name}-ports`}
                 sort="port"
                 param="sort-port"
-                aside={plural(sockets.length, 'socket')}
+                aside={plural(list.length, 'socket')}
               />
             )}
           </Shown>
@@ -186,7 +174,7 @@ export function Network({ host }: { host: ItemDetail }) {
         title="Interfaces"
         columns={INTERFACES}
         sort="name"
-        empty="No interface has been found"
+        empty="No interfaces found"
       />
     </>
   );

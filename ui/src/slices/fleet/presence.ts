@@ -1,4 +1,4 @@
-/** How an agent stands, as a status and a word. */
+/** The presence of an agent as a status and a word. */
 import type { Agent } from '@/api/fleet';
 import type { Status } from '@/api/types';
 
@@ -10,5 +10,5 @@ export function presence(agent: Agent): { status: Status; word: string } {
     new: 'unknown',
     lost: 'critical',
   };
-  return { status: status[agent.presence], word: agent.presence === 'lost' ? 'not heard of' : agent.presence };
+  return { status: status[agent.presence], word: agent.presence === 'lost' ? 'stopped reporting' : agent.presence };
 }

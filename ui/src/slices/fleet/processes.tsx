@@ -41,19 +41,19 @@ function useProcesses(host: string) {
 
 const COLUMNS: Column<Process>[] = [
   { id: 'name', head: 'Process', value: (p) => p.name, cell: (p) => <span className="mono break">{p.name}</span> },
-  { id: 'count', head: 'Running', value: (p) => p.count, number: true, width: 76 },
-  { id: 'cpu', head: 'Processor', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true, width: 84 },
+  { id: 'count', head: 'Count', value: (p) => p.count, number: true, width: 76 },
+  { id: 'cpu', head: 'CPU', value: (p) => p.cpu, cell: (p) => percent(p.cpu, 1), number: true, width: 84 },
   { id: 'memory', head: 'Memory', value: (p) => p.memory, cell: (p) => bytes(p.memory), number: true, width: 84 },
 ];
 
 const NONE = (
-  <Empty title="No process is reported">The agent sends those that use most; they appear here within seconds.</Empty>
+  <Empty title="No processes reported">The agent reports the top processes; they appear here within seconds.</Empty>
 );
 
 export function TopProcesses({ host }: { host: string }) {
   const { cpu, rows } = useProcesses(host);
   return (
-    <Card title="Top processes" aside="sorted by processor" flush>
+    <Card title="Top processes" aside="by CPU" flush>
       <Shown query={cpu} what="Processes" empty={{ when: () => rows.length === 0, show: NONE }}>
         {() => (
           <DataTable
@@ -74,7 +74,7 @@ export function Processes({ host }: { host: string }) {
   const { cpu, rows } = useProcesses(host);
   return (
     <div className="below">
-      <Card title="Processes" aside="those that use most" flush>
+      <Card title="Processes" aside="top processes" flush>
         <Shown query={cpu} what="Processes" empty={{ when: () => rows.length === 0, show: NONE }}>
           {() => (
             <DataTable

@@ -38,9 +38,9 @@ export function RunOn({ host, close }: { host: string; close: () => void }) {
         empty={{
           when: (list) => list.length === 0,
           show: (
-            <Empty title="No runbook yet">
+            <Empty title="No runbooks yet">
               <Link to="/runbooks/$id" params={{ id: 'new' }} className="link">
-                Write the first one
+                Create one
               </Link>
             </Empty>
           ),

@@ -7,7 +7,7 @@ import { FormDialog } from '@/parts/dialog';
 import { sevWord } from '@/parts/status';
 
 export const SEVS: Sev[] = ['sev1', 'sev2', 'sev3', 'sev4'];
-export const SEV_DATA = SEVS.map((sev) => ({ value: sev, label: `${sevWord(sev)} (${sev.toUpperCase()})` }));
+export const SEV_DATA = SEVS.map((sev) => ({ value: sev, label: sevWord(sev) }));
 
 export function DeclareDialog({ open, close }: { open: boolean; close: () => void }) {
   const router = useRouter();
@@ -16,10 +16,10 @@ export function DeclareDialog({ open, close }: { open: boolean; close: () => voi
   const [severity, setSeverity] = useState<Sev>('sev2');
   return (
     <FormDialog
-      title="Declare an incident"
+      title="Declare incident"
       open={open}
       close={close}
-      verb="Declare and page"
+      verb="Declare incident and page"
       submit={async () => {
         const made = await declare({ title, severity, items: [], description });
         router.history.push(`/incidents/${made.id}`);
@@ -28,8 +28,8 @@ export function DeclareDialog({ open, close }: { open: boolean; close: () => voi
       {(fault) => (
         <>
           <TextInput
-            label="What do people notice?"
-            placeholder="Checkout does not answer"
+            label="Title"
+            placeholder="Checkout is down"
             required
             data-autofocus
             value={title}
@@ -44,7 +44,7 @@ export function DeclareDialog({ open, close }: { open: boolean; close: () => voi
             error={fault('severity')}
           />
           <Textarea
-            label="What is known so far"
+            label="Description"
             autosize
             minRows={2}
             value={description}

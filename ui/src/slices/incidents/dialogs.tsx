@@ -58,7 +58,7 @@ export function IncidentDialogs({
         key={`comment-${asked}`}
         open={asked === 'comment'}
         close={close}
-        title="Add an update"
+        title="Add update"
         label="What is known, done or next"
         verb="Add update"
         field="text"
@@ -72,9 +72,9 @@ export function IncidentDialogs({
         key={`resolve-${asked}`}
         open={asked === 'resolve'}
         close={close}
-        title="Resolve this incident"
-        label="What mended it"
-        verb="Resolve"
+        title="Resolve incident"
+        label="Resolution"
+        verb="Resolve incident"
         field="note"
         submit={async (note) => {
           await resolve(incident.id, note);
@@ -85,9 +85,9 @@ export function IncidentDialogs({
         key={`reopen-${asked}`}
         open={asked === 'reopen'}
         close={close}
-        title="Reopen this incident"
+        title="Reopen incident"
         label="What is still wrong"
-        verb="Reopen"
+        verb="Reopen incident"
         field="reason"
         submit={async (reason) => {
           await reopen(incident.id, reason);
@@ -98,8 +98,8 @@ export function IncidentDialogs({
         key={`mitigate-${asked}`}
         open={asked === 'mitigate'}
         close={close}
-        title="Users do not suffer any more"
-        label="What helped; the cause is still there"
+        title="Mark as mitigated"
+        label="What ended the impact, while the cause remains"
         verb="Mark as mitigated"
         field="note"
         submit={async (note) => {
@@ -111,9 +111,9 @@ export function IncidentDialogs({
         key={`close-${asked}`}
         open={asked === 'close'}
         close={close}
-        title="Nothing is left to be done"
-        label="What was learned"
-        verb="Close"
+        title="Close incident"
+        label="Lessons learned"
+        verb="Close incident"
         field="note"
         submit={async (note) => {
           await closeIncident(incident.id, note);
@@ -124,8 +124,8 @@ export function IncidentDialogs({
         key={`rename-${asked}`}
         open={asked === 'rename'}
         close={close}
-        title="Rename this incident"
-        label="Name; the program leaves it alone from then on"
+        title="Rename incident"
+        label="Title; it is no longer updated automatically"
         verb="Rename"
         field="title"
         start={incident.title}
@@ -159,11 +159,11 @@ function AssignDialog({ incident, close, done }: Inner) {
   const [person, setPerson] = useState<string | null>(incident.lead?.id ?? me?.id ?? null);
   return (
     <FormDialog
-      title="Who leads it?"
+      title="Assign lead"
       open
       close={close}
-      verb="Assign"
-      refusal={person ? null : 'Choose a person.'}
+      verb="Assign lead"
+      refusal={person ? null : 'Select a person.'}
       submit={async () => {
         await assign(incident.id, person ?? '');
         done('Assigned');
@@ -194,22 +194,22 @@ function MergeDialog({ incident, close, done }: Inner) {
       open
       close={close}
       verb="Merge"
-      refusal={into ? null : 'Choose the incident that goes on.'}
+      refusal={into ? null : 'Select the incident to merge into.'}
       submit={async () => {
         await merge(incident.id, into ?? '');
-        done('Merged; its alerts and story moved');
+        done('Merged; its alerts and timeline moved');
       }}
     >
       {(fault) => (
         <Select
-          label="Incident that goes on"
+          label="Merge into"
           data={data}
           value={into}
           onChange={setInto}
           searchable
           data-autofocus
           error={fault('into')}
-          nothingFoundMessage="No other incident is open"
+          nothingFoundMessage="No other open incident"
         />
       )}
     </FormDialog>
@@ -220,10 +220,10 @@ function SeverityDialog({ incident, close, done }: Inner) {
   const [severity, set] = useState<Sev>(incident.severity);
   return (
     <FormDialog
-      title="Change the severity"
+      title="Change severity"
       open
       close={close}
-      verb="Change"
+      verb="Change severity"
       submit={async () => {
         await setSeverity(incident.id, severity);
         done('Severity changed');

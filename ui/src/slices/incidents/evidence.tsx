@@ -1,6 +1,6 @@
-/** Its alerts, and who feels it. */
+/** Its alerts, and its impact. */
 import type { Alert } from '@/api/alerting';
-import type { IncidentDetail } from '@/api/incidents';
+import { type IncidentDetail, isOver } from '@/api/incidents';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { useDrawer } from '@/parts/drawer';
@@ -13,11 +13,11 @@ export function IncidentAlerts({ alerts }: { alerts: Alert[] }) {
   const firing = alerts.filter((a) => a.state === 'firing').length;
   return (
     <Card
-      title="Alerts in it"
-      aside={alerts.length > 0 ? (firing > 0 ? `${firing} firing` : 'all over') : undefined}
+      title="Alerts"
+      aside={alerts.length > 0 ? `${firing} firing, ${alerts.length - firing} resolved` : undefined}
       flush
     >
-      {alerts.length === 0 && <Empty title="Declared by hand, without an alert" />}
+      {alerts.length === 0 && <Empty title="Declared manually, without an alert" />}
       {alerts.slice(0, 12).map((alert) => (
         <div className="line" key={alert.id}>
           <div style={{ minWidth: 0 }}>
@@ -56,13 +56,13 @@ export function felt(incident: IncidentDetail, hosts: Map<string, string>): Felt
     if (host) line.hosts.push(host);
     lines.set(key, line);
   };
-  const here = (kind: string) => `${kind.replaceAll('_', ' ')}, where it fires`;
+  const here = (kind: string) => `${kind.replaceAll('_', ' ')}, alert source`;
   for (const item of incident.items) add(item.id, item.name, here(item.kind), true);
   const alerting = new Set(incident.alerts.filter((a) => a.state === 'firing').map((a) => a.item_id));
   for (const item of incident.impact)
     if (firing.has(item.id)) continue;
     else if (alerting.has(item.id)) add(item.id, item.name, here(item.kind), true);
-    else add(item.id, item.name, item.via || `${item.kind}, ${plural(item.distance, 'step')} away`, false);
+    else add(item.id, item.name, item.via || `${item.kind}, ${plural(item.distance, 'hop')} away`, false);
   for (const line of lines.values()) line.hosts.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   return [...lines.values()].sort((a, b) => Number(b.fires) - Number(a.fires));
 }
@@ -70,12 +70,12 @@ export function felt(incident: IncidentDetail, hosts: Map<string, string>): Felt
 const some = (hosts: string[]) =>
   hosts.length > 4 ? `${hosts.slice(0, 3).join(', ')} and ${hosts.length - 3} more` : hosts.join(', ');
 
-export function WhoFeelsIt({ incident }: { incident: IncidentDetail }) {
+export function ImpactCard({ incident }: { incident: IncidentDetail }) {
   const drawer = useDrawer();
   const hosts = useHostNames(incident.items.length + incident.impact.length > 0);
   const lines = felt(incident, hosts);
   return (
-    <Card title="Who feels it" flush>
+    <Card title="Impact" flush>
       {lines.slice(0, 12).map((line) => (
         <div className="line" key={line.key}>
           <div style={{ minWidth: 0 }}>
@@ -85,11 +85,11 @@ export function WhoFeelsIt({ incident }: { incident: IncidentDetail }) {
             {line.ids.length > 1 && <span className="muted"> × {line.ids.length}</span>}
             <div className="muted break">{[line.how, some(line.hosts)].filter(Boolean).join(' · ')}</div>
           </div>
-          {line.fires && <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />}
+          {line.fires && <StatusBadge status={isOver(incident) ? 'ok' : ofSeverity(incident.severity)} />}
         </div>
       ))}
       {lines.length > 12 && <div className="line muted">and {plural(lines.length - 12, 'more')}</div>}
-      {lines.length === 0 && <Empty title="No item is known to be affected" />}
+      {lines.length === 0 && <Empty title="No affected items known" />}
     </Card>
   );
 }

@@ -1,8 +1,16 @@
-/** One incident: what, why, who feels it, what mends it, and the whole story. */
+/** One incident: what, likely causes, impact, runbooks, and its timeline. */
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { began, type IncidentDetail, incidentQuery, incidentTimelineQuery } from '@/api/incidents';
+import {
+  began,
+  type IncidentDetail,
+  incidentQuery,
+  incidentsQuery,
+  incidentTimelineQuery,
+  isOver,
+  overAt,
+} from '@/api/incidents';
 import { useSession } from '@/api/session';
 import { Guarded } from '@/parts/action';
 import { Since } from '@/parts/ago';
@@ -13,7 +21,7 @@ import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
 import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
 import { Timeline } from '@/parts/timeline';
 import { type Asked, IncidentDialogs } from './dialogs';
-import { IncidentAlerts, WhoFeelsIt } from './evidence';
+import { ImpactCard, IncidentAlerts } from './evidence';
 import { IncidentChart } from './incidentChart';
 import { MoreMenu } from './moreMenu';
 import { Related } from './related';
@@ -22,18 +30,24 @@ import { Suspects, Symptoms } from './suspects';
 import { useVerbs } from './verbs';
 
 export function IncidentPage() {
-  const { id } = useParams({ strict: false }) as { id: string };
-  const incident = useQuery(incidentQuery(id));
-  if (incident.data) return <Loaded incident={incident.data} />;
+  const { id: named } = useParams({ strict: false }) as { id: string };
+  const number = numberOf(named);
+  const found = useQuery({ ...incidentsQuery({ number: number ?? 0, limit: 1 }), enabled: number !== null });
+  const id = number === null ? named : found.data?.items[0]?.id;
+  const read = useQuery({ ...incidentQuery(id ?? ''), enabled: id !== undefined });
+  const isNone = number !== null && found.data !== undefined && id === undefined;
+  const incident = found.isError ? found : read;
+  if (read.data && !found.isError) return <Loaded incident={read.data} />;
+  if (isNone) return <NoSuch number={number} />;
   return (
     <>
       <Headline
         tab="Incident"
         crumbs={[
           { text: 'Incidents', href: '/incidents' },
-          { text: id, mono: true },
+          { text: named, mono: true },
         ]}
-        title={incident.isError ? 'This incident cannot be shown' : 'Reading the incident…'}
+        title={incident.isError ? 'Incident cannot be shown' : 'Loading incident…'}
       />
       <div className="card below">
         {incident.isError ? (
@@ -50,7 +64,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
   const verbs = useVerbs();
   const me = useSession()?.actor.id;
   const [asked, ask] = useState<Asked>(null);
-  const over = incident.state === 'resolved' || incident.state === 'closed';
+  const over = isOver(incident);
   const status = over ? 'ok' : ofSeverity(incident.severity);
   useKeys({
     e: () => void verbs.acknowledge(incident),
@@ -70,7 +84,13 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
         facts={
           <>
             <StatusBadge status={status} pill>
-              {incident.merged_into ? 'Merged' : over ? 'Resolved' : sevWord(incident.severity)}
+              {incident.merged_into
+                ? 'Merged'
+                : over
+                  ? incident.state === 'closed'
+                    ? 'Closed'
+                    : 'Resolved'
+                  : sevWord(incident.severity)}
             </StatusBadge>
             {incident.merged_into && (
               <Link to="/incidents/$id" params={{ id: incident.merged_into }} className="link">
@@ -78,15 +98,18 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
               </Link>
             )}
             <span>
-              {over ? 'was open for' : 'open for'}{' '}
+              open for{' '}
               <b>
-                <Since at={began(incident)} until={incident.resolved_at} />
+                <Since at={began(incident)} until={overAt(incident)} />
               </b>
               {incident.reopened_at && ' since it was reopened'}
             </span>
+            {incident.reopened > 0 && (
+              <span>reopened {incident.reopened === 1 ? 'once' : `${incident.reopened} times`}</span>
+            )}
             <span>
               {incident.state === 'triggered'
-                ? 'nobody has acknowledged it'
+                ? 'Unacknowledged'
                 : incident.acknowledged_by
                   ? `acknowledged by ${incident.acknowledged_by.id === me ? 'you' : incident.acknowledged_by.name}`
                   : incident.state}
@@ -97,7 +120,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
                   lead <b>{incident.lead.id === me ? 'you' : incident.lead.name}</b>
                 </>
               ) : (
-                'no lead yet'
+                'Unassigned'
               )}
             </span>
           </>
@@ -165,7 +188,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
             <IncidentAlerts alerts={incident.alerts} />
           </div>
           <div className="third half">
-            <WhoFeelsIt incident={incident} />
+            <ImpactCard incident={incident} />
           </div>
         </div>
       </div>
@@ -174,18 +197,34 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
   );
 }
 
+/** `1` and `#1` as people say it; ids are not numbers. */
+export function numberOf(text: string): number | null {
+  return /^#?\d{1,15}$/.test(text) ? Number(text.replace('#', '')) : null;
+}
+
+function NoSuch({ number }: { number: number }) {
+  return (
+    <Headline
+      tab="Incident"
+      crumbs={[{ text: 'Incidents', href: '/incidents' }]}
+      title={`There is no incident ${number}`}
+      lede="It does not exist, or your roles do not cover it."
+    />
+  );
+}
+
 function Story({ id }: { id: string }) {
   const story = useQuery(incidentTimelineQuery(id));
   return (
     <Card
-      title="Story"
-      aside={story.data ? `${plural(story.data.length, 'step')}, every one names its cause` : undefined}
+      title="Timeline"
+      aside={story.data ? plural(story.data.length, 'event') : undefined}
       flush={story.data?.length === 0}
     >
       <Shown
         query={story}
-        what="The story"
-        empty={{ when: (e) => e.length === 0, show: <Empty title="Nothing has been written yet" /> }}
+        what="The timeline"
+        empty={{ when: (e) => e.length === 0, show: <Empty title="No events yet" /> }}
       >
         {(events) => <Timeline events={events} />}
       </Shown>

@@ -1,7 +1,7 @@
 /** The measure that broke its bound, from before the fault until now. */
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { began, type IncidentDetail } from '@/api/incidents';
+import { began, type IncidentDetail, overAt } from '@/api/incidents';
 import { rangeQuery } from '@/api/telemetry';
 import { align, colorOf, legend, withGaps } from '@/charts/align';
 import { LazyPlot } from '@/charts/lazy';
@@ -13,7 +13,8 @@ export function IncidentChart({ incident }: { incident: IncidentDetail }) {
   const host = incident.alerts[0]?.labels.instance ?? incident.items.find((i) => i.kind === 'host')?.name;
   const chart = chartFor(incident.alerts[0] ?? null, host);
   const opened = Date.parse(began(incident)) / 1000;
-  const until = incident.resolved_at ? Date.parse(incident.resolved_at) / 1000 : null;
+  const over = overAt(incident);
+  const until = over ? Date.parse(over) / 1000 : null;
   const span = Math.max(1800, Math.min(86_400, ((until ?? Date.now() / 1000) - opened) * 1.6));
   const to = until ? Math.floor(until + span * 0.15) : null;
   const step = stepFor(span);
@@ -21,7 +22,7 @@ export function IncidentChart({ incident }: { incident: IncidentDetail }) {
   const data = useMemo(() => query.data && withGaps(align(query.data.slice(0, 6)), step), [query.data, step]);
   const names = useMemo(() => legend(query.data?.slice(0, 6) ?? []), [query.data]);
   if (!chart || !data || data.times.length === 0) return null;
-  const end = data.times.at(-1) ?? 0;
+  const end = to ?? query.dataUpdatedAt / 1000;
   const taken = new Set<string>();
   const acknowledged = incident.acknowledged_at
     ? [{ at: Date.parse(incident.acknowledged_at) / 1000, text: 'acknowledged', color: '--muted' }]

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Alert } from '@/api/alerting';
-import type { Incident } from '@/api/incidents';
+import { type Incident, isOver, overAt } from '@/api/incidents';
 import { answer, byImpact, lede, type World } from './answer';
+import { numberOf } from './incident';
 import { chartFor } from './measure';
 import { hands, where } from './rows';
 import { before } from './suspects';
@@ -72,10 +73,25 @@ describe('the answer', () => {
   });
 });
 
+describe('an incident', () => {
+  it('is named by its number as well', () => {
+    expect(numberOf('1')).toBe(1);
+    expect(numberOf('#42')).toBe(42);
+    for (const id of ['inc_01890a5dac9678ad8b2b8d0e2c2f6c3a', '', '1a', '-1']) expect(numberOf(id)).toBeNull();
+  });
+  it('that was reopened is open in every part of its page', () => {
+    const again = incident({ state: 'triggered', resolved_at: '2026-01-01T13:00:00Z', reopened: 1 });
+    expect(isOver(again)).toBe(false);
+    expect(overAt(again)).toBeNull();
+    expect(hands(again, 'me')).toBe('unacknowledged');
+    expect(overAt({ ...again, state: 'closed' })).toBe('2026-01-01T13:00:00Z');
+  });
+});
+
 describe('rows', () => {
   it('says in whose hands it is', () => {
-    expect(hands(incident({}), 'me')).toBe('nobody yet');
-    expect(hands(incident({ lead: { id: 'me', name: 'Ada' } }), 'me')).toBe('led by you');
+    expect(hands(incident({}), 'me')).toBe('unacknowledged');
+    expect(hands(incident({ lead: { id: 'me', name: 'Ada' } }), 'me')).toBe('lead: you');
     expect(hands(incident({ state: 'acknowledged', acknowledged_by: { id: 'x', name: 'Ben' } }), 'me')).toBe(
       'acknowledged by Ben',
     );

@@ -5,7 +5,6 @@ import type { Incident } from '@/api/incidents';
 import { rangeQuery } from '@/api/telemetry';
 import { align, withGaps } from '@/charts/align';
 import { LazyPlot } from '@/charts/lazy';
-import { useNow } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { format } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
@@ -18,7 +17,8 @@ export function LastHour({ incidents }: { incidents: Incident[] }) {
   const query = useQuery(rangeQuery(BUSY, SPAN, null, STEP, 15_000));
   const data = useMemo(() => query.data && withGaps(align(query.data.slice(0, 1)), STEP), [query.data]);
   const last = data?.values[0]?.at(-1) ?? null;
-  const to = useNow(15_000) / 1000;
+  // The chart ends when it was read, not with its last sample: where samples are missing, that shows.
+  const to = query.dataUpdatedAt / 1000;
   return (
     <Card title="Fleet CPU, last hour" aside="average of all hosts" flush={!data?.times.length}>
       <Shown

@@ -24,7 +24,7 @@ export function Incidents() {
   const [declaring, setDeclaring] = useParam('declare');
   const filter = { state: state === 'all' ? undefined : state, severity: severity || undefined, limit: 100 };
   const incidents = useQuery(incidentsQuery(filter));
-  const open = useQuery(incidentsQuery({ state: 'open', limit: 50 }));
+  const open = useQuery(incidentsQuery({ state: 'open', limit: 200 }));
   const stats = useQuery(incidentStatsQuery).data;
   const count = open.data?.items.length;
   const unheld = open.data?.items.filter((i) => i.state === 'triggered').length ?? 0;
@@ -36,13 +36,13 @@ export function Incidents() {
           count === undefined
             ? 'Incidents'
             : count === 0
-              ? 'No open incident'
-              : `${plural(count, 'open incident')}${unheld > 0 ? `, ${unheld} in nobody's hands` : ', all in hand'}`
+              ? 'No open incidents'
+              : `${plural(count, 'open incident')}${unheld > 0 ? `, ${unheld} unacknowledged` : ', all acknowledged'}`
         }
         lede={
           stats && (stats.mtta_s || stats.mttr_s)
-            ? `Acknowledged after ${stats.mtta_s ? span(stats.mtta_s) : '–'} and resolved after ${stats.mttr_s ? span(stats.mttr_s) : '–'} on average.`
-            : 'Alerts that belong together are one incident; it resolves itself when the last of them is over.'
+            ? `MTTA ${stats.mtta_s ? span(stats.mtta_s) : '–'}, MTTR ${stats.mttr_s ? span(stats.mttr_s) : '–'}.`
+            : 'Related alerts are grouped into one incident. It resolves when the last of them resolves.'
         }
         actions={
           <Guarded permission="incidents.write" onClick={() => setDeclaring('yes')}>
@@ -70,7 +70,7 @@ export function Incidents() {
           flush
           aside={
             <span className="hide-s">
-              acknowledge <kbd>e</kbd> · take <kbd>a</kbd> · open <kbd>↵</kbd>
+              acknowledge <kbd>e</kbd> · assign to me <kbd>a</kbd> · open <kbd>↵</kbd>
             </span>
           }
         >
@@ -91,8 +91,8 @@ export function Incidents() {
 
 function None({ state }: { state: string }) {
   return state === 'open' ? (
-    <Empty title="No open incident">That is good news. What fires from here on shows up within a second.</Empty>
+    <Empty title="No open incidents">New incidents appear here within a second.</Empty>
   ) : (
-    <Empty title="None matches">Choose another state or severity above.</Empty>
+    <Empty title="No incidents match">Choose another state or severity above.</Empty>
   );
 }

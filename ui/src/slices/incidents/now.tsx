@@ -55,7 +55,7 @@ export function Now() {
   const incidents = useQuery(openIncidents);
   const { hosts, error, retry } = useHosts();
   const changes = useQuery({ ...changesQuery({ state: 'requested', limit: 20 }), enabled: useMay('changes.read') });
-  const runs = useQuery({ ...waitsForMe, enabled: useMay('runs.read') });
+  const runs = useQuery({ ...waitsForMe, enabled: useMay('runbooks.read') });
   const [declaring, setDeclaring] = useState(false);
   const waiting = (changes.data?.items.length ?? 0) + (runs.data?.items.length ?? 0);
   const world = useWorld(waiting);
@@ -193,7 +193,7 @@ function HostCells({ hosts }: { hosts: HostHealth[] }) {
       <Empty title="No hosts yet">
         One command adds a host.{' '}
         <Link to="/hosts" search={{ add: 'yes' } as never} className="link">
-          Add a host
+          Add host
         </Link>
       </Empty>
     );

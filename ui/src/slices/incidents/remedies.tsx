@@ -1,4 +1,4 @@
-/** Runbooks that apply: a dry run first, then the run with its output in place. */
+/** Matching runbooks: a dry run first, then the run with its output in place. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -28,7 +28,7 @@ export function Remedies({ incident, held }: { incident: IncidentDetail; held: b
   return (
     <>
       <section id="remedies">
-        <Card title="Runbooks that apply" flush>
+        <Card title="Runbooks" flush>
           {incident.runbooks.map((runbook) => (
             <div className="line" key={runbook.id}>
               <div style={{ minWidth: 0 }}>
@@ -48,8 +48,8 @@ export function Remedies({ incident, held }: { incident: IncidentDetail; held: b
             </div>
           ))}
           {incident.runbooks.length === 0 && (
-            <Empty title="None is attached to these alerts">
-              Give a rule the annotation <span className="mono">runbook</span>, or{' '}
+            <Empty title="No runbook is attached to these alerts">
+              Set the rule annotation <span className="mono">runbook</span>, or{' '}
               <Link to="/runbooks" className="link">
                 choose one
               </Link>

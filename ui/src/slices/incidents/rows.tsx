@@ -1,19 +1,19 @@
-/** Open incidents as rows: what, where, the likely cause, since when and in whose hands. */
+/** Incidents as rows: what, where, the likely cause, since when and who has it. */
 import { useQuery } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import type { KeyboardEvent } from 'react';
-import { began, type Incident, incidentQuery } from '@/api/incidents';
+import { began, type Incident, incidentQuery, isOver, overAt } from '@/api/incidents';
 import { useSession } from '@/api/session';
 import { Moment, Since } from '@/parts/ago';
 import { ofSeverity, StatusBadge, sevWord } from '@/parts/status';
 import { useVerbs } from './verbs';
 
 export function hands(incident: Incident, me: string | undefined): string {
-  if (incident.state === 'resolved' || incident.state === 'closed') return 'resolved';
+  if (isOver(incident)) return incident.state;
   const holder = incident.lead ?? incident.acknowledged_by;
-  if (!holder) return incident.state === 'triggered' ? 'nobody yet' : incident.state;
+  if (!holder) return incident.state === 'triggered' ? 'unacknowledged' : incident.state;
   const who = holder.id === me ? 'you' : holder.name;
-  return incident.lead ? `led by ${who}` : `acknowledged by ${who}`;
+  return incident.lead ? `lead: ${who}` : `acknowledged by ${who}`;
 }
 
 export function where(incident: Incident): string {
@@ -34,7 +34,7 @@ function Likely({ id, open }: { id: string; open: boolean }) {
   if (!first) return null;
   return (
     <>
-      <span className="muted">Likely</span> <b className="break">{first.title}</b>
+      <span className="muted">Likely cause</span> <b className="break">{first.title}</b>
       <div className="faint num break">
         {first.score.toFixed(2)} · {first.evidence.slice(0, 3).join(', ')}
       </div>
@@ -74,28 +74,28 @@ export function IncidentRows({ incidents }: { incidents: Incident[] }) {
               onKeyDown={(event) => press(event, incident)}
             >
               <td className="severity">
-                <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)}>
-                  {incident.resolved_at ? 'Resolved' : sevWord(incident.severity)}
+                <StatusBadge status={isOver(incident) ? 'ok' : ofSeverity(incident.severity)}>
+                  {isOver(incident) ? 'Resolved' : sevWord(incident.severity)}
                 </StatusBadge>
               </td>
               <td>
                 <span className="row tight" style={{ alignItems: 'baseline' }}>
                   <span className="shape">
-                    <StatusBadge status={incident.resolved_at ? 'ok' : ofSeverity(incident.severity)} />
+                    <StatusBadge status={isOver(incident) ? 'ok' : ofSeverity(incident.severity)} />
                   </span>
                   <b className="break">{incident.title}</b>
                 </span>
                 <div className="muted break">{where(incident)}</div>
               </td>
               <td className="likely">
-                <Likely id={incident.id} open={!incident.resolved_at} />
+                <Likely id={incident.id} open={!isOver(incident)} />
               </td>
               <td className="n since">
-                {incident.resolved_at ? (
+                {isOver(incident) ? (
                   <>
                     <Moment at={incident.opened_at} />
                     <div className="muted">
-                      over after <Since at={began(incident)} until={incident.resolved_at} short />
+                      resolved after <Since at={began(incident)} until={overAt(incident)} short />
                     </div>
                   </>
                 ) : (

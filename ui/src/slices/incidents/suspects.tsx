@@ -1,4 +1,4 @@
-/** What changed before it, ranked, each with its evidence. */
+/** What changed before it opened: likely causes, ranked, each with its evidence. */
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { began, type IncidentDetail, type Suspect } from '@/api/incidents';
@@ -25,7 +25,7 @@ export function Suspects({ incident }: { incident: IncidentDetail }) {
   return (
     <Card
       title="Likely causes"
-      aside={suspects.length > 0 ? `${plural(suspects.length, 'suspect')}, likeliest first` : undefined}
+      aside={suspects.length > 0 ? `${plural(suspects.length, 'change')}, most likely first` : undefined}
       flush
     >
       {suspects.length === 0 ? (
@@ -34,7 +34,7 @@ export function Suspects({ incident }: { incident: IncidentDetail }) {
           they depend on.
         </Empty>
       ) : (
-        <ol style={{ listStyle: 'none' }} aria-label="Suspects">
+        <ol style={{ listStyle: 'none' }} aria-label="Likely causes">
           {suspects.slice(0, all ? undefined : FIRST).map((suspect, i) => (
             <li key={`${suspect.seq} ${suspect.title} ${suspect.at}`} className="suspect">
               <span className="faint num">{i + 1}</span>
@@ -63,7 +63,7 @@ export function Suspects({ incident }: { incident: IncidentDetail }) {
       )}
       {suspects.length > FIRST && (
         <button type="button" className="plain line link" style={{ width: '100%' }} onClick={() => setAll(!all)}>
-          {all ? 'Show the likeliest only' : `Show ${plural(suspects.length - FIRST, 'less likely suspect')}`}
+          {all ? 'Show the most likely only' : `Show ${plural(suspects.length - FIRST, 'less likely cause')}`}
         </button>
       )}
     </Card>

@@ -28,7 +28,7 @@ export function useVerbs() {
       });
       try {
         await acknowledge(incident.id);
-        say('Acknowledged; nobody else is paged for it');
+        say('Acknowledged; escalation stops');
       } catch (error) {
         complain(error, 'Not acknowledged');
       }
@@ -40,7 +40,7 @@ export function useVerbs() {
       patch(queries, incident.id, { lead: me });
       try {
         await assign(incident.id, me.id);
-        say('You lead it now', before ? () => void assign(incident.id, before.id).then(settle, complain) : undefined);
+        say('You are the lead', before ? () => void assign(incident.id, before.id).then(settle, complain) : undefined);
       } catch (error) {
         complain(error, 'Not assigned');
       }

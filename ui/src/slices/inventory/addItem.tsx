@@ -17,15 +17,15 @@ export function AddItem({ kinds, close }: { kinds: string[]; close: () => void }
   const parsed = parseTags(tags);
   return (
     <FormDialog
-      title="Add an item"
+      title="Add item"
       open
       close={close}
-      verb="Add"
-      refusal={parsed ? null : 'Write tags as name=value.'}
+      verb="Add item"
+      refusal={parsed ? null : 'Use tags as name=value.'}
       submit={async () => {
         const made = await createItem({ kind: kind.trim(), name, tags: parsed ?? {} });
         void queries.invalidateQueries({ queryKey: ['items'] });
-        say('Added; tie it to what it needs');
+        say('Added; add its relations next');
         router.history.push(`/items/${made.id}`);
       }}
     >
@@ -41,7 +41,7 @@ export function AddItem({ kinds, close }: { kinds: string[]; close: () => void }
           />
           <Autocomplete
             label="Kind"
-            description="One that is there, or a new one: lower-case letters, digits and _."
+            description="An existing kind or a new one: lower-case letters, digits and _."
             required
             data={kinds}
             value={kind}
@@ -53,7 +53,7 @@ export function AddItem({ kinds, close }: { kinds: string[]; close: () => void }
             placeholder="env=prod"
             value={tags}
             onChange={setTags}
-            error={fault('tags') ?? (parsed ? null : 'write name=value')}
+            error={fault('tags') ?? (parsed ? null : 'use name=value')}
           />
         </>
       )}

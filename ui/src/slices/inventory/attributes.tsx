@@ -19,7 +19,7 @@ export function show(name: string, value: unknown): string {
 
 export function Attributes({ item }: { item: ItemDetail }) {
   const entries = Object.entries(item.attributes).sort(([a], [b]) => a.localeCompare(b));
-  if (entries.length === 0) return <Empty title="Nothing yet">An agent or a person adds what is known.</Empty>;
+  if (entries.length === 0) return <Empty title="No attributes yet">An agent or a person adds them.</Empty>;
   return (
     <table className="t" aria-label="Attributes">
       <tbody>

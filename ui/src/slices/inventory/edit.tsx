@@ -25,7 +25,7 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
       open
       close={close}
       verb="Save"
-      refusal={parsed ? null : 'Write tags as name=value.'}
+      refusal={parsed ? null : 'Use tags as name=value.'}
       submit={async () => {
         const patch: ItemPatch = { tags: parsed ?? {}, owner };
         if (team !== item.team) patch.team = team;
@@ -49,7 +49,7 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
             <Select
               className="grow"
               label="Owner"
-              placeholder="Nobody"
+              placeholder="No owner"
               searchable
               clearable
               data={people.map((p) => ({ value: p.id, label: p.name }))}
@@ -60,7 +60,7 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
             <Select
               className="grow"
               label="Team"
-              placeholder="As what it is on"
+              placeholder="Inherited from its parent"
               searchable
               clearable
               data={teams.map((t) => ({ value: t.id, label: t.name }))}
@@ -74,18 +74,18 @@ export function EditDialog({ item, close }: { item: ItemDetail; close: () => voi
             description="name=value, then Enter."
             value={tags}
             onChange={setTags}
-            error={fault('tags') ?? (parsed ? null : 'write name=value')}
+            error={fault('tags') ?? (parsed ? null : 'use name=value')}
           />
           <div className="row" style={{ alignItems: 'flex-start' }}>
             <TextInput
-              label="Attribute to set by hand"
+              label="Attribute to set manually"
               value={attribute}
               onChange={(e) => setAttribute(e.currentTarget.value)}
               error={fault('attributes')}
             />
             <TextInput
               className="grow"
-              label="Value (empty withdraws it)"
+              label="Value (empty: remove)"
               value={value}
               onChange={(e) => setValue(e.currentTarget.value)}
             />

@@ -1,18 +1,18 @@
-/** One item: what is known of it and from whom, what it is tied to, and how it came to be so. */
+/** One item: attributes with their sources, relations, blast radius and history. */
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { alertsQuery } from '@/api/alerting';
 import { historyQuery, type ItemDetail, impactQuery, itemQuery } from '@/api/inventory';
 import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Chips, Headline } from '@/parts/card';
 import { CopyButton } from '@/parts/copy';
+import { useItemHealth } from '@/parts/health';
 import { useHostNames } from '@/parts/names';
 import { plural } from '@/parts/number';
 import { Owner } from '@/parts/owner';
 import { Empty, Failure, Shown, Skeleton } from '@/parts/states';
-import { ofService, ofSeverity, StatusBadge, worst } from '@/parts/status';
+import { StatusBadge } from '@/parts/status';
 import { Timeline } from '@/parts/timeline';
 import { Attributes } from './attributes';
 import { EditDialog } from './edit';
@@ -30,7 +30,7 @@ export function ItemPage() {
       <Headline
         tab="Item"
         crumbs={[{ text: 'Inventory', href: '/inventory' }]}
-        title={item.isError ? 'This item cannot be shown' : 'Reading the item…'}
+        title={item.isError ? 'Item cannot be shown' : 'Loading item…'}
       />
       <div className="card below">
         {item.isError ? <Failure error={item.error} retry={() => void item.refetch()} /> : <Skeleton rows={6} />}
@@ -42,13 +42,7 @@ export function ItemPage() {
 function Loaded({ item }: { item: ItemDetail }) {
   const [asked, ask] = useState<'edit' | 'retire' | null>(null);
   const parent = useQuery({ ...itemQuery(item.parent ?? ''), enabled: item.parent !== null }).data;
-  const wanted = item.kind === 'host' ? { filter: `instance=${JSON.stringify(item.name)}` } : { item: item.id };
-  const alerts = useQuery(alertsQuery({ ...wanted, state: 'firing', limit: 20 })).data?.items ?? [];
-  const state = item.attributes.state?.value;
-  const status = worst([
-    ...(typeof state === 'string' ? [ofService(state)] : []),
-    ...alerts.map((a) => ofSeverity(a.severity)),
-  ]);
+  const health = useItemHealth(item);
   return (
     <>
       <Headline
@@ -63,15 +57,11 @@ function Loaded({ item }: { item: ItemDetail }) {
         title={item.name}
         facts={
           <>
-            <StatusBadge status={item.state === 'retired' ? 'unknown' : status} pill>
-              {item.state === 'retired'
-                ? 'Retired'
-                : alerts[0]
-                  ? (alerts[0].annotations.summary ?? alerts[0].name)
-                  : typeof state === 'string'
-                    ? state
-                    : 'No alert fires'}
-            </StatusBadge>
+            {health && (
+              <StatusBadge status={health.status} pill>
+                {health.word}
+              </StatusBadge>
+            )}
             <span>{words(item.kind)}</span>
             <Owner item={item} />
             <span>
@@ -84,7 +74,7 @@ function Loaded({ item }: { item: ItemDetail }) {
           <>
             {item.kind === 'host' && (
               <Link to="/hosts/$id" params={{ id: item.id }} className="link">
-                Its charts
+                Open host
               </Link>
             )}
             {item.state === 'active' && (
@@ -100,7 +90,7 @@ function Loaded({ item }: { item: ItemDetail }) {
       />
       <div className="cols side">
         <div className="stack">
-          <Card title="What is known" aside="value, source, time" flush>
+          <Card title="Attributes" aside="value, source, time" flush>
             <Attributes item={item} />
           </Card>
           <History id={item.id} />
@@ -141,7 +131,7 @@ function History({ id }: { id: string }) {
       <Shown
         query={history}
         what="The history"
-        empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing has changed since it was found" /> }}
+        empty={{ when: (p) => p.items.length === 0, show: <Empty title="No changes since discovery" /> }}
       >
         {(page) => <Timeline events={page.items} />}
       </Shown>
@@ -153,12 +143,12 @@ function WhatIf({ id }: { id: string }) {
   const impact = useQuery(impactQuery(id));
   const hosts = useHostNames((impact.data?.affected.length ?? 0) > 0);
   return (
-    <Card title="What if it dies?" aside={impact.data ? plural(impact.data.affected.length, 'item') : undefined} flush>
+    <Card title="Blast radius" aside={impact.data ? plural(impact.data.affected.length, 'item') : undefined} flush>
       <Shown
         query={impact}
-        what="The impact"
+        what="The blast radius"
         rows={1}
-        empty={{ when: (i) => i.affected.length === 0, show: <Empty title="Nothing else is known to suffer" /> }}
+        empty={{ when: (i) => i.affected.length === 0, show: <Empty title="No known dependents" /> }}
       >
         {(data) => (
           <>
@@ -169,7 +159,7 @@ function WhatIf({ id }: { id: string }) {
                   {hosts.get(a.item.id) && <span className="muted"> on {hosts.get(a.item.id)}</span>}
                 </Link>
                 <span className="muted nowrap">
-                  {words(a.item.kind)}, {plural(a.distance, 'step')}
+                  {words(a.item.kind)}, {plural(a.distance, 'hop')}
                 </span>
               </div>
             ))}
@@ -182,7 +172,7 @@ function WhatIf({ id }: { id: string }) {
 
 function Children({ item }: { item: ItemDetail }) {
   return (
-    <Card title="On it" aside={plural(item.children.length, 'item')} flush>
+    <Card title="Contains" aside={plural(item.children.length, 'item')} flush>
       {item.children.slice(0, 15).map((child) => (
         <div className="line" key={child.id}>
           <Link to="/items/$id" params={{ id: child.id }} className="under break">

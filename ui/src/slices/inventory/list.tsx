@@ -92,15 +92,15 @@ export function Inventory() {
         tab="Inventory"
         title={
           wrong
-            ? 'The selector cannot be read'
+            ? 'Invalid selector'
             : count === undefined
               ? 'Inventory'
-              : `${items.data?.next ? 'More than ' : ''}${plural(count, 'item')} ${settled.trim() ? (count === 1 ? 'matches' : 'match') : 'known'}`
+              : `${items.data?.next ? 'More than ' : ''}${plural(count, 'item')} ${settled.trim() ? (count === 1 ? 'matches' : 'match') : ''}`
         }
-        lede="Every value has its source and time; what a person sets wins, and what is observed beside it stays in sight."
+        lede="Every value has a source and a time. Manual values take precedence; observed values stay visible."
         actions={
           <Guarded permission="items.write" onClick={() => setAdding(true)}>
-            Add an item
+            Add item
           </Guarded>
         }
       />
@@ -147,7 +147,7 @@ export function Inventory() {
             empty={{
               when: (p) => p.items.length === 0,
               show: (
-                <Empty title="Nothing matches">
+                <Empty title="No items match">
                   Terms are joined by "and"; * stands for any text; kind, name, tag:NAME, attr:NAME, on, team, owner and
                   state can be asked for.
                 </Empty>
@@ -161,9 +161,7 @@ export function Inventory() {
                 id={(i) => i.id}
                 label="Items"
                 csv="items"
-                aside={
-                  page.next ? 'the first 500; narrow the selector to see the rest' : plural(page.items.length, 'item')
-                }
+                aside={page.next ? 'first 500; narrow the selector to see more' : plural(page.items.length, 'item')}
                 open={(i) => router.history.push(i.kind === 'host' ? `/hosts/${i.id}` : `/items/${i.id}`)}
               />
             )}

@@ -45,7 +45,7 @@ export function MapTable({ map, statuses }: { map: ServiceMap; statuses: Map<str
       { id: 'status', head: 'Dependency status', value: (r) => WORD[statuses.get(r.to.id) ?? 'unknown'], wide: true },
       {
         id: 'sources',
-        head: 'Seen by',
+        head: 'Source',
         value: (r) => seenBy(r.edge),
         cell: (r) => <span className="muted">{seenBy(r.edge)}</span>,
         roomy: true,

@@ -37,7 +37,7 @@ export function Relations({ item }: { item: ItemDetail }) {
       title="Relations"
       flush
       aside={
-        <Guarded permission="items.write" onClick={() => setAdding(true)} label="Add a relation">
+        <Guarded permission="items.write" onClick={() => setAdding(true)} label="Add relation">
           Add
         </Guarded>
       }
@@ -47,7 +47,9 @@ export function Relations({ item }: { item: ItemDetail }) {
         what="Relations"
         empty={{
           when: (r) => r.length === 0,
-          show: <Empty title="None known">They are found from sockets and set by hand.</Empty>,
+          show: (
+            <Empty title="No relations known">Relations come from observed connections or are added manually.</Empty>
+          ),
         }}
       >
         {(list) => (
@@ -70,7 +72,7 @@ export function Relations({ item }: { item: ItemDetail }) {
                       tone="quiet"
                       onClick={() =>
                         void deleteRelation(r.from.id, r.kind as RelationKind, r.to.id)
-                          .then(() => say('Taken away'), complain)
+                          .then(() => say('Relation removed'), complain)
                           .then(again)
                       }
                     >
@@ -117,8 +119,8 @@ function AddRelation({ item, close, done }: { item: ItemDetail; close: () => voi
       title={`${item.name} …`}
       open
       close={close}
-      verb="Add the relation"
-      refusal={to ? null : 'Choose an item.'}
+      verb="Add relation"
+      refusal={to ? null : 'Select an item.'}
       submit={async () => {
         await createRelation(item.id, { kind, to: to ?? '' });
         say('Added');
@@ -128,19 +130,19 @@ function AddRelation({ item, close, done }: { item: ItemDetail; close: () => voi
       {(fault) => (
         <>
           <Select
-            label="How"
+            label="Relation"
             data={KINDS}
             value={kind}
             onChange={(v) => setKind((v ?? 'depends_on') as RelationKind)}
             error={fault('kind')}
           />
           <Select
-            label="What"
-            placeholder="Type a part of its name"
+            label="Item"
+            placeholder="Search by name"
             searchable
             data-autofocus
             filter={({ options }) => options}
-            nothingFoundMessage="Nothing of that name"
+            nothingFoundMessage="No match"
             data={data}
             value={to}
             onChange={setTo}

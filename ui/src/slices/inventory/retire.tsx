@@ -8,7 +8,7 @@ export function RetireDialog({ item, close }: { item: ItemDetail; close: () => v
   const queries = useQueryClient();
   return (
     <ConfirmDialog
-      title="Retire this item"
+      title="Retire item"
       open
       close={close}
       verb={`Retire ${item.name}`}
@@ -16,10 +16,10 @@ export function RetireDialog({ item, close }: { item: ItemDetail; close: () => v
       submit={async () => {
         await retireItem(item.id);
         void queries.invalidateQueries({ queryKey: ['items'] });
-        say('Retired; its history stays');
+        say('Retired; its history is kept');
       }}
     >
-      It is left out of lists, the map and health, with what is on it. An agent that tells of it again brings it back.
+      It disappears from lists, the map and health, with everything on it. If an agent reports it again, it returns.
     </ConfirmDialog>
   );
 }

@@ -12,7 +12,7 @@ const KINDS: { value: PageKind; label: string }[] = [
   { value: 'incident_opened', label: 'Incident opened' },
   { value: 'incident_updated', label: 'Incident updated' },
   { value: 'incident_resolved', label: 'Incident resolved' },
-  { value: 'run_waiting', label: 'Run waits for an answer' },
+  { value: 'run_waiting', label: 'Run awaiting approval' },
   { value: 'run_finished', label: 'Run finished' },
 ];
 
@@ -37,15 +37,15 @@ export function ChannelDialog({ channel, close }: { channel?: Channel; close: ()
     if (channel) await changeChannel(channel.id, { name, config: whole, secrets, subscription: takes, ...wording });
     else await createChannel({ name, config, secrets, is_enabled: true, subscription: takes, ...wording });
     void queries.invalidateQueries({ queryKey: ['channels'] });
-    say(channel ? 'Saved; send a test to be sure' : 'Added; send a test now');
+    say(channel ? 'Saved; send a test' : 'Added; send a test');
   };
   return (
     <FormDialog
-      title={channel ? `Change ${channel.name}` : 'Add a channel'}
+      title={channel ? `Edit ${channel.name}` : 'Add channel'}
       open
       close={close}
       size={560}
-      verb={channel ? 'Save' : 'Add the channel'}
+      verb={channel ? 'Save' : 'Add channel'}
       submit={submit}
     >
       {(fault) => (
@@ -84,11 +84,11 @@ export function ChannelDialog({ channel, close }: { channel?: Channel; close: ()
           <Takes takes={takes} set={setTakes} />
           <details open={wording.title_template !== '' || wording.text_template !== ''}>
             <summary className="link" style={{ minHeight: 24 }}>
-              Wording of its messages
+              Message templates
             </summary>
             <div style={{ display: 'grid', gap: 12, marginTop: 8 }}>
               <p className="muted">
-                Empty means the wording of the kind. <span className="mono">{'{{ title }}'}</span>,{' '}
+                Empty: the default text. <span className="mono">{'{{ title }}'}</span>,{' '}
                 <span className="mono">text</span>, <span className="mono">severity</span>,{' '}
                 <span className="mono">kind</span>, <span className="mono">team</span>,{' '}
                 <span className="mono">url</span> and the list <span className="mono">fields</span> (name, value) can be
@@ -127,13 +127,13 @@ function Takes({ takes, set }: { takes: Subscription; set: (takes: Subscription)
   return (
     <>
       <Select
-        label="From this severity on"
+        label="Minimum severity"
         data={['info', 'warning', 'critical']}
         value={takes.min_severity}
         onChange={(v) => set({ ...takes, min_severity: (v ?? 'warning') as Subscription['min_severity'] })}
       />
       <MultiSelect
-        label="Only these occasions"
+        label="Event types"
         placeholder={takes.kinds.length === 0 ? 'All' : undefined}
         data={KINDS}
         value={takes.kinds}
@@ -141,8 +141,8 @@ function Takes({ takes, set }: { takes: Subscription; set: (takes: Subscription)
       />
       {teams.length > 0 && (
         <MultiSelect
-          label="Only what concerns these teams"
-          placeholder={takes.teams.length === 0 ? 'All, also what belongs to no team' : undefined}
+          label="Teams"
+          placeholder={takes.teams.length === 0 ? 'All, including unowned items' : undefined}
           data={teams.map((t) => ({ value: t.id, label: t.name }))}
           value={takes.teams}
           onChange={(v) => set({ ...takes, teams: v })}

@@ -74,7 +74,7 @@ export function ChannelFields({ kind, fields, setFields, to, setTo, fault: fault
   });
   const secret = (name: string) => ({
     autoComplete: 'new-password',
-    placeholder: kept.includes(name) ? 'kept; type to replace it' : undefined,
+    placeholder: kept.includes(name) ? 'set; type to replace' : undefined,
     ...text(name, faultOf),
   });
   const fault = faultOf;
@@ -131,8 +131,8 @@ export function ChannelFields({ kind, fields, setFields, to, setTo, fault: fault
       )}
       {kind === 'slack' && (
         <PasswordInput
-          label="Address of the incoming webhook"
-          description="Slack, Mattermost, Rocket.Chat; kept as a secret."
+          label="Incoming webhook URL"
+          description="Slack, Mattermost, Rocket.Chat; stored as a secret."
           required={!kept.includes('url')}
           {...secret('url')}
         />

@@ -1,4 +1,4 @@
-/** Channels: how people are told, with a test that answers at once, and what was sent. */
+/** Notification channels, with a test that shows its result, and what was sent. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Channel, channelsQuery, deleteChannel, switchChannel, testChannel } from '@/api/notify';
@@ -6,6 +6,7 @@ import { Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card } from '@/parts/card';
 import { ConfirmDialog } from '@/parts/dialog';
+import { PublicUrlWarning } from '@/parts/publicUrl';
 import { Empty, Shown } from '@/parts/states';
 import { StatusBadge } from '@/parts/status';
 import { complain, say } from '@/parts/toast';
@@ -26,12 +27,13 @@ export function Channels() {
   return (
     <>
       <div className="below">
+        <PublicUrlWarning what="Links in notifications" />
         <Card
           title="Channels"
           flush
           aside={
             <Guarded permission="channels.write" onClick={() => setAdding(true)}>
-              Add a channel
+              Add channel
             </Guarded>
           }
         >
@@ -40,7 +42,11 @@ export function Channels() {
             what="Channels"
             empty={{
               when: (p) => p.items.length === 0,
-              show: <Empty title="Nobody is told yet">Add e-mail, a webhook, Slack or Matrix, and send a test.</Empty>,
+              show: (
+                <Empty title="No channels: nobody is notified">
+                  Add e-mail, a webhook, Slack or Matrix, and send a test.
+                </Empty>
+              ),
             }}
           >
             {(page) => (
@@ -72,7 +78,7 @@ function Line({ channel }: { channel: Channel }) {
     try {
       setOutcome(await testChannel(channel.id));
     } catch (error) {
-      complain(error, 'The test could not be sent');
+      complain(error, 'Test failed');
     }
     setBusy(false);
     again();
@@ -96,7 +102,7 @@ function Line({ channel }: { channel: Channel }) {
         <div aria-live="polite">
           {outcome && (
             <StatusBadge status={outcome.is_delivered ? 'ok' : 'critical'}>
-              {outcome.is_delivered ? 'The test has arrived' : 'The test did not arrive'}
+              {outcome.is_delivered ? 'Test delivered' : 'Test not delivered'}
             </StatusBadge>
           )}
           {outcome?.errors.map((e) => (
@@ -108,16 +114,16 @@ function Line({ channel }: { channel: Channel }) {
       </div>
       <div className="row wrap">
         <Guarded permission="channels.write" busy={busy} onClick={() => void test()}>
-          Send a test
+          Send test
         </Guarded>
-        <Guarded permission="channels.write" onClick={() => change(true)} label={`Change ${channel.name}`}>
-          Change…
+        <Guarded permission="channels.write" onClick={() => change(true)} label={`Edit ${channel.name}`}>
+          Edit…
         </Guarded>
         <Guarded
           permission="channels.write"
           onClick={() => void switchChannel(channel.id, !channel.is_enabled).then(again, complain)}
         >
-          {channel.is_enabled ? 'Pause' : 'Go on'}
+          {channel.is_enabled ? 'Pause' : 'Resume'}
         </Guarded>
         <Guarded permission="channels.write" tone="quiet" onClick={() => end(true)} label={`Delete ${channel.name}`}>
           Delete…
@@ -126,7 +132,7 @@ function Line({ channel }: { channel: Channel }) {
       {changing && <ChannelDialog channel={channel} close={() => change(false)} />}
       {ending && (
         <ConfirmDialog
-          title="Delete this channel"
+          title="Delete channel"
           open
           close={() => end(false)}
           verb={`Delete ${channel.name}`}
@@ -137,7 +143,7 @@ function Line({ channel }: { channel: Channel }) {
             again();
           }}
         >
-          Nobody is told by it any more; messages that still wait in it are given up.
+          It sends no more notifications; queued messages are discarded.
         </ConfirmDialog>
       )}
     </div>

@@ -32,15 +32,15 @@ export function MessageDrawer({ message, channel, close }: Props) {
             <StatusBadge status={messageStatus(message).status} pill>
               {messageStatus(message).word}
             </StatusBadge>
-            <span>by {channel || 'a channel that is gone'}</span>
+            <span>by {channel || 'a deleted channel'}</span>
             {message.target && <span className="break">to {message.target}</span>}
-            <span>{plural(message.attempts, 'try', 'tries')}</span>
+            <span>{plural(message.attempts, 'attempt')}</span>
             <span>
-              made <Ago at={message.created_at} />
+              created <Ago at={message.created_at} />
             </span>
             {message.state === 'waiting' && message.next_attempt_at && (
               <span>
-                next try <Ago at={message.next_attempt_at} />
+                next attempt <Ago at={message.next_attempt_at} />
               </span>
             )}
           </div>
@@ -48,7 +48,7 @@ export function MessageDrawer({ message, channel, close }: Props) {
           <pre className="code">{message.text}</pre>
           {message.url_path && (
             <Link to={message.url_path} className="link">
-              What it is about
+              Open subject
             </Link>
           )}
         </div>

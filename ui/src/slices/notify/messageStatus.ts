@@ -6,10 +6,10 @@ export function messageStatus(message: Message): { status: Status; word: string 
   if (message.state === 'sent') return { status: 'ok', word: 'sent' };
   if (message.state === 'unconfirmed') return { status: 'warning', word: 'not confirmed by the receiver' };
   if (message.state === 'dead' && message.outcome === 'misconfigured')
-    return { status: 'critical', word: 'given up until the channel is changed' };
-  if (message.state === 'dead') return { status: 'critical', word: 'given up' };
-  if (message.outcome === 'unknown') return { status: 'warning', word: 'not confirmed, repeated later' };
+    return { status: 'critical', word: 'failed: channel misconfigured' };
+  if (message.state === 'dead') return { status: 'critical', word: 'failed' };
+  if (message.outcome === 'unknown') return { status: 'warning', word: 'not confirmed, retried later' };
   return message.attempts > 0
-    ? { status: 'warning', word: `waits, ${message.attempts} tries` }
-    : { status: 'unknown', word: 'waits' };
+    ? { status: 'warning', word: `retrying, ${message.attempts} attempts` }
+    : { status: 'unknown', word: 'queued' };
 }

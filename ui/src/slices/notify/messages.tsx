@@ -1,4 +1,4 @@
-/** The outbox: what was sent, what waits, what was given up. */
+/** The outbox: sent, queued and failed messages. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { type Channel, type Message, messagesQuery, retryMessage } from '@/api/notify';
@@ -49,7 +49,7 @@ export function Messages({ channels }: { channels: Channel[] }) {
         ),
         wide: true,
       },
-      { id: 'at', head: 'When', value: (m) => m.created_at, cell: (m) => <Ago at={m.created_at} />, number: true },
+      { id: 'at', head: 'Created', value: (m) => m.created_at, cell: (m) => <Ago at={m.created_at} />, number: true },
       {
         id: 'retry',
         head: '',
@@ -62,7 +62,7 @@ export function Messages({ channels }: { channels: Channel[] }) {
                 void retryMessage(m.id).then(() => queries.invalidateQueries({ queryKey: ['messages'] }), complain)
               }
             >
-              Try now
+              Retry now
             </Guarded>
           ),
         width: 90,
@@ -73,11 +73,11 @@ export function Messages({ channels }: { channels: Channel[] }) {
   const chosen = messages.data?.items.find((m) => m.id === open) ?? null;
   return (
     <div className="below">
-      <Card title="Messages" flush aside="the last 50">
+      <Card title="Messages" flush aside="last 50">
         <Shown
           query={messages}
           what="Messages"
-          empty={{ when: (p) => p.items.length === 0, show: <Empty title="Nothing has been sent yet" /> }}
+          empty={{ when: (p) => p.items.length === 0, show: <Empty title="No messages sent yet" /> }}
         >
           {(page) => (
             <DataTable

@@ -10,7 +10,7 @@ export function Histogram({ data }: { data: LogHistogram }) {
   const share = (n: number) => `${(n / top) * 100}%`;
   return (
     <>
-      <div className="bars" role="img" aria-label={`Lines over time, ${top} in the fullest bar`}>
+      <div className="bars" role="img" aria-label={`Lines over time, ${top} in the highest bar`}>
         {data.buckets.map((bucket) => (
           <div
             key={bucket.at}
@@ -24,7 +24,7 @@ export function Histogram({ data }: { data: LogHistogram }) {
       </div>
       <div className="row between faint small" style={{ marginTop: 4 }}>
         <span>{first && moment(first)}</span>
-        <span>at most {top.toLocaleString('en')} a bar</span>
+        <span>max {top.toLocaleString()} per bar</span>
         <span>{last && moment(last)}</span>
       </div>
     </>

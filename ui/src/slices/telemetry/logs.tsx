@@ -39,10 +39,10 @@ export function Logs() {
         tab="Logs"
         title={
           mode === 'tail'
-            ? 'Lines as they come'
+            ? 'Live tail'
             : !histogram.data
               ? 'Logs'
-              : `${plural(total, 'line')}${errors > 0 ? `, ${errors.toLocaleString('en')} of them errors` : ', no error among them'}`
+              : `${plural(total, 'line')}${errors > 0 ? `, ${errors.toLocaleString()} errors` : ', no errors'}`
         }
         lede={
           <>
@@ -89,14 +89,14 @@ export function Logs() {
           <div className="below">
             <Card
               title="Lines over time"
-              aside={histogram.data ? `each bar ${span(histogram.data.step_ms / 1000)}` : undefined}
+              aside={histogram.data ? `one bar: ${span(histogram.data.step_ms / 1000)}` : undefined}
               flush={histogram.data?.buckets.length === 0}
             >
               <Shown
                 query={histogram}
                 what="The histogram"
                 rows={1}
-                empty={{ when: () => total === 0, show: <Empty title="No line in this range" /> }}
+                empty={{ when: () => total === 0, show: <Empty title="No lines in this range" /> }}
               >
                 {(data) => <Histogram data={data} />}
               </Shown>
@@ -105,7 +105,11 @@ export function Logs() {
           <div className="below">
             <Card
               title="Lines"
-              aside={lines.data ? `newest first${lines.data.is_complete ? '' : ', cut short after 10 s'}` : undefined}
+              aside={
+                lines.data
+                  ? `newest first${lines.data.is_complete ? '' : ', incomplete: stopped after 10 s'}`
+                  : undefined
+              }
               flush
             >
               <Shown
@@ -114,7 +118,7 @@ export function Logs() {
                 rows={8}
                 empty={{
                   when: (p) => p.items.length === 0,
-                  show: <Empty title="No line matches">Take a wider range or fewer words.</Empty>,
+                  show: <Empty title="No lines match">Use a wider range or fewer words.</Empty>,
                 }}
               >
                 {(page) => (

@@ -13,11 +13,14 @@ export function MetricChart({
   series,
   unit,
   range,
+  to,
   expr,
 }: {
   series: Series[];
   unit: Unit;
   range: Range;
+  /** When it was read, in Unix seconds: the chart ends there, with or without samples. */
+  to: number;
   expr: string;
 }) {
   const [hidden, setHidden] = useState<Set<string>>(new Set());
@@ -34,7 +37,6 @@ export function MetricChart({
     return new Map(drawn.map((d) => [d.name, drawn.length === 1 ? '--accent' : colorOf(d.name, taken)]));
   }, [drawn]);
   const data = useMemo(() => withGaps(align(shown.map((d) => d.s)), range.step), [shown, range.step]);
-  const to = data.times.at(-1) ?? Date.now() / 1000;
   const toggle = (name: string) => {
     const next = new Set(hidden);
     if (!next.delete(name)) next.add(name);
@@ -46,7 +48,7 @@ export function MetricChart({
         title={
           unit === 'plain'
             ? 'Value'
-            : { percent: 'Share', bytes: 'Bytes', bits: 'Bits per second', seconds: 'Time' }[unit]
+            : { percent: 'Percent', bytes: 'Bytes', bits: 'Bits per second', seconds: 'Time' }[unit]
         }
         aside={`resolution ${range.step} s`}
       >
@@ -81,7 +83,7 @@ export function MetricChart({
         </div>
         {series.length > drawn.length && (
           <button type="button" className="plain link" style={{ marginTop: 8 }} onClick={() => setAll(true)}>
-            The {MOST} highest of {series.length} are drawn; show up to 50
+            Top {MOST} of {series.length} series shown; show up to 50
           </button>
         )}
       </Card>

@@ -30,7 +30,7 @@ export function MetricTable({ series, unit }: { series: Series[]; unit: Unit }) 
   }, [series, unit]);
   return (
     <div className="below">
-      <Card title="Newest values" flush>
+      <Card title="Latest values" flush>
         <DataTable
           rows={series}
           columns={columns}

@@ -63,19 +63,19 @@ export function Metrics() {
         tab="Metrics"
         title={
           expr === ''
-            ? 'What do you want to know?'
+            ? 'Metrics'
             : query.isError
-              ? 'The query cannot be read'
+              ? 'Invalid query'
               : count === undefined
-                ? 'Asking…'
+                ? 'Loading…'
                 : count === 0
-                  ? 'No series answers'
+                  ? 'No data'
                   : plural(count, 'series', 'series')
         }
         lede={
           names.data
-            ? `${plural(names.data.length, 'metric')} are kept. The language is PromQL; Grafana can ask the same at /prometheus.`
-            : 'The language is PromQL.'
+            ? `${plural(names.data.length, 'metric')} stored. Query with PromQL; Grafana can use the same API at /prometheus.`
+            : 'Query with PromQL.'
         }
       />
       <div className="below" style={{ display: 'grid', gap: 10 }}>
@@ -124,12 +124,18 @@ export function Metrics() {
         )
       ) : query.data.length === 0 ? (
         <div className="card below">
-          <Empty title="No series matches in this range">
-            Check the names and label values, or take a wider range. Completion offers the metrics that are kept.
+          <Empty title="No data in this range">
+            Check metric names and label values, or use a wider range. Completion offers the stored metrics.
           </Empty>
         </div>
       ) : view === 'chart' ? (
-        <MetricChart series={query.data} unit={unitOf(expr)} range={range} expr={expr} />
+        <MetricChart
+          series={query.data}
+          unit={unitOf(expr)}
+          range={range}
+          to={query.dataUpdatedAt / 1000}
+          expr={expr}
+        />
       ) : (
         <MetricTable series={query.data} unit={unitOf(expr)} />
       )}
@@ -140,7 +146,7 @@ export function Metrics() {
 function Starters({ run }: { run: (expr: string) => void }) {
   return (
     <div className="below">
-      <Card title="Where to begin" flush>
+      <Card title="Examples" flush>
         {STARTERS.map(([title, expr]) => (
           <button
             type="button"

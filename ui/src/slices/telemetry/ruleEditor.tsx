@@ -19,7 +19,7 @@ const EXAMPLE = `groups:
         labels:
           severity: warning
         annotations:
-          summary: "{{ $labels.instance }} is busy"
+          summary: "High CPU on {{ $labels.instance }}"
 `;
 
 export function RuleEditor({ file, close }: { file: RuleFile | null; close: () => void }) {
@@ -54,12 +54,12 @@ export function RuleEditor({ file, close }: { file: RuleFile | null; close: () =
         <div className="row wrap">
           <TextInput
             aria-label="Name"
-            placeholder="Name of the file"
+            placeholder="File name"
             value={name}
             onChange={(e) => setName(e.currentTarget.value)}
             w={260}
           />
-          <Switch size="sm" label="In force" checked={on} onChange={(e) => setOn(e.currentTarget.checked)} />
+          <Switch size="sm" label="Active" checked={on} onChange={(e) => setOn(e.currentTarget.checked)} />
           {faults.length > 0 ? (
             <StatusBadge status="critical">{plural(faults.length, 'fault')}</StatusBadge>
           ) : (
@@ -69,18 +69,21 @@ export function RuleEditor({ file, close }: { file: RuleFile | null; close: () =
         <div className="row">
           <Action onClick={close}>Back</Action>
           {file && (
-            <Guarded permission="rules.write" onClick={() => void act(deleteRules(file.id), 'Deleted; its alerts end')}>
+            <Guarded
+              permission="rules.write"
+              onClick={() => void act(deleteRules(file.id), 'Deleted; its alerts resolve')}
+            >
               Delete
             </Guarded>
           )}
           <Guarded
             permission="rules.write"
             tone="primary"
-            refusal={name.trim() === '' ? 'Give it a name.' : faults.length > 0 ? 'Mend the faults first.' : null}
+            refusal={name.trim() === '' ? 'Enter a name.' : faults.length > 0 ? 'Fix the errors first.' : null}
             onClick={() =>
               void act(
                 saveRules(file?.id ?? null, { name, text, is_enabled: on, version: file?.version }),
-                'In force at once',
+                'Saved and active',
               )
             }
           >

@@ -1,4 +1,4 @@
-/** Rules: the packs that come with the product, the files that people wrote, and how each rule goes. */
+/** Rules: built-in packs, custom rule files, and the state of each rule. */
 import { Switch } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -24,14 +24,14 @@ const COLUMNS: Column<Row>[] = [
   {
     id: 'state',
     head: 'State',
-    value: (r) => (r.last_error ? 'fails' : r.active > 0 ? 'holds' : 'quiet'),
+    value: (r) => (r.last_error ? 'failing' : r.active > 0 ? 'active' : 'inactive'),
     cell: (r) =>
       r.last_error ? (
-        <StatusBadge status="critical">fails</StatusBadge>
+        <StatusBadge status="critical">failing</StatusBadge>
       ) : r.active > 0 ? (
         <StatusBadge status="warning">{r.active} active</StatusBadge>
       ) : (
-        <StatusBadge status="ok">quiet</StatusBadge>
+        <StatusBadge status="ok">inactive</StatusBadge>
       ),
     width: 110,
   },
@@ -54,14 +54,14 @@ const COLUMNS: Column<Row>[] = [
   { id: 'group', head: 'Group', value: (r) => r.group, roomy: true },
   {
     id: 'for',
-    head: 'Has to hold',
+    head: 'For',
     value: (r) => r.for_ms,
-    cell: (r) => (r.for_ms > 0 ? span(r.for_ms / 1000) : <span className="faint">at once</span>),
+    cell: (r) => (r.for_ms > 0 ? span(r.for_ms / 1000) : <span className="faint">0 s</span>),
     number: true,
     wide: true,
   },
-  { id: 'how', head: 'Looked at', value: (r) => (r.is_on_ingest ? 'each sample' : 'by timer'), roomy: true },
-  { id: 'ms', head: 'Takes, ms', value: (r) => Number(r.evaluation_ms.toFixed(2)), number: true, wide: true },
+  { id: 'how', head: 'Evaluation', value: (r) => (r.is_on_ingest ? 'on each sample' : 'periodic'), roomy: true },
+  { id: 'ms', head: 'Duration (ms)', value: (r) => Number(r.evaluation_ms.toFixed(2)), number: true, wide: true },
 ];
 
 export function Rules() {
@@ -73,7 +73,7 @@ export function Rules() {
   const turn = async (name: string, on: boolean) => {
     try {
       await switchPack(name, on);
-      say(on ? 'Switched on' : 'Switched off; its alerts end');
+      say(on ? 'Pack enabled' : 'Pack disabled; its alerts resolve');
     } catch (error) {
       complain(error);
     }
@@ -84,7 +84,7 @@ export function Rules() {
   return (
     <>
       <div className="cols two">
-        <Card title="Packs that come with it" flush>
+        <Card title="Built-in packs" flush>
           <Shown query={overview} what="Packs">
             {(data) => (
               <>
@@ -109,11 +109,11 @@ export function Rules() {
           </Shown>
         </Card>
         <Card
-          title="Files that people wrote"
+          title="Custom rule files"
           flush
           aside={
             <Guarded permission="rules.write" onClick={() => edit('new')}>
-              Write a file
+              New rule file
             </Guarded>
           }
         >
@@ -122,7 +122,7 @@ export function Rules() {
             what="Rule files"
             empty={{
               when: (f) => f.length === 0,
-              show: <Empty title="None yet">A Prometheus rule file can be pasted as it is.</Empty>,
+              show: <Empty title="No custom rule files">Paste any Prometheus rule file.</Empty>,
             }}
           >
             {(list) => (
@@ -155,13 +155,13 @@ export function Rules() {
         <Tunings />
       </div>
       <div className="below">
-        <Card title="In force" flush>
+        <Card title="Active rules" flush>
           <Shown
             query={overview}
             what="Rules"
             empty={{
               when: () => rows.length === 0,
-              show: <Empty title="No rule is in force">Switch a pack on above.</Empty>,
+              show: <Empty title="No active rules">Enable a pack above.</Empty>,
             }}
           >
             {() => (

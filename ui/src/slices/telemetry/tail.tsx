@@ -48,18 +48,18 @@ export function Tail({ q }: { q: string }) {
         flush
         aside={
           <span className="row">
-            {dropped > 0 && <StatusBadge status="warning">{dropped} missed</StatusBadge>}
+            {dropped > 0 && <StatusBadge status="warning">{dropped} dropped</StatusBadge>}
             {waiting > 0 && <span>{waiting} new</span>}
             <StatusBadge status={held ? 'maintenance' : live ? 'ok' : 'warning'}>
-              {held ? 'Held' : live ? 'Live' : 'Connecting'}
+              {held ? 'Paused' : live ? 'Live' : 'Connecting'}
             </StatusBadge>
-            <Action onClick={() => setHeld(!held)}>{held ? 'Go on' : 'Hold'}</Action>
+            <Action onClick={() => setHeld(!held)}>{held ? 'Resume' : 'Pause'}</Action>
           </span>
         }
       >
         {lines.length === 0 ? (
-          <Empty title="Waiting for the first line">
-            {q ? 'Only lines that match the search are shown.' : 'Every line that an agent sends appears here.'}
+          <Empty title="Waiting for log lines">
+            {q ? 'Only lines that match the search are shown.' : 'Every line that agents send appears here.'}
           </Empty>
         ) : (
           <LogView lines={lines} words={wordsOf(q)} />

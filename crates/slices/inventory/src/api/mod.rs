@@ -2,6 +2,7 @@
 
 mod edit;
 mod items;
+mod listeners;
 mod map;
 mod relations;
 mod view;
@@ -36,6 +37,7 @@ pub const PERMISSIONS: &[Endpoint] = &[
     endpoint!("DELETE", "/api/v1/items/{id}", WRITE),
     endpoint!("GET", "/api/v1/items/{id}/history", READ),
     endpoint!("GET", "/api/v1/items/{id}/packages", READ),
+    endpoint!("GET", "/api/v1/items/{id}/listeners", READ),
     endpoint!("GET", "/api/v1/items/{id}/impact", READ),
     endpoint!("GET", "/api/v1/items/{id}/relations", READ),
     endpoint!("POST", "/api/v1/items/{id}/relations", WRITE),
@@ -49,6 +51,7 @@ pub fn routes(inventory: &Inventory) -> OpenApiRouter {
         .routes(routes!(items::get_item, edit::change_item, edit::retire_item))
         .routes(routes!(items::list_item_history))
         .routes(routes!(items::list_item_packages))
+        .routes(routes!(listeners::list_item_listeners))
         .routes(routes!(map::get_item_impact))
         .routes(routes!(
             relations::list_item_relations,

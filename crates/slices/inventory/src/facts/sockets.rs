@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use kernel::{Actor, DbError, Tx};
-use protocol::Facts;
+use protocol::{Facts, ListenFact};
 
 use super::clean;
 use crate::draw::{relate_for, unrelate};
@@ -126,29 +126,31 @@ async fn observe_listeners(
     store::replace_addresses(tx, host, &before, &after).await?;
     let listeners_before = store::listeners(tx, host).await?;
     let mut listeners = std::collections::BTreeMap::new();
-    for listen in facts
-        .listening
-        .iter()
-        .take(MOST_PEERS)
-        .filter(|l| l.protocol == "tcp")
-    {
+    for listen in facts.listening.iter().filter(|l| is_lasting(l)).take(MOST_PEERS) {
         let service = listen
             .service
             .as_deref()
             .map(clean)
             .and_then(|name| services.get(&name));
         let address = parse(&listen.address).map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string());
+        let protocol = clean(&listen.protocol);
         let listener = Listener {
-            protocol: "tcp".into(),
+            protocol: protocol.clone(),
             port: listen.port,
             address: address.clone(),
             service: service.map(ToString::to_string).unwrap_or_default(),
+            process: listen.process.as_deref().map(clean).unwrap_or_default(),
         };
-        listeners.insert((listen.port, address), listener);
+        listeners.insert((protocol, listen.port, address), listener);
     }
     let listeners: BTreeSet<Listener> = listeners.into_values().collect();
     store::replace_listeners(tx, host, &listeners_before, &listeners).await?;
     Ok(!after.is_subset(&before) || !listeners.is_subset(&listeners_before))
+}
+
+/// High UDP ports come and go with every name lookup.
+fn is_lasting(listen: &ListenFact) -> bool {
+    listen.protocol == "tcp" || listen.port < 32768
 }
 
 /// Outgoing conversations, each once: who, where to. Incoming ones are told by the other end.

@@ -16,6 +16,8 @@ pub struct Listener {
     pub address: String,
     /// Empty when the service is not known.
     pub service: String,
+    /// Empty when the process is not known.
+    pub process: String,
 }
 
 /// Something on a host that talks to a far end.
@@ -78,10 +80,11 @@ pub async fn replace_addresses(
 }
 
 pub async fn listeners(conn: &mut AnyConnection, host: &ItemId) -> Result<BTreeSet<Listener>, DbError> {
-    let rows = sqlx::query("SELECT protocol, port, address, service FROM item_listener WHERE host = $1")
-        .bind(host.as_str())
-        .fetch_all(conn)
-        .await?;
+    let rows =
+        sqlx::query("SELECT protocol, port, address, service, process FROM item_listener WHERE host = $1")
+            .bind(host.as_str())
+            .fetch_all(conn)
+            .await?;
     rows.iter()
         .map(|row| {
             Ok(Listener {
@@ -89,6 +92,7 @@ pub async fn listeners(conn: &mut AnyConnection, host: &ItemId) -> Result<BTreeS
                 port: u16::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0),
                 address: row.try_get(2)?,
                 service: row.try_get(3)?,
+                process: row.try_get(4)?,
             })
         })
         .collect()
@@ -113,14 +117,16 @@ pub async fn replace_listeners(
     }
     for new in after.difference(before) {
         sqlx::query(
-            "INSERT INTO item_listener (host, protocol, port, address, service) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (host, protocol, port, address) DO UPDATE SET service = excluded.service",
+            "INSERT INTO item_listener (host, protocol, port, address, service, process) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (host, protocol, port, address) \
+             DO UPDATE SET service = excluded.service, process = excluded.process",
         )
         .bind(host.as_str())
         .bind(new.protocol.clone())
         .bind(i64::from(new.port))
         .bind(new.address.clone())
         .bind(new.service.clone())
+        .bind(new.process.clone())
         .execute(&mut *conn)
         .await?;
     }

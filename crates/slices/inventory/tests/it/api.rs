@@ -10,6 +10,8 @@ use kernel::{Actor, ActorKind, BoxFuture, Grant, Kernel, Problem, Role, Scope};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use protocol::ListenFact;
+
 use crate::kit::{beds, facts, listens, named, observe, service, talks};
 
 /// `role: operator`, with `tag: env=prod` for a scope.
@@ -286,5 +288,62 @@ async fn relations_and_the_map() {
         ] {
             assert_eq!(call(&app, "GET", odd, VIEWER, Value::Null).await.0, 404, "{odd}");
         }
+    }
+}
+
+#[tokio::test]
+async fn all_listening_ports_of_a_host_are_listed_with_the_owner_where_it_is_known() {
+    for bed in beds().await {
+        let kernel = bed.kernel();
+        let app = app(kernel);
+        let mut web = facts("web-1", "10.0.0.1");
+        web.services = vec![service("db")];
+        let plain = |protocol: &str, port: u16, process: Option<&str>| ListenFact {
+            protocol: protocol.into(),
+            address: "127.0.0.1".into(),
+            port,
+            process: process.map(str::to_owned),
+            ..ListenFact::default()
+        };
+        web.listening = vec![
+            listens("db", 5432),
+            plain("tcp", 9999, None),
+            plain("tcp", 8080, Some("python3")),
+            plain("udp", 53, Some("dnsmasq")),
+            plain("udp", 41234, Some("resolver")),
+        ];
+        observe(kernel, 1, &web).await;
+        let host = named(kernel, "host", "web-1").await.id;
+        let path = format!("/api/v1/items/{host}/listeners");
+        let (status, list) = call(&app, "GET", &path, VIEWER, Value::Null).await;
+        assert_eq!(status, 200, "{list}");
+        let rows: Vec<_> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+                let owner = (text(&row["process"]), text(&row["service"]["name"]));
+                (text(&row["protocol"]), row["port"].as_u64().unwrap(), owner)
+            })
+            .collect();
+        let row = |protocol: &str, port, process: &str, service: &str| {
+            (
+                protocol.to_owned(),
+                port,
+                (process.to_owned(), service.to_owned()),
+            )
+        };
+        assert_eq!(
+            rows,
+            [
+                row("udp", 53, "dnsmasq", "-"),
+                row("tcp", 5432, "-", "db"),
+                row("tcp", 8080, "python3", "-"),
+                row("tcp", 9999, "-", "-"),
+            ]
+        );
+        let other = [("role", "viewer"), ("tag", "env=elsewhere")];
+        assert_eq!(call(&app, "GET", &path, &other, Value::Null).await.0, 404);
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE item_listener ADD COLUMN process TEXT NOT NULL DEFAULT '';
