@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LastSample } from '@/api/telemetry';
 import { align, colorOf, legend, withGaps } from './align';
-import { advance, fresh } from './liveHost';
+import { advance, expressions, fresh } from './liveHost';
 import { ceiling } from './scale';
 import { cut, push } from './useHostLive';
 
@@ -99,5 +99,14 @@ describe('scale', () => {
     expect(ceiling(0, 'plain')).toBe(1);
     expect(ceiling(Number.NaN, 'plain')).toBe(1);
     for (const high of [0.003, 1, 9.9, 10, 99, 1023, 5e9]) expect(ceiling(high, 'bytes')).toBeGreaterThan(high);
+  });
+});
+
+describe('the figures of a host from the store', () => {
+  it('come from samples of their window alone: a host that is gone does not go on for five minutes', () => {
+    const bare = Object.entries(expressions('web-1', 5)).filter(
+      ([, expr]) => (expr.match(/node_\w+\{/g) ?? []).length !== (expr.match(/\}\[\d+s\]/g) ?? []).length,
+    );
+    expect(bare).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@
  * `useHostLive` feeds it.
  */
 import type { LastSample } from '@/api/telemetry';
-import { DATA_DISKS, diskUsed } from '@/parts/disk';
+import { DATA_DISKS, diskUsedWithin, within } from '@/parts/disk';
 
 export type Gauge = 'cpu' | 'memory' | 'disk' | 'busy' | 'rx' | 'tx' | 'load';
 
@@ -98,13 +98,15 @@ export function selectors(host: string): string[] {
 export function expressions(host: string, step: number): Record<Gauge, string> {
   const on = `instance=${quote(host)}`;
   const window = `${Math.max(10, step * 4)}s`;
+  // Disks are read less often than the rest.
+  const slow = `${Math.max(30, step * 4)}s`;
   return {
     cpu: `1 - avg(rate(node_cpu_seconds_total{mode="idle",${on}}[${window}]))`,
-    memory: `1 - node_memory_MemAvailable_bytes{${on}} / node_memory_MemTotal_bytes{${on}}`,
-    disk: `max(${diskUsed(on, DATA_DISKS)})`,
+    memory: `1 - ${within(`node_memory_MemAvailable_bytes{${on}}`, window)} / ${within(`node_memory_MemTotal_bytes{${on}}`, window)}`,
+    disk: `max(${diskUsedWithin(slow, on, DATA_DISKS)})`,
     busy: `max(rate(node_disk_io_time_seconds_total{${on}}[${window}]))`,
     rx: `sum(rate(node_network_receive_bytes_total{device!="lo",${on}}[${window}])) * 8`,
     tx: `sum(rate(node_network_transmit_bytes_total{device!="lo",${on}}[${window}])) * 8`,
-    load: `node_load1{${on}}`,
+    load: within(`node_load1{${on}}`, window),
   };
 }

@@ -142,13 +142,12 @@ function drawMarks(u: uPlot, marks: Mark[]) {
   ctx.restore();
 }
 
-/** Room for the label of an end, in CSS pixels. */
-const END_ROOM = 110;
-
+/** Room for the labels of the ends, in CSS pixels: their letters, and half a label more for the neighbour. */
 function isFree(u: uPlot, t: number): boolean {
+  const { min, max } = u.scales.x ?? {};
+  const room = 34 + 6.2 * (axisEnds(min ?? 0, max ?? 0)[0].length + 2);
   const x = u.valToPos(t, 'x');
-  const width = u.bbox.width / devicePixelRatio;
-  return x > END_ROOM && x < width - END_ROOM;
+  return x > room && x < u.bbox.width / devicePixelRatio - room;
 }
 
 /** Both ends of the time axis, with their dates where one of them is not of today. */

@@ -12,6 +12,9 @@ export const DATA_DISKS = `fstype!~"${PSEUDO}"`;
 
 const join = (...matchers: string[]) => `{${matchers.filter(Boolean).join(',')}}`;
 
+/** A value counts for so long; without it a query looks back five minutes, and a host that is gone seems to go on. */
+export const within = (selector: string, window: string) => `last_over_time(${selector}[${window}])`;
+
 /** What is free of what may be used, 0 to 1, for the disks that the matchers choose. */
 export function diskFree(...matchers: string[]): string {
   const on = join(...matchers);
@@ -20,6 +23,12 @@ export function diskFree(...matchers: string[]): string {
 }
 
 export const diskUsed = (...matchers: string[]) => `1 - ${diskFree(...matchers)}`;
+
+/** The same from samples of the window alone. */
+export function diskUsedWithin(window: string, ...matchers: string[]): string {
+  const of = (name: string) => within(`node_filesystem_${name}_bytes${join(...matchers)}`, window);
+  return `1 - ${of('avail')} / (${of('size')} - ${of('free')} + ${of('avail')})`;
+}
 
 /** Seconds until nothing is free at the pace of the last hour; not positive, or infinite, where it does not fill. */
 export function diskSecondsLeft(...matchers: string[]): string {
@@ -48,7 +57,11 @@ export function projectedFull(
   if (share === undefined || Number.isNaN(share)) return { text: 'no data', status: 'unknown', sort: Infinity };
   if (share > 0.99) return { text: 'Full now', status: 'critical', sort: 0 };
   if (seconds !== undefined && seconds > 0 && seconds < 90 * DAY) {
-    return { text: `in ${span(seconds, true)}`, status: seconds < DAY ? 'warning' : 'ok', sort: seconds };
+    return {
+      text: `in ${span(seconds, true)}`,
+      status: diskStatus(share) ?? (seconds < DAY ? 'warning' : 'ok'),
+      sort: seconds,
+    };
   }
   const grows = seconds !== undefined && seconds > 0 && Number.isFinite(seconds);
   const later = grows ? '> 90 days' : seconds === undefined ? 'no trend yet' : 'Not growing';

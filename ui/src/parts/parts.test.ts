@@ -81,6 +81,7 @@ describe('disks', () => {
       expect(projectedFull(1, pace)).toMatchObject({ text: 'Full now', status: 'critical' });
       expect(projectedFull(0.97, pace).status).toBe('critical');
     }
+    expect(projectedFull(0.99, 180)).toMatchObject({ text: 'in 3 min', status: 'critical' });
     expect(projectedFull(0.5, 3 * 86_400).text).toBe('in 3 d');
     expect(projectedFull(0.5, 100 * 86_400).text).toBe('> 90 days');
     expect(projectedFull(0.5, -1).text).toBe('Not growing');

@@ -14,18 +14,18 @@ export function PublicUrlWarning({ what }: { what: string }) {
   const address = useQuery(addressQuery).data;
   if (!address?.is_loopback) return null;
   return (
-    <div className="problem" role="alert">
+    <div className="problem warning" role="status">
       <StatusBadge status="warning">
-        {what} use {address.public_url}, which other machines cannot reach
+        <span className="break" style={{ whiteSpace: 'normal' }}>
+          {what} use {address.public_url}, which other machines cannot reach
+        </span>
       </StatusBadge>
       <span className="muted">
         Set the public URL in mainstay.toml (or <span className="mono">--public-url</span>) to an address that other
         machines reach, let the server listen there (<span className="mono">listen = "0.0.0.0:8600"</span> or a proxy),
         and restart it:
       </span>
-      <pre className="mono" style={{ margin: 0, whiteSpace: 'pre-wrap' }}>
-        {`[server]\npublic_url = "${suggestion(window.location.origin)}"`}
-      </pre>
+      <pre className="code">{`[server]\npublic_url = "${suggestion(window.location.origin)}"`}</pre>
     </div>
   );
 }

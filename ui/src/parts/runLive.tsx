@@ -31,6 +31,7 @@ export function RunLive({ id, full }: { id: string; full?: boolean }) {
             ) : (
               <Link to="/runs/$id" params={{ id }} className="under">
                 {it.runbook}
+                {it.is_dry && <span className="muted"> (dry run)</span>}
               </Link>
             )
           }

@@ -37,6 +37,7 @@ const LISTS: &[(&[&str], &str)] = &[
     (&["changes", "list"], "Look"),
     (&["tokens", "list"], "bootstrap"),
     (&["events"], "agent.joined"),
+    (&["parked-events", "list"], "CONSUMER"),
 ];
 
 /// Commands that print no table of rows.
@@ -71,6 +72,8 @@ const OTHERS: &[&str] = &[
     "runs cancel",
     "changes approve",
     "changes reject",
+    "parked-events retry",
+    "parked-events dismiss",
     "tokens create",
     "tokens revoke",
 ];

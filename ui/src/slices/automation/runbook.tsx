@@ -12,6 +12,7 @@ import {
   updateRunbook,
   validateRunbook,
 } from '@/api/automation';
+import type { Status } from '@/api/types';
 import { Action, Guarded } from '@/parts/action';
 import { Ago } from '@/parts/ago';
 import { Card, Headline } from '@/parts/card';
@@ -27,6 +28,8 @@ import { starts } from './runbooks';
 import { RunRows } from './runRows';
 import { FIRST, starterText } from './starters';
 import { Versions } from './versions';
+
+const RISK: Record<string, Status> = { low: 'ok', medium: 'warning', high: 'critical' };
 
 export function RunbookPage() {
   const { id } = useParams({ strict: false }) as { id: string };
@@ -103,7 +106,7 @@ function Loaded({ book, start = '' }: { book: Runbook | null; start?: string }) 
         facts={
           book && (
             <>
-              <StatusBadge status={book.errors.length > 0 ? 'critical' : 'ok'} pill>
+              <StatusBadge status={book.errors.length > 0 ? 'critical' : (RISK[book.risk] ?? 'unknown')} pill>
                 {book.errors.length > 0 ? 'Invalid' : `risk ${book.risk}`}
               </StatusBadge>
               <span>starts {starts(book)}</span>

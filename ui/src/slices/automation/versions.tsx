@@ -1,4 +1,4 @@
-/** What a runbook was before: its versions, each readable, compared with what holds now, and taken back into the editor. */
+/** What a runbook was before: its versions, each readable, compared with what current, and taken back into the editor. */
 import { Modal, SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
@@ -33,7 +33,7 @@ export function Versions({ book, take }: { book: Runbook; take: (text: string) =
               >
                 <span>
                   <b>Version {v.version}</b>
-                  {v.version === book.version && <span className="muted"> holds now</span>}
+                  {v.version === book.version && <span className="muted"> current</span>}
                 </span>
                 <span className="muted">
                   {v.updated_by} · <Ago at={v.updated_at} />

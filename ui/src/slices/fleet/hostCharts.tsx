@@ -7,6 +7,7 @@ import { diskPercent } from '@/parts/disk';
 import { format, type Unit } from '@/parts/number';
 import { type Range, SPANS } from '@/parts/range';
 import { StatusBadge } from '@/parts/status';
+import { clock } from '@/parts/time';
 
 interface Tile {
   gauge: Gauge;
@@ -45,12 +46,19 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
       <div className="cols three" data-live={live}>
         {TILES.map((tile) => {
           const track = tracks[tile.gauge];
-          const last = track.values.at(-1);
+          const end = track.times.at(-1);
+          // What a host said last is not what it does now.
+          const isOld = end !== undefined && to - end > Math.max(45, range.step * 5);
+          const last = isOld ? null : track.values.at(-1);
           return (
             <Card
               key={tile.gauge}
               title={tile.title}
-              aside={<span className="text">{track.times.length > 0 ? shown(tile, last) : 'no data'}</span>}
+              aside={
+                <span className={isOld ? 'faint' : 'text'}>
+                  {end === undefined ? 'no data' : isOld ? `no data since ${clock(end * 1000)}` : shown(tile, last)}
+                </span>
+              }
             >
               <LazyPlot
                 times={track.times}
@@ -59,7 +67,7 @@ export function HostCharts({ host, range }: { host: string; range: Range }) {
                 unit={tile.unit}
                 max={tile.max}
                 height={112}
-                ends={range.step === 1 ? ['5 min', 'now'] : undefined}
+                ends={range.step === 1 ? ['5 min ago', 'now'] : undefined}
                 from={to - span}
                 to={to}
                 label={`${tile.title} of ${host}, now ${shown(tile, last)}`}

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { instantQuery, type Series } from '@/api/telemetry';
 import { Card } from '@/parts/card';
+import { within } from '@/parts/disk';
 import { bytes, percent, plural } from '@/parts/number';
 import { Empty, Shown } from '@/parts/states';
 import { type Column, DataTable } from '@/parts/table';
@@ -19,8 +20,8 @@ interface Process {
 function useProcesses(host: string) {
   const on = `{instance=${JSON.stringify(host)}}`;
   const cpu = useQuery(instantQuery(`rate(mainstay_process_cpu_seconds_total${on}[30s])`, 2000));
-  const memory = useQuery(instantQuery(`mainstay_process_resident_memory_bytes${on}`, 5000));
-  const count = useQuery(instantQuery(`mainstay_process_count${on}`, 5000));
+  const memory = useQuery(instantQuery(within(`mainstay_process_resident_memory_bytes${on}`, '1m'), 5000));
+  const count = useQuery(instantQuery(within(`mainstay_process_count${on}`, '1m'), 5000));
   const rows = useMemo((): Process[] => {
     const by = (series: Series[] | undefined) =>
       new Map((series ?? []).map((s) => [s.labels.name ?? '', s.points[0]?.[1] ?? 0]));

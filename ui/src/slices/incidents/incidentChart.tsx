@@ -7,6 +7,7 @@ import { align, colorOf, legend, withGaps } from '@/charts/align';
 import { LazyPlot } from '@/charts/lazy';
 import { Card } from '@/parts/card';
 import { stepFor } from '@/parts/range';
+import { span as duration } from '@/parts/time';
 import { chartFor } from './measure';
 
 export function IncidentChart({ incident }: { incident: IncidentDetail }) {
@@ -28,7 +29,7 @@ export function IncidentChart({ incident }: { incident: IncidentDetail }) {
     ? [{ at: Date.parse(incident.acknowledged_at) / 1000, text: 'acknowledged', color: '--muted' }]
     : [];
   return (
-    <Card title={chart.title} aside={[host, `resolution ${step} s`].filter(Boolean).join(' · ')}>
+    <Card title={chart.title} aside={[host, `resolution ${duration(step)}`].filter(Boolean).join(' · ')}>
       <LazyPlot
         times={data.times}
         values={data.values}

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { runsQuery } from '@/api/automation';
+import { isWaiting, runsQuery } from '@/api/automation';
 import type { IncidentDetail, IncidentRunbook } from '@/api/incidents';
 import { Guarded } from '@/parts/action';
 import { Card } from '@/parts/card';
@@ -24,7 +24,9 @@ export function Remedies({ incident, held }: { incident: IncidentDetail; held: b
   // What an alert has asked for belongs to the incident that the alert is a part of.
   const alerts = new Set(incident.alerts.map((a) => a.id));
   const asked = latest.filter((r) => r.alert_id !== null && alerts.has(r.alert_id)).slice(0, 5);
-  const runs = [...asked.filter((r) => !own.some((o) => o.id === r.id)), ...own];
+  const all = [...asked.filter((r) => !own.some((o) => o.id === r.id)), ...own];
+  // What awaits an approval comes first.
+  const runs = [...all.filter((r) => isWaiting(r.state)), ...all.filter((r) => !isWaiting(r.state))];
   return (
     <>
       <section id="remedies">

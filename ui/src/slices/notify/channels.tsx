@@ -28,6 +28,8 @@ export function Channels() {
     <>
       <div className="below">
         <PublicUrlWarning what="Links in notifications" />
+      </div>
+      <div className="below">
         <Card
           title="Channels"
           flush

@@ -6,6 +6,7 @@ import { LazyPlot } from '@/charts/lazy';
 import { Card } from '@/parts/card';
 import { format, type Unit } from '@/parts/number';
 import type { Range } from '@/parts/range';
+import { span } from '@/parts/time';
 
 const MOST = 10;
 
@@ -50,7 +51,7 @@ export function MetricChart({
             ? 'Value'
             : { percent: 'Percent', bytes: 'Bytes', bits: 'Bits per second', seconds: 'Time' }[unit]
         }
-        aside={`resolution ${range.step} s`}
+        aside={`resolution ${span(range.step)}`}
       >
         <LazyPlot
           times={data.times}

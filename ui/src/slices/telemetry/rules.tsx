@@ -56,7 +56,7 @@ const COLUMNS: Column<Row>[] = [
     id: 'for',
     head: 'For',
     value: (r) => r.for_ms,
-    cell: (r) => (r.for_ms > 0 ? span(r.for_ms / 1000) : <span className="faint">0 s</span>),
+    cell: (r) => <span className={r.for_ms > 0 ? 'nowrap' : 'faint nowrap'}>{span(r.for_ms / 1000)}</span>,
     number: true,
     wide: true,
   },
