@@ -150,7 +150,7 @@ async fn set_up(
     out::line(format_args!(
         "  faults to trigger: GET and POST {base}/api/v1/demo/faults"
     ));
-    out::line("Everything is thrown away when it ends (Ctrl-C).");
+    out::line("All data is deleted on exit (Ctrl-C).");
     Ok(())
 }
 
@@ -182,11 +182,11 @@ async fn fill(
         tracing::info!(samples, lines, "the history is written");
     }
     seed::runbooks(&caller).await?;
-    out::complain(format_args!("{} made-up hosts join …", company.hosts.len()));
+    out::complain(format_args!("{} simulated hosts join …", company.hosts.len()));
     let joined = populate(kernel, wired, company, &teams, address);
     tokio::time::timeout(JOIN, joined)
         .await
-        .context("the made-up hosts did not join in time")??;
+        .context("the simulated hosts did not join in time")??;
     seed::runs(&caller).await
 }
 
