@@ -67,7 +67,7 @@ export interface Message {
   id: string;
   channel: string;
   target: string;
-  state: 'waiting' | 'sent' | 'unconfirmed' | 'dead';
+  state: 'waiting' | 'sent' | 'unconfirmed' | 'bundled' | 'dead';
   kind: string;
   severity: string;
   title: string;
@@ -75,6 +75,8 @@ export interface Message {
   url_path: string | null;
   attempts: number;
   outcome: string;
+  /** Id of the message that it was sent with. */
+  bundle: string | null;
   error: string | null;
   created_at: string;
   next_attempt_at: string | null;

@@ -74,7 +74,7 @@ mod tests {
         };
         assert!(contains(&[], &[]) && contains(&[], &[team("a")]));
         assert!(!contains(&[team("a")], &[]));
-        assert!(contains(&[team("a")], &[narrow.clone()]));
+        assert!(contains(&[team("a")], std::slice::from_ref(&narrow)));
         assert!(!contains(&[narrow], &[team("a")]));
         assert!(!contains(&[team("a")], &[team("a"), team("b")]));
     }

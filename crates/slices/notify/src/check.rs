@@ -65,6 +65,12 @@ impl Check {
             }
             ChannelConfig::Webhook { url, headers } => {
                 self.url("config.url", url);
+                if url.contains('…') {
+                    self.fail(
+                        "config.url",
+                        "must be the whole address: `…` stands for what is not shown",
+                    );
+                }
                 self.headers(headers);
                 &["signing_key", "authorization"]
             }
@@ -87,6 +93,9 @@ impl Check {
                 &["access_token"]
             }
         };
+        if !secrets.headers.is_empty() {
+            self.fail("secrets.headers", "give headers in `config.headers`");
+        }
         for (name, value) in secrets.each() {
             let Some(value) = value else { continue };
             let field = format!("secrets.{name}");

@@ -14,6 +14,8 @@ use kernel::db::Kind;
 use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
 use rand::RngExt;
 
+use crate::budget::{Backlog, Bundle, Candidate, Rates};
+use crate::bundle::bundle;
 use crate::decide::{LEASE_S, Outcome, wait, wait_unknown};
 use crate::events::MessageData;
 use crate::model::{Channel, Message, MessageState, Page, Severity};
@@ -24,6 +26,8 @@ use crate::{Notify, template};
 
 /// Messages under way at once, on all channels together.
 const IN_FLIGHT_MAX: usize = 64;
+/// Messages that are looked at for one channel at once.
+const CANDIDATES: i64 = 200;
 /// How often writing down an outcome is tried while the database is away.
 const MARK_ATTEMPTS: u32 = 5;
 
@@ -92,7 +96,7 @@ impl Notify {
         }
     }
 
-    /// Leases what is due, as far as there is room.
+    /// Leases what is due, as far as there is room and the recipients' budget allows.
     pub(crate) async fn take_due(&self) -> Result<Vec<Job>, DbError> {
         let kernel = self.kernel();
         let now = kernel.clock.now();
@@ -103,11 +107,16 @@ impl Notify {
             if room == 0 {
                 continue;
             }
-            let due = messages::due(&mut reader, &channel, now, room as i64).await?;
+            let mut due = messages::due(&mut reader, &channel, now, CANDIDATES).await?;
+            due.retain(|message| !self.is_in_flight(message));
+            let backlog = messages::backlog(&mut reader, &channel).await?;
             if let Some(found) = channels::get(&mut reader, &channel).await?
                 && !due.is_empty()
             {
-                wanted.push((Arc::new(found), due));
+                let (due, bundles) = self.afford(&found, due, &backlog, room);
+                if !due.is_empty() || !bundles.is_empty() {
+                    wanted.push((Arc::new(found), due, bundles));
+                }
             }
         }
         drop(reader);
@@ -115,23 +124,71 @@ impl Notify {
             return Ok(Vec::new());
         }
         let mut tx = kernel.db.write().await?;
-        let now = tx.now();
-        let owner = self.owner();
         let mut jobs = Vec::new();
-        for (channel, due) in wanted {
-            for mut message in due {
-                if self.is_in_flight(&message) {
-                    continue;
-                }
-                let until = add_s(now, LEASE_S);
-                if messages::lease(&mut tx, message.id.as_str(), owner, now, until).await? {
-                    message.attempts += 1;
-                    jobs.push(self.job(message, channel.clone()));
-                }
+        for (channel, mut due, bundles) in wanted {
+            let now = tx.now();
+            let until = add_s(now, LEASE_S);
+            let mut leased = Vec::new();
+            for wanted in &bundles {
+                // What is sent by itself is not bundled, so it is leased first.
+                self.lease(&mut tx, &mut due, &mut leased, until).await?;
+                due.extend(bundle(&mut tx, &channel, wanted, |path| self.url(path)).await?);
             }
+            self.lease(&mut tx, &mut due, &mut leased, until).await?;
+            jobs.extend(
+                leased
+                    .into_iter()
+                    .map(|message| self.job(message, channel.clone())),
+            );
         }
         tx.commit().await?;
         Ok(jobs)
+    }
+
+    async fn lease(
+        &self,
+        tx: &mut Tx,
+        due: &mut Vec<Message>,
+        leased: &mut Vec<Message>,
+        until: Timestamp,
+    ) -> Result<(), DbError> {
+        let now = tx.now();
+        for mut message in due.drain(..) {
+            if messages::lease(tx, message.id.as_str(), self.owner(), now, until).await? {
+                message.attempts += 1;
+                leased.push(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// What of that which is due may be sent one by one, and what is bundled.
+    fn afford(
+        &self,
+        channel: &Channel,
+        due: Vec<Message>,
+        backlog: &[Backlog],
+        room: usize,
+    ) -> (Vec<Message>, Vec<Bundle>) {
+        let candidates: Vec<Candidate> = due
+            .iter()
+            .map(|message| Candidate {
+                target: message.target.clone(),
+                source: messages::source(&message.page).to_owned(),
+                is_critical: message.page.severity == Severity::Critical,
+                // A bundle paid when it was made.
+                is_paid: message.attempts > 0 || message.page.dedup_key.starts_with("bundle:"),
+            })
+            .collect();
+        let rates = Rates::of(channel.config.kind());
+        let now_us = self.kernel().clock.now().as_microsecond();
+        let mut budget = self.inner.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = budget.plan(channel.id.as_str(), &rates, (&candidates, backlog), room, now_us);
+        drop(budget);
+        let chosen: HashSet<usize> = plan.send.into_iter().collect();
+        let due = due.into_iter().enumerate();
+        let due = due.filter_map(|(index, message)| chosen.contains(&index).then_some(message));
+        (due.collect(), plan.bundles)
     }
 
     fn job(&self, message: Message, channel: Arc<Channel>) -> Job {
@@ -390,7 +447,7 @@ pub async fn tell(tx: &mut Tx, message: &Message, channel_name: &str) -> Result<
     let topic = match message.state {
         MessageState::Sent => "message.sent",
         MessageState::Unconfirmed => "message.unconfirmed",
-        MessageState::Waiting | MessageState::Dead => "message.failed",
+        MessageState::Waiting | MessageState::Bundled | MessageState::Dead => "message.failed",
     };
     let event = NewEvent::new(topic, &message.id, &data).caused_by(message.cause);
     tx.append(&Actor::system("notify"), event).await?;

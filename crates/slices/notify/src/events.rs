@@ -6,6 +6,7 @@
 //! | `channel.tested` | channel | [`TestData`] |
 //! | `message.queued`, `message.sent`, `message.retried` | message | [`MessageData`] |
 //! | `message.unconfirmed` (handed over, repeated, never confirmed) | message | [`MessageData`] with `error` |
+//! | `message.bundled` (several became this one) | message | [`BundleData`] |
 //! | `message.failed` (the first failure, and the last) | message | [`MessageData`] with `error` and `is_final` |
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,14 @@ pub struct MessageData {
     pub error: Option<String>,
     #[serde(default)]
     pub is_final: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BundleData {
+    #[serde(flatten)]
+    pub message: MessageData,
+    /// How many messages it stands for.
+    pub count: u64,
 }
 
 impl MessageData {

@@ -8,6 +8,8 @@
 //! It does not decide what is worth telling, or whom to wake at night.
 
 mod api;
+mod budget;
+mod bundle;
 mod check;
 mod decide;
 mod deliver;
@@ -15,6 +17,7 @@ pub mod events;
 pub mod model;
 mod page;
 mod page_alert;
+mod seal;
 mod send;
 pub mod store;
 mod tasks;
@@ -100,6 +103,7 @@ struct Inner {
     domain: String,
     client: send::Client,
     wake: Wake,
+    budget: Mutex<budget::Budget>,
     /// Ids of the messages under way, by channel.
     in_flight: Mutex<HashMap<String, HashSet<String>>>,
     /// What a mail server is greeted with when the channel does not say.
@@ -121,6 +125,7 @@ impl Notify {
                 domain,
                 client,
                 wake: Wake::default(),
+                budget: Mutex::default(),
                 in_flight: Mutex::default(),
                 ehlo_name,
             }),
@@ -189,6 +194,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 3,
         name: "outcome",
         sql: include_str!("../migrations/0003_outcome.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "budget",
+        sql: include_str!("../migrations/0004_budget.sql"),
     },
 ];
 

@@ -140,7 +140,9 @@ pub enum ChannelConfig {
     },
     /// JSON by POST. Secrets: `signing_key` for the signature, `authorization` for the header of that name.
     Webhook {
+        /// Shown with `…` for what may be a token; sent back like that it stays.
         url: String,
+        /// Their values are sealed and never shown; an empty one stays what it was.
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
@@ -193,6 +195,10 @@ pub struct ChannelSecrets {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2000)]
     pub access_token: Option<String>,
+    /// Values of a webhook's headers, which are given in its configuration.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(read_only)]
+    pub headers: BTreeMap<String, String>,
 }
 
 impl ChannelSecrets {
@@ -220,9 +226,15 @@ impl ChannelSecrets {
     /// What is set, also in parts: the token of `Bearer token`, the last part of an address.
     pub fn values(&self) -> Vec<&str> {
         let set = self.each().into_iter().filter_map(|(_, value)| value.as_deref());
-        let mut values: Vec<&str> = set.collect();
-        let parts = values.iter().filter_map(|value| value.rsplit([' ', '/']).next());
-        values.extend(parts.collect::<Vec<_>>());
+        let mut values: Vec<&str> = set.chain(self.headers.values().map(String::as_str)).collect();
+        let parts: Vec<&str> = values
+            .iter()
+            .flat_map(|value| match value.contains("://") {
+                true => value.split(['/', '?', '&', '=', '#']).skip(3).collect(),
+                false => value.rsplit(' ').take(1).collect::<Vec<_>>(),
+            })
+            .collect();
+        values.extend(parts.into_iter().filter(|part| part.len() >= 6));
         // The longest first: a part must not break up the whole.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values
@@ -231,7 +243,8 @@ impl ChannelSecrets {
     /// The names of those that are set.
     pub fn names(&self) -> Vec<String> {
         let set = self.each().into_iter().filter(|(_, value)| value.is_some());
-        set.map(|(name, _)| name.to_owned()).collect()
+        let headers = self.headers.keys().map(|name| format!("headers.{name}"));
+        set.map(|(name, _)| name.to_owned()).chain(headers).collect()
     }
 }
 
@@ -283,6 +296,8 @@ pub enum MessageState {
     Sent,
     /// Handed over whole, several times, and never confirmed: the receiver may or may not have it.
     Unconfirmed,
+    /// Sent as a line of another message, because there were too many.
+    Bundled,
     /// Given up: refused for good, too old, or its channel is gone.
     Dead,
 }
@@ -293,14 +308,21 @@ impl MessageState {
             Self::Waiting => "waiting",
             Self::Sent => "sent",
             Self::Unconfirmed => "unconfirmed",
+            Self::Bundled => "bundled",
             Self::Dead => "dead",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Sent, Self::Unconfirmed, Self::Dead]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        [
+            Self::Waiting,
+            Self::Sent,
+            Self::Unconfirmed,
+            Self::Bundled,
+            Self::Dead,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
     }
 }
 
@@ -324,6 +346,8 @@ pub struct Message {
     pub outcome: String,
     /// Attempts that were handed over whole and never confirmed.
     pub unknowns: i64,
+    /// Id of the message that it went with.
+    pub bundle: Option<String>,
     /// The event that told of its queueing.
     pub cause: Option<i64>,
 }

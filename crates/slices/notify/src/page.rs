@@ -35,6 +35,7 @@ pub async fn page(tx: &mut Tx, actor: &Actor, page: &Page) -> Result<u64, DbErro
                 error: None,
                 outcome: String::new(),
                 unknowns: 0,
+                bundle: None,
                 cause: None,
             };
             if messages::insert(tx, &message).await? {

@@ -9,6 +9,7 @@ use kernel::{AnyError, Kernel, StepWatch, Task, Wake};
 use crate::Notify;
 use crate::deliver::{self, tell};
 use crate::model::MessageState;
+use crate::seal;
 use crate::store::{channels, messages};
 
 /// Covers retries that become due and commits of other processes.
@@ -29,6 +30,7 @@ pub fn delivery(notify: &Notify) -> Task {
 async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel) -> Result<(), AnyError> {
     let mut committed = kernel.db.watch_events();
     notify.release_left_behind().await?;
+    notify.seal_plain().await?;
     let mut steps = StepWatch::new(&kernel.clock);
     while !kernel.stop.is_cancelled() {
         if let Some(by) = steps.step(&kernel.clock) {
@@ -73,6 +75,26 @@ pub fn housekeeping(notify: &Notify) -> Task {
 }
 
 impl Notify {
+    /// Seals what earlier versions stored in clear.
+    pub async fn seal_plain(&self) -> Result<(), kernel::DbError> {
+        let mut tx = self.kernel().db.write().await?;
+        for mut channel in channels::list(&mut tx, "", i64::MAX).await? {
+            if seal::shown(&channel.config) == channel.config {
+                continue;
+            }
+            // With a lost key nothing can be sealed; sending tells so.
+            let Ok(mut secrets) = self.open_secrets(&channel) else {
+                continue;
+            };
+            channel.config = seal::seal(&channel.config, &mut secrets);
+            if let Ok(sealed) = self.seal_secrets(&channel.id, &secrets) {
+                channel.secrets = sealed;
+                channels::update(&mut tx, &channel).await?;
+            }
+        }
+        tx.commit().await
+    }
+
     /// Moves what waits along with a clock that stepped, so that nothing is tried early, late or given up by it.
     pub async fn follow_step(&self, by: SignedDuration) -> Result<(), kernel::DbError> {
         let mut tx = self.kernel().db.write().await?;

@@ -4,6 +4,7 @@ import type { Status } from '@/api/types';
 
 export function messageStatus(message: Message): { status: Status; word: string } {
   if (message.state === 'sent') return { status: 'ok', word: 'sent' };
+  if (message.state === 'bundled') return { status: 'ok', word: 'part of a bundle' };
   if (message.state === 'unconfirmed') return { status: 'warning', word: 'not confirmed by the receiver' };
   if (message.state === 'dead' && message.outcome === 'misconfigured')
     return { status: 'critical', word: 'failed: channel misconfigured' };

@@ -16,7 +16,7 @@ use crate::check::Check;
 use crate::deliver::tell;
 use crate::events::ChannelData;
 use crate::model::{Channel, ChannelConfig, ChannelId, ChannelSecrets, MessageState, Subscription};
-use crate::store;
+use crate::{seal, store};
 
 const MAX_CHANNELS: i64 = 200;
 
@@ -55,7 +55,7 @@ fn view(notify: &Notify, channel: Channel) -> ChannelView {
             .unwrap_or_default(),
         id: channel.id,
         name: channel.name,
-        config: channel.config,
+        config: seal::shown(&channel.config),
         is_enabled: channel.is_enabled,
         subscription: channel.subscription,
         title_template: channel.title_template,
@@ -163,9 +163,9 @@ pub async fn create_channel(
     check.template("text_template", &body.text_template);
     check.done()?;
     let id = ChannelId::new();
-    let secrets = notify
-        .seal_secrets(&id, &body.secrets)
-        .map_err(Problem::internal)?;
+    let mut secrets = body.secrets;
+    let config = seal::seal(&body.config, &mut secrets);
+    let secrets = notify.seal_secrets(&id, &secrets).map_err(Problem::internal)?;
     let mut tx = notify.kernel().db.write().await?;
     if store::channels::count(&mut tx).await? >= MAX_CHANNELS {
         return Err(Problem::conflict(format_args!(
@@ -175,7 +175,7 @@ pub async fn create_channel(
     let channel = Channel {
         id,
         name: body.name.trim().to_owned(),
-        config: body.config,
+        config,
         secrets,
         is_enabled: body.is_enabled,
         subscription: body.subscription,
@@ -241,7 +241,6 @@ fn apply(notify: &Notify, channel: &mut Channel, change: ChannelChange) -> Resul
     let mut changed = Vec::new();
     let name = change.name.map(|name| name.trim().to_owned());
     set(&mut changed, "name", &mut channel.name, name);
-    set(&mut changed, "config", &mut channel.config, change.config);
     set(
         &mut changed,
         "is_enabled",
@@ -260,26 +259,43 @@ fn apply(notify: &Notify, channel: &mut Channel, change: ChannelChange) -> Resul
     set(&mut changed, "text_template", &mut channel.text_template, text);
     // A key that was lost is no reason to refuse new secrets.
     let before = notify.open_secrets(channel).unwrap_or_default();
-    let secrets = merge(&before, change.secrets);
+    let given = change.config.as_ref().unwrap_or(&channel.config);
+    let config = seal::full(given, &before);
+    let mut secrets = merge(&before, change.secrets);
+    if matches!(config, ChannelConfig::Webhook { .. }) {
+        (secrets.url, secrets.headers) = Default::default();
+    }
+    check_channel(channel, kind, &config, &secrets)?;
+    let config = seal::seal(&config, &mut secrets);
+    set(&mut changed, "config", &mut channel.config, Some(config));
     if secrets != before {
         changed.push("secrets".to_owned());
         let sealed = notify.seal_secrets(&channel.id, &secrets);
         channel.secrets = sealed.map_err(Problem::internal)?;
     }
+    Ok(changed)
+}
+
+/// Checks what a change makes of a channel, with its configuration in full.
+fn check_channel(
+    channel: &Channel,
+    kind: &str,
+    config: &ChannelConfig,
+    secrets: &ChannelSecrets,
+) -> Result<(), Problem> {
     let mut check = Check::default();
-    if channel.config.kind() != kind {
+    if config.kind() != kind {
         check.fail(
             "config.type",
             format!("must stay {kind}; make another channel instead"),
         );
     }
     check.line("name", &channel.name, 1, 80);
-    check.config(&channel.config, &secrets);
+    check.config(config, secrets);
     check.subscription(&channel.subscription);
     check.template("title_template", &channel.title_template);
     check.template("text_template", &channel.text_template);
-    check.done()?;
-    Ok(changed)
+    check.done()
 }
 
 /// Change a channel, or turn it on or off

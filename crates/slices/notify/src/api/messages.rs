@@ -36,6 +36,8 @@ pub struct MessageView {
     /// How the last attempt ended: `delivered`, `unknown` (handed over and not confirmed), `failed` (tried again), `refused`,
     /// `misconfigured` (the channel must be changed); empty before the first.
     pub outcome: String,
+    /// Id of the message that it was sent with, when there were too many to send one by one.
+    pub bundle: Option<String>,
     /// Why the last attempt failed.
     pub error: Option<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -62,6 +64,7 @@ impl From<Message> for MessageView {
             url_path: message.page.url_path,
             attempts: message.attempts,
             outcome: message.outcome,
+            bundle: message.bundle,
             error: message.error,
             created_at: message.created_at,
             next_attempt_at: is_waiting.then_some(message.next_attempt_at),

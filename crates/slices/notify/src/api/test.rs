@@ -107,6 +107,7 @@ fn test_message(actor: &Actor, channel: &Channel, target: String, now: Timestamp
         error: None,
         outcome: String::new(),
         unknowns: 0,
+        bundle: None,
         cause: None,
     }
 }

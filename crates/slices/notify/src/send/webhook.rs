@@ -67,11 +67,11 @@ pub async fn send(
     let body = serde_json::to_vec(&body).map_err(permanent)?;
     let mut request = client
         .get()?
-        .post(url)
+        .post(secrets.url.as_deref().unwrap_or(url))
         .header(CONTENT_TYPE, "application/json")
         .header("idempotency-key", letter.id.as_str());
     for (name, value) in headers {
-        request = request.header(name, value);
+        request = request.header(name, secrets.headers.get(name).unwrap_or(value));
     }
     if let Some(authorization) = &secrets.authorization {
         request = request.header(AUTHORIZATION, authorization);

@@ -6,8 +6,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::{id, optional_time, time};
+use crate::budget::Backlog;
 use crate::decide::{LEASE_S, LONGEST_WAIT_S, MISCONFIGURED};
-use crate::model::{Message, MessageState};
+use crate::model::{Message, MessageState, Page, Severity};
 use crate::page::add_s;
 
 fn row_to_message(row: &AnyRow) -> Result<Message, DbError> {
@@ -30,14 +31,15 @@ fn row_to_message(row: &AnyRow) -> Result<Message, DbError> {
         cause: row.try_get(12)?,
         outcome: row.try_get(13)?,
         unknowns: row.try_get(14)?,
+        bundle: row.try_get(15)?,
     })
 }
 
 /// False when this page is on its way to this recipient already.
 pub async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<bool, DbError> {
     let sql = "INSERT INTO message (id, channel, target, dedup_key, thread, page, state, attempts, created_at, \
-        next_attempt_at, expires_at, lease_owner, lease_until) \
-        VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, $7, $8, '', 0) \
+        next_attempt_at, expires_at, lease_owner, lease_until, source, urgency) \
+        VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, $7, $8, '', 0, $9, $10) \
         ON CONFLICT (channel, target, dedup_key) DO NOTHING";
     let done = sqlx::query(sql)
         .bind(message.id.as_str())
@@ -48,9 +50,25 @@ pub async fn insert(connection: &mut AnyConnection, message: &Message) -> Result
         .bind(to_json("message.page", &message.page)?)
         .bind(message.created_at.as_microsecond())
         .bind(message.expires_at.as_microsecond())
+        .bind(source(&message.page).to_owned())
+        .bind(urgency(message.page.severity))
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What a page counts for: its source, or what it is about, or itself.
+pub fn source(page: &Page) -> &str {
+    let named = page.source.as_deref().or(page.url_path.as_deref());
+    named.unwrap_or(&page.dedup_key)
+}
+
+fn urgency(severity: Severity) -> i64 {
+    match severity {
+        Severity::Info => 0,
+        Severity::Warning => 1,
+        Severity::Critical => 2,
+    }
 }
 
 pub async fn set_cause(connection: &mut AnyConnection, id: &str, cause: i64) -> Result<(), DbError> {
@@ -64,7 +82,7 @@ pub async fn set_cause(connection: &mut AnyConnection, id: &str, cause: i64) -> 
 
 pub async fn get(connection: &mut AnyConnection, id: &str) -> Result<Option<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause, outcome, unknowns FROM message WHERE id = $1";
+        error, cause, outcome, unknowns, bundle FROM message WHERE id = $1";
     let row = sqlx::query(sql).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(row_to_message).transpose()
 }
@@ -78,7 +96,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause, outcome, unknowns FROM message WHERE seq < $1 AND ($2 = '' OR channel = $2) AND ($3 = '' OR state = $3) \
+        error, cause, outcome, unknowns, bundle FROM message WHERE seq < $1 AND ($2 = '' OR channel = $2) AND ($3 = '' OR state = $3) \
         ORDER BY seq DESC LIMIT $4";
     let rows = sqlx::query(sql)
         .bind(before)
@@ -104,7 +122,8 @@ pub async fn channels_due(connection: &mut AnyConnection, now: Timestamp) -> Res
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// What a channel has to send now, oldest first. What belongs together keeps its order, unless the earlier one keeps failing.
+/// What a channel has to send now: of each source the oldest first, and so in turns, the most urgent of each turn before the others.
+/// What belongs together keeps its order, unless the earlier one keeps failing.
 pub async fn due(
     connection: &mut AnyConnection,
     channel: &str,
@@ -112,18 +131,71 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT m.seq, m.id, m.channel, m.target, m.page, m.state, m.attempts, m.created_at, m.next_attempt_at, \
-        m.expires_at, m.sent_at, m.error, m.cause, m.outcome, m.unknowns FROM message m \
+        m.expires_at, m.sent_at, m.error, m.cause, m.outcome, m.unknowns, m.bundle FROM \
+        (SELECT m.*, ROW_NUMBER() OVER (PARTITION BY m.target, m.source ORDER BY m.seq) AS place FROM message m \
         WHERE m.channel = $1 AND m.state = 'waiting' AND (m.next_attempt_at <= $2 OR m.next_attempt_at > $4) \
         AND (m.lease_until <= $2 OR m.lease_until > $5) \
         AND (m.thread = '' OR NOT EXISTS (SELECT 1 FROM message e WHERE e.thread = m.thread AND e.channel = m.channel \
-        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3 AND e.unknowns = 0)) \
-        ORDER BY m.seq LIMIT $3";
+        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3 AND e.unknowns = 0))) m \
+        ORDER BY m.place, m.urgency DESC, m.seq LIMIT $3";
     let rows = sqlx::query(sql)
         .bind(channel)
         .bind(now.as_microsecond())
         .bind(limit)
         .bind(add_s(now, LONGEST_WAIT_S).as_microsecond())
         .bind(add_s(now, LEASE_S).as_microsecond())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(row_to_message).collect()
+}
+
+/// What of a channel was never tried and is not being tried, by recipient and source.
+pub async fn backlog(connection: &mut AnyConnection, channel: &str) -> Result<Vec<Backlog>, DbError> {
+    let sql = "SELECT target, source, CAST(COUNT(*) AS BIGINT) FROM message \
+        WHERE channel = $1 AND state = 'waiting' AND attempts = 0 GROUP BY target, source";
+    let rows = sqlx::query(sql).bind(channel).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Backlog {
+                target: row.try_get(0)?,
+                source: row.try_get(1)?,
+                count: u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
+            })
+        })
+        .collect()
+}
+
+/// Makes what was never tried for a recipient, of one source or of any, part of the message `bundle`. Returns how many those were.
+pub async fn bundle(
+    connection: &mut AnyConnection,
+    channel: &str,
+    (target, source): (&str, Option<&str>),
+    bundle: &str,
+) -> Result<u64, DbError> {
+    let sql = "UPDATE message SET state = 'bundled', bundle = $1, outcome = 'bundled' WHERE channel = $2 AND target = $3 \
+        AND ($4 = 1 OR source = $5) AND state = 'waiting' AND attempts = 0 AND dedup_key NOT LIKE 'bundle:%'";
+    let done = sqlx::query(sql)
+        .bind(bundle)
+        .bind(channel)
+        .bind(target)
+        .bind(i64::from(source.is_none()))
+        .bind(source.unwrap_or_default())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Messages of a bundle, the most urgent first.
+pub async fn of_bundle(
+    connection: &mut AnyConnection,
+    bundle: &str,
+    limit: i64,
+) -> Result<Vec<Message>, DbError> {
+    let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
+        error, cause, outcome, unknowns, bundle FROM message WHERE bundle = $1 ORDER BY urgency DESC, seq LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(bundle)
+        .bind(limit)
         .fetch_all(connection)
         .await?;
     rows.iter().map(row_to_message).collect()
@@ -250,7 +322,7 @@ pub async fn expired(
     limit: i64,
 ) -> Result<Vec<Message>, DbError> {
     let sql = "SELECT seq, id, channel, target, page, state, attempts, created_at, next_attempt_at, expires_at, sent_at, \
-        error, cause, outcome, unknowns FROM message WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 ORDER BY seq LIMIT $2";
+        error, cause, outcome, unknowns, bundle FROM message WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 ORDER BY seq LIMIT $2";
     let rows = sqlx::query(sql)
         .bind(now.as_microsecond())
         .bind(limit)

@@ -13,12 +13,15 @@ async fn secrets_go_in_and_never_come_out() {
         let id = house.channel("Hooks", config, secrets).await;
         let path = format!("/api/v1/channels/{id}");
         let shown = house.get(&path).await;
-        assert_eq!(shown["secrets_set"], json!(["signing_key", "authorization"]));
+        assert_eq!(
+            shown["secrets_set"],
+            json!(["signing_key", "authorization", "headers.x-team"])
+        );
         let (status, changed) = house
             .patch(&path, json!({ "secrets": { "signing_key": "" }, "name": "Hook" }))
             .await;
         assert_eq!(status, 200, "{changed}");
-        assert_eq!(changed["secrets_set"], json!(["authorization"]));
+        assert_eq!(changed["secrets_set"], json!(["authorization", "headers.x-team"]));
         let mut reader = house.kernel().db.read().await.unwrap();
         let events = kernel::event::store::after(&mut reader, 0, 100).await.unwrap();
         let stored = notify::store::channels::get(&mut reader, id.as_str())
@@ -139,5 +142,81 @@ async fn the_test_button_tells_how_it_went() {
         // It went past the outbox.
         assert!(house.states().await.is_empty());
         assert_eq!(house.post("/api/v1/channels/chn_x/test", json!({})).await.0, 404);
+    }
+}
+
+/// Tokens stand in addresses and headers; receivers quote them when they refuse.
+#[tokio::test]
+async fn headers_and_tokens_in_addresses_are_sealed_and_still_sent() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        let url = format!("{}/hook/T0kenHush?key=quiet1", sink.url);
+        let config = json!({ "type": "webhook", "url": url, "headers": { "x-api-key": "sesame42" } });
+        let id = house.channel("Hook", config, json!({})).await;
+        let path = format!("/api/v1/channels/{id}");
+        // What is shown can be sent back.
+        let shown = house.get(&path).await;
+        let change = json!({ "config": shown["config"], "name": "Hooks" });
+        let (status, changed) = house.patch(&path, change).await;
+        assert_eq!(status, 200, "{changed}");
+        house.page(&crate::house::incident("a")).await;
+        sink.reply(
+            400,
+            Vec::new(),
+            "no such key: sesame42, quiet1 of /hook/T0kenHush?key=quiet1",
+        );
+        house.notify.deliver().await.unwrap();
+        let got = &sink.got()[0];
+        assert_eq!(got.path, "/hook/T0kenHush?key=quiet1");
+        assert_eq!(got.header("x-api-key"), "sesame42");
+        let mut reader = house.kernel().db.read().await.unwrap();
+        let events = kernel::event::store::after(&mut reader, 0, 100).await.unwrap();
+        let stored = notify::store::channels::get(&mut reader, id.as_str())
+            .await
+            .unwrap()
+            .unwrap();
+        let messages = house.get("/api/v1/messages").await;
+        let channels = house.get("/api/v1/channels").await;
+        let said = format!(
+            "{shown}{changed}{events:?}{:?}{messages}{channels}",
+            stored.config
+        );
+        for secret in ["T0kenHush", "quiet1", "sesame42"] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+        let bad = json!({ "config": { "type": "webhook", "url": "https://other.org/…" } });
+        assert_eq!(house.patch(&path, bad).await.0, 422);
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_in_clear_is_sealed_at_the_start() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        let id = house.webhook("Hook", &sink.url).await;
+        let clear = json!({ "type": "webhook", "url": format!("{}/T0kenHush", sink.url), "headers": { "x-key": "sesame42" } });
+        let mut tx = house.kernel().db.write().await.unwrap();
+        sqlx::query("UPDATE channel SET config = $1")
+            .bind(clear.to_string())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        house.notify.seal_plain().await.unwrap();
+        let mut reader = house.kernel().db.read().await.unwrap();
+        let stored = notify::store::channels::get(&mut reader, id.as_str())
+            .await
+            .unwrap()
+            .unwrap();
+        let config = format!("{:?}", stored.config);
+        assert!(
+            !config.contains("T0kenHush") && !config.contains("sesame42"),
+            "{config}"
+        );
+        drop(reader);
+        house.page(&crate::house::incident("a")).await;
+        house.notify.deliver().await.unwrap();
+        assert_eq!(sink.got()[0].path, "/T0kenHush");
+        assert_eq!(sink.got()[0].header("x-key"), "sesame42");
     }
 }

@@ -289,3 +289,76 @@ async fn a_clock_that_steps_forward_does_not_send_a_message_twice() {
         assert_eq!(house.states().await, ["sent"]);
     }
 }
+
+/// 481 alerts of one rule, and one page about something else.
+#[tokio::test]
+async fn a_flood_is_some_messages_and_a_bundle_that_counts_the_rest_and_delays_nothing_else() {
+    for house in House::both().await {
+        let sink = HttpSink::start(house.kernel()).await;
+        house.webhook("Hook", &sink.url).await;
+        let mut tx = house.kernel().db.write().await.unwrap();
+        let actor = Actor::system("incidents");
+        for n in 0..481 {
+            let page = Page {
+                title: format!("Too many of series {n}"),
+                severity: Severity::Warning,
+                url_path: Some(format!("/incidents/inc_{n}")),
+                source: Some("TooMany".into()),
+                ..incident(&format!("flood {n}"))
+            };
+            notify::page(&mut tx, &actor, &page).await.unwrap();
+        }
+        let other = Page {
+            title: "The database is down".into(),
+            url_path: Some("/incidents/inc_other".into()),
+            source: Some("DatabaseDown".into()),
+            ..incident("other")
+        };
+        notify::page(&mut tx, &actor, &other).await.unwrap();
+        tx.commit().await.unwrap();
+        house.notify.deliver().await.unwrap();
+        let got = sink.got();
+        let title = |n: usize| got[n].json()["title"].as_str().unwrap().to_owned();
+        // Among the first that one channel sends at once.
+        assert!((0..4).any(|n| title(n).contains("The database is down")));
+        assert!(got.len() <= 35, "{}", got.len());
+        let bundle = got
+            .iter()
+            .map(|got| got.json())
+            .find(|body| body["title"].as_str().unwrap().contains("notifications"))
+            .unwrap();
+        let alone = got.len() - 2;
+        let text = bundle["text"].as_str().unwrap();
+        let more = format!("- and {} more", 481 - alone - 10);
+        assert!(text.contains(&more), "{text}");
+        assert!(text.contains("https://ops.example.org/incidents/inc_"), "{text}");
+        let mut reader = house.kernel().db.read().await.unwrap();
+        let all = notify::store::messages::list(&mut reader, "", "", i64::MAX, 1_000)
+            .await
+            .unwrap();
+        let in_state = |state: &str| all.iter().filter(|m| m.state.as_str() == state).count();
+        assert_eq!((in_state("waiting"), in_state("bundled")), (0, 481 - alone));
+        let sent = all
+            .iter()
+            .find(|m| m.page.title.contains("notifications"))
+            .unwrap();
+        assert!(
+            all.iter()
+                .all(|m| m.bundle.as_deref().is_none_or(|b| b == sent.id.as_str()))
+        );
+        drop(reader);
+        // More of the same waits for its turn, then goes as one.
+        for n in 0..50 {
+            let page = Page {
+                url_path: Some(format!("/incidents/more_{n}")),
+                source: Some("TooMany".into()),
+                ..incident(&format!("more {n}"))
+            };
+            house.page(&page).await;
+        }
+        assert_eq!(house.notify.deliver().await.unwrap(), 0);
+        house.clock.advance(SignedDuration::from_secs(3));
+        assert_eq!(house.notify.deliver().await.unwrap(), 1);
+        assert!(house.states().await.iter().all(|state| state != "waiting"));
+    }
+}
