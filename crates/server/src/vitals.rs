@@ -26,6 +26,10 @@ const HELP: &[(&str, &str)] = &[
         "Batches of agents that were stored.",
     ),
     (
+        "mainstay_agent_connections_renewed_total",
+        "Connections of agents that were ended because their definitions of series did not suffice; the agents send again.",
+    ),
+    (
         "mainstay_agent_refusals_total",
         "Connections of agents that were refused, by reason.",
     ),

@@ -237,7 +237,8 @@ pub(crate) fn kill_left_over(pid: u32) {
 pub(crate) fn find_left_over(procfs: &Path, id: &str) -> Option<u32> {
     let mark = format!("{MARK}={id}");
     let leads = |pid: u32| {
-        let stat = std::fs::read_to_string(procfs.join(format!("{pid}/stat"))).ok()?;
+        let stat = std::fs::read(procfs.join(format!("{pid}/stat"))).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
         let (_, rest) = stat.rsplit_once(") ")?;
         let number = |at: usize| rest.split_ascii_whitespace().nth(at)?.parse::<u32>().ok();
         Some(number(2)? == pid && number(3)? != pid)
@@ -255,7 +256,8 @@ pub(crate) fn find_left_over(procfs: &Path, id: &str) -> Option<u32> {
 
 /// Start time of a process in clock ticks since boot.
 pub(crate) fn started_ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }

@@ -1,6 +1,7 @@
 //! Reading the kernel's files: kept open and read again from the start for those that are read every second, small
-//! reads for the rest. Sizes are bounded, text that is not UTF-8 is repaired.
+//! reads for the rest. Sizes are bounded; bytes that are no text are kept as [`names`] does.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::CollectError;
+use crate::host::names;
 
 /// The largest kernel file that is read whole.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -21,6 +23,8 @@ pub(crate) struct KeptFile {
     path: PathBuf,
     file: Option<File>,
     buffer: Vec<u8>,
+    /// What `buffer` says, where it is no text.
+    repaired: String,
 }
 
 impl KeptFile {
@@ -29,10 +33,11 @@ impl KeptFile {
             path,
             file: None,
             buffer: Vec::new(),
+            repaired: String::new(),
         }
     }
 
-    /// The whole text as it is now.
+    /// The whole text as it is now, names as [`names`] has them.
     pub(crate) fn read(&mut self) -> Result<&str, CollectError> {
         let kept = self.file.is_some();
         if let Err(error) = self.fill() {
@@ -41,8 +46,13 @@ impl KeptFile {
             let again = if kept { self.fill() } else { Err(error) };
             again.map_err(|source| CollectError::read(&self.path, source))?;
         }
-        std::str::from_utf8(&self.buffer)
-            .map_err(|_| CollectError::format(&self.path, "the text is not UTF-8"))
+        match names::text(&self.buffer) {
+            Cow::Borrowed(text) => Ok(text),
+            Cow::Owned(text) => {
+                self.repaired = text;
+                Ok(&self.repaired)
+            }
+        }
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -73,7 +83,7 @@ fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
+        .open(names::path(path))?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -87,12 +97,9 @@ fn open(path: &Path) -> io::Result<File> {
 pub(crate) fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     open(path).ok()?.take(MAX_SMALL).read_to_end(&mut bytes).ok()?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    };
     Some(
-        text.trim_matches(|c: char| c.is_whitespace() || c == '\0')
+        names::text(&bytes)
+            .trim_matches(|c: char| c.is_whitespace() || c == '\0')
             .to_owned(),
     )
 }
@@ -104,12 +111,12 @@ pub(crate) fn read_number(path: &Path) -> Option<f64> {
 
 /// The names in a folder, sorted; empty when there is no such folder.
 pub(crate) fn read_dir_names(path: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(path) else {
+    let Ok(entries) = std::fs::read_dir(names::path(path)) else {
         return Vec::new();
     };
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|entry| names::text(entry.file_name().as_encoded_bytes()).into_owned())
         .collect();
     names.sort_unstable();
     names
@@ -131,6 +138,22 @@ mod tests {
         assert_eq!(kept.read().unwrap(), long);
         std::fs::write(&path, "short").unwrap();
         assert_eq!(kept.read().unwrap(), "short");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_read_like_any_other() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"b\xe9d"));
+        std::fs::create_dir(&odd).unwrap();
+        std::fs::write(odd.join("address"), b"\xe9 1\n").unwrap();
+        std::fs::create_dir(dir.path().join("good")).unwrap();
+        let found = read_dir_names(dir.path());
+        assert_eq!(found.len(), 2);
+        let path = dir.path().join(&found[0]).join("address");
+        assert_eq!(names::shown(&read_text(&path).unwrap()), "\u{fffd} 1");
+        let mut kept = KeptFile::new(odd.join("address"));
+        assert_eq!(names::shown(kept.read().unwrap()), "\u{fffd} 1\n");
     }
 
     #[test]

@@ -94,8 +94,6 @@ pub(crate) trait Collector: Send {
 pub enum CollectError {
     #[error("failed to read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not as expected: {what}")]
-    Format { path: PathBuf, what: String },
     /// The host has no such thing; not a fault.
     #[error("nothing to collect")]
     Absent,
@@ -109,13 +107,6 @@ impl CollectError {
         Self::Read {
             path: path.to_owned(),
             source,
-        }
-    }
-
-    pub(crate) fn format(path: &Path, what: impl Into<String>) -> Self {
-        Self::Format {
-            path: path.to_owned(),
-            what: what.into(),
         }
     }
 }

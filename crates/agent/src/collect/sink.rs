@@ -7,6 +7,7 @@ use protocol::Sample;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::series::{STALE_BITS, Series};
+use crate::host::names::shown;
 
 /// Rounds that an ended series stays known, so that its last samples can still be written to the spool.
 const KEEP_ROUNDS: u32 = 120;
@@ -84,6 +85,11 @@ impl Sink {
         self.name = name;
     }
 
+    /// So many items are left out in this round because of a bound or a fault of theirs.
+    pub(crate) fn left_out(&mut self, what: &str, count: usize) {
+        self.put("mainstay_agent_left_out", &[("what", what)], count as f64);
+    }
+
     /// Ends a round: series that were not put in it get the stale marker, once.
     ///
     /// Invariant: called once per successful collection; a failed one calls [`Sink::abandon`] instead.
@@ -137,7 +143,7 @@ fn sorted_labels(name: &str, labels: &[(&str, &str)]) -> protocol::Labels {
     let mut sorted: protocol::Labels = Vec::with_capacity(labels.len() + 1);
     sorted.push(("__name__".to_owned(), name.to_owned()));
     let filled = labels.iter().filter(|(_, text)| !text.is_empty());
-    sorted.extend(filled.map(|(label, text)| ((*label).to_owned(), (*text).to_owned())));
+    sorted.extend(filled.map(|(label, text)| ((*label).to_owned(), shown(text).into_owned())));
     sorted.sort_unstable();
     sorted
 }

@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::packages::Packages;
 use super::{certificates, containers, databases, identity, network};
-use crate::collect::node::filesystem::parse_mounts;
+use crate::collect::node::filesystem::{MAX_MOUNTS, parse_mounts};
 use crate::collect::node::identity::{os_release, parse_os_release};
 use crate::collect::own::certificate_paths;
 use crate::collect::{Roots, read_number, read_text};
+use crate::host::names;
 use crate::host::processes::Processes;
 use crate::observe::{Observation, Observations};
 use crate::rt;
@@ -193,19 +194,20 @@ fn memory(roots: &Roots) -> u64 {
 fn disks(roots: &Roots) -> Vec<DiskFact> {
     let text = ["1/mounts", "self/mounts"]
         .iter()
-        .find_map(|path| std::fs::read_to_string(roots.proc(path)).ok());
-    let mounts = parse_mounts(&text.unwrap_or_default());
+        .find_map(|path| std::fs::read(roots.proc(path)).ok());
+    let mounts = parse_mounts(&names::text(&text.unwrap_or_default()));
     let is_local = |kind: &str| !REMOTE.contains(&kind) && !kind.starts_with("fuse");
     mounts
         .into_iter()
+        .take(MAX_MOUNTS)
         .map(|mount| {
             let stat = is_local(&mount.fs_type)
-                .then(|| rustix::fs::statvfs(roots.root(&mount.point)).ok())
+                .then(|| rustix::fs::statvfs(&*names::path(&roots.root(&mount.point))).ok())
                 .flatten();
             DiskFact {
                 size_bytes: stat.map_or(0, |stat| stat.f_blocks.saturating_mul(stat.f_frsize)),
-                device: mount.device,
-                mount_point: mount.point,
+                device: names::shown(&mount.device).into_owned(),
+                mount_point: names::shown(&mount.point).into_owned(),
                 fs_type: mount.fs_type,
             }
         })

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use protocol::{InterfaceFact, ListenFact, PeerFact};
 
 use crate::collect::{Roots, read_dir_names, read_number, read_text};
+use crate::host::names;
 use crate::host::addresses;
 use crate::host::processes::{Processes, display_name};
 use crate::host::sockets::{self, Socket};
@@ -18,10 +19,10 @@ const MOST_PEERS: usize = 2000;
 pub(crate) fn interfaces(roots: &Roots) -> Vec<InterfaceFact> {
     let addresses = addresses::by_interface();
     let folder = roots.sys("class/net");
-    let names = read_dir_names(&folder)
+    let found = read_dir_names(&folder)
         .into_iter()
-        .filter(|name| folder.join(name).join("ifindex").exists());
-    names
+        .filter(|name| names::path(&folder.join(name).join("ifindex")).exists());
+    found
         .map(|name| {
             let path = folder.join(&name);
             let number = |file: &str| read_number(&path.join(file));
@@ -40,7 +41,7 @@ pub(crate) fn interfaces(roots: &Roots) -> Vec<InterfaceFact> {
                     .filter(|speed| *speed > 0.0)
                     .map(|speed| speed as u32),
                 up: flags.is_some_and(|flags| flags & 1 == 1),
-                name,
+                name: names::shown(&name).into_owned(),
             }
         })
         .collect()

@@ -1,6 +1,8 @@
 //! Processes from `/proc`: what they are, who holds which socket.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::collect::read_text;
@@ -64,14 +66,16 @@ impl Processes {
     }
 
     pub(crate) fn stat(&self, pid: u32) -> Option<Stat> {
-        parse_stat(&std::fs::read_to_string(self.path(pid, "stat")).ok()?)
+        // A process may name itself with any bytes.
+        parse_stat(&String::from_utf8_lossy(&std::fs::read(self.path(pid, "stat")).ok()?))
     }
 
     /// The program file, without the mark of one that has been replaced since.
     pub(crate) fn program(&self, pid: u32) -> Option<PathBuf> {
         let path = std::fs::read_link(self.path(pid, "exe")).ok()?;
-        let text = path.to_str()?;
-        Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
+        let bytes = path.as_os_str().as_bytes();
+        let kept = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+        Some(PathBuf::from(OsStr::from_bytes(kept)))
     }
 
     pub(crate) fn arguments(&self, pid: u32) -> Vec<String> {
@@ -156,7 +160,7 @@ pub(crate) fn display_name(program: &Path, arguments: &[String]) -> Option<Strin
     const INTERPRETERS: [&str; 9] = [
         "python", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash",
     ];
-    let file = program.file_name()?.to_str()?;
+    let file = &*program.file_name()?.to_string_lossy();
     let stem = file.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     if !INTERPRETERS.contains(&stem) {
         return Some(file.to_owned());
@@ -205,6 +209,16 @@ mod tests {
             (30, 3, 99, 42)
         );
         assert_eq!(parse_stat("7 (x"), None);
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_text_is_one_like_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("7")).unwrap();
+        let stat = b"7 (b\xe9d) S 1 7 7 0 -1 0 0 0 0 0 10 20 0 0 20 0 3 0 99 1000 42 0";
+        std::fs::write(dir.path().join("7/stat"), stat).unwrap();
+        let stat = Processes::new(dir.path()).stat(7).unwrap();
+        assert_eq!((stat.name.as_str(), stat.cpu_ticks), ("b\u{fffd}d", 30));
     }
 
     #[test]

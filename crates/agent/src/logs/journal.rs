@@ -105,7 +105,7 @@ impl Journal {
             };
             match line {
                 Line::Whole => entries.extend(parse(&text)),
-                Line::TooLong => {}
+                Line::TooLong => self.figures.dropped("journal_entries", 1),
                 Line::End => {
                     let _ = self.send(&mut entries, cursor).await;
                     return Ok(());

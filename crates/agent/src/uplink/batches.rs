@@ -75,7 +75,16 @@ pub(crate) struct Batches {
     drained: u64,
     /// When the spool was last forced to the disk.
     synced_ms: i64,
-    pub(crate) dropped: u64,
+    /// What was lost for good since the start.
+    pub(crate) lost: Lost,
+}
+
+/// Observations that will never reach the server. The server is told of them in a [`Gap`] as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) batches: u64,
+    pub(crate) samples: u64,
+    pub(crate) lines: u64,
 }
 
 impl Batches {
@@ -106,7 +115,7 @@ impl Batches {
             connected: false,
             drained: 0,
             synced_ms: 0,
-            dropped: 0,
+            lost: Lost::default(),
         })
     }
 
@@ -152,14 +161,14 @@ impl Batches {
     /// it goes to the spool.
     pub(crate) fn flush(&mut self, now_ms: i64, may_send: bool) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
-        self.pending.gaps.extend(self.spool.take_gap());
+        self.take_gap();
         while !self.pending.is_empty() {
             let seq = match self.sequence.take(now_ms) {
                 Ok(seq) => seq,
                 Err(error) => {
                     // Without a number there is no batch. The observations stay until there is space again, within bounds.
                     tracing::error!(%error, "failed to number a batch; is the disk full?");
-                    self.shed();
+                    self.shed(now_ms);
                     break;
                 }
             };
@@ -173,8 +182,13 @@ impl Batches {
             };
             let bytes = weight(&batch);
             let has_room = self.window.len() < WINDOW && self.window_bytes + bytes <= WINDOW_BYTES;
-            if may_send && self.connected && self.spool.is_empty() && has_room {
-                frames.extend(self.live_frame(&batch));
+            if may_send
+                && self.connected
+                && self.spool.is_empty()
+                && has_room
+                && let Some(frame) = self.live_frame(&batch)
+            {
+                frames.push(frame);
                 self.window_bytes += bytes;
                 self.window.push_back(Held { batch, marks, bytes });
             } else {
@@ -187,6 +201,15 @@ impl Batches {
             self.sync_spool();
         }
         frames
+    }
+
+    /// What the spool has dropped goes into the next batch, and is counted.
+    fn take_gap(&mut self) {
+        let Some(gap) = self.spool.take_gap() else { return };
+        self.lost.batches += gap.batches;
+        self.lost.samples += gap.samples;
+        self.lost.lines += gap.lines;
+        self.pending.gaps.push(gap);
     }
 
     fn sync_spool(&mut self) {
@@ -284,8 +307,12 @@ impl Batches {
         body
     }
 
-    /// The frame of a live batch: definitions only of series that are new on this connection.
+    /// The frame of a live batch: definitions only of series that are new on this connection. Series that are gone need not be
+    /// remembered as defined: their numbers do not come again.
     fn live_frame(&mut self, batch: &Batch) -> Option<Vec<u8>> {
+        if self.defined.len() > 2 * self.series.len() + 10_000 {
+            self.defined.retain(|id| self.series.labels(*id).is_some());
+        }
         let mut batch = batch.clone();
         for body in &mut batch.body {
             if let Body::Metrics { define, samples, .. } = body {
@@ -345,7 +372,7 @@ impl Batches {
         }
         let stored = match frame(batch) {
             Some(frame) => self.spool.append(meta, &frame),
-            None => return,
+            None => Err(std::io::Error::other("it cannot be encoded")),
         };
         match stored {
             Ok(()) => {
@@ -355,18 +382,25 @@ impl Batches {
             }
             Err(error) => {
                 tracing::error!(%error, "failed to write to the spool; the batch is lost");
-                self.dropped += 1;
                 self.spool.count_lost(&[meta], "the spool could not be written");
             }
         }
     }
 
     /// Keeps memory bounded while nothing can be written.
-    fn shed(&mut self) {
+    fn shed(&mut self, now_ms: i64) {
         if self.pending.samples.len() > 4 * BATCH_SAMPLES || self.pending.log_bytes > 4 * BATCH_LOG_BYTES {
-            self.dropped += 1;
+            let meta = Meta {
+                seq: 0,
+                at_ms: now_ms,
+                samples: u32::try_from(self.pending.samples.len()).unwrap_or(u32::MAX),
+                lines: u32::try_from(self.pending.logs.iter().map(|(_, lines)| lines.len()).sum::<usize>())
+                    .unwrap_or(u32::MAX),
+            };
+            self.spool.count_lost(&[meta], "the disk of the agent was full");
             self.pending = Pending {
                 facts: self.pending.facts.take(),
+                gaps: std::mem::take(&mut self.pending.gaps),
                 ..Pending::default()
             };
         }

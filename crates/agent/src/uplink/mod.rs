@@ -146,9 +146,12 @@ impl Uplink {
         self.figures
             .spool_bytes
             .store(self.batches.spool_bytes(), Ordering::Relaxed);
-        self.figures
-            .dropped_batches
-            .store(self.batches.dropped, Ordering::Relaxed);
+        let lost = self.batches.lost;
+        self.figures.dropped_batches.store(lost.batches, Ordering::Relaxed);
+        let mut counts = self.figures.bounds.lock();
+        for (what, count) in [("batches", lost.batches), ("samples", lost.samples), ("log_lines", lost.lines)] {
+            counts.dropped.insert(what, count);
+        }
     }
 
     /// Hands live frames to the wire. A wire that does not take them is as good as broken: what is in the window goes

@@ -31,6 +31,12 @@ pub trait Intake: Send + Sync {
     fn forget(&self, connection: u64);
 }
 
+/// What the connection has defined does not suffice: the agent connects anew and sends the batch again, complete in itself. It is
+/// not acknowledged before.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection must begin anew: {0}")]
+pub struct Renew(pub String);
+
 /// A batch that no second try would make acceptable.
 #[derive(Debug, thiserror::Error)]
 #[error("the batch cannot be taken: {0}")]

@@ -33,7 +33,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use command::{Order, Target};
 pub use error::{DispatchError, FleetError};
-pub use intake::{HostRef, Intake, Rejected};
+pub use intake::{HostRef, Intake, Rejected, Renew};
 pub use model::{
     Agent, AgentId, Command, CommandId, JoinRequest, JoinToken, Presence, RequestId, State, TokenId,
 };

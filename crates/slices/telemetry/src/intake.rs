@@ -2,77 +2,15 @@
 //!
 //! A batch may come again after a crash. Samples are the same by their time; lines and gaps are stored with the batch's number.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-use fleet::{HostRef, Intake, Rejected};
+use fleet::{HostRef, Intake, Renew};
 use kernel::{Actor, AnyError, BoxFuture, NewEvent};
 use logs::Record;
-use protocol::{Batch, Body, Gap, LogLine, LogSource, Sample, SeriesDef};
+use protocol::{Batch, Body, Gap, LogLine, LogSource};
 
-use crate::ingest::{Sender, SeriesEntry};
+use crate::dictionary::Metrics;
+use crate::ingest::Sender;
 use crate::log_time::Frame;
 use crate::{Telemetry, store};
-
-/// Definitions that one connection may hold; an agent that sends more is refused, not served from a full memory.
-const MAX_DEFINITIONS: usize = 200_000;
-
-/// Epoch and number → series, of one connection.
-type Dictionary = HashMap<(u64, u32), SeriesEntry>;
-
-/// A sample with its series.
-type Row = (SeriesEntry, i64, f64);
-
-/// Series that samples refer to, by connection and epoch.
-#[derive(Default)]
-pub(crate) struct Dictionaries(Mutex<HashMap<u64, Dictionary>>);
-
-impl Dictionaries {
-    fn resolve(
-        &self,
-        host: &HostRef,
-        connection: u64,
-        epoch: u64,
-        define: &[SeriesDef],
-        samples: &[Sample],
-    ) -> Result<(Vec<Row>, usize), AnyError> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.entry(connection).or_default();
-        if known.len() + define.len() > MAX_DEFINITIONS {
-            let reason = format!(
-                "the agent on {} defines more than {MAX_DEFINITIONS} series",
-                host.name
-            );
-            return Err(Rejected(reason).into());
-        }
-        // A spooled batch brings an epoch of its own, so only the live epoch and the one at hand are worth keeping.
-        if !define.is_empty() && !known.contains_key(&(epoch, define[0].id)) {
-            let live = known.keys().map(|(of, _)| *of).min();
-            known.retain(|(of, _), _| Some(*of) == live || *of == epoch);
-        }
-        for def in define {
-            let pairs = def.labels.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-            known.insert((epoch, def.id), SeriesEntry::new(&host.name, "mainstay", pairs));
-        }
-        let resolved: Vec<_> = samples
-            .iter()
-            .filter_map(|Sample(id, t_ms, value)| {
-                known
-                    .get(&(epoch, *id))
-                    .map(|entry| (entry.clone(), *t_ms, *value))
-            })
-            .collect();
-        let unknown = samples.len() - resolved.len();
-        Ok((resolved, unknown))
-    }
-
-    fn forget(&self, connection: u64) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&connection);
-    }
-}
 
 impl Intake for Telemetry {
     fn take<'a>(
@@ -90,10 +28,17 @@ impl Intake for Telemetry {
                         define,
                         samples,
                     } => {
+                        let metrics = Metrics {
+                            epoch: *epoch,
+                            define,
+                            samples,
+                            is_complete: batch.spooled,
+                        };
                         let (resolved, unknown) = self
                             .0
                             .dictionaries
-                            .resolve(host, connection, *epoch, define, samples)?;
+                            .resolve(&host.name, connection, &metrics)
+                            .map_err(Renew)?;
                         self.count_undefined(host, unknown);
                         self.ingest_samples_of(&host.name, resolved, !batch.spooled)
                             .await?;

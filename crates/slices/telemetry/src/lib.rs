@@ -5,6 +5,7 @@
 
 mod dependents;
 mod ingest;
+mod dictionary;
 mod intake;
 mod live_api;
 mod log_time;
@@ -95,7 +96,7 @@ struct Inner {
     logs: Arc<Logs>,
     queries: Queries,
     rules: RuleEngine,
-    dictionaries: intake::Dictionaries,
+    dictionaries: dictionary::Dictionaries,
     written_up: up::Written,
     written_dependents: dependents::Written,
     max_series: usize,
@@ -148,7 +149,7 @@ impl Telemetry {
             kernel: kernel.clone(),
             queries: Queries::new(kernel, tsdb.clone()),
             rules: RuleEngine::new(kernel, tsdb.clone(), external),
-            dictionaries: intake::Dictionaries::default(),
+            dictionaries: dictionary::Dictionaries::default(),
             written_up: up::Written::default(),
             written_dependents: dependents::Written::default(),
             max_series: settings.max_series,

@@ -1,7 +1,7 @@
 //! Mounted file systems. `statfs` may hang for ever (NFS, dead disk), so each mount point is a job of its own on a pool
 //! of threads: one that hangs is reported as `node_filesystem_device_error 1` and costs the others nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use rustix::fs::{StatVfs, StatVfsMountFlags};
 
 use crate::collect::pool::{Job, Pool};
 use crate::collect::{CollectError, Collector, KeptFile, Roots, Sink};
+use crate::host::names;
 
 /// How long one `statfs` may take before its thread is given up.
 const DEADLINE: Duration = Duration::from_millis(100);
 /// How long all of them may take in one round.
 const LIMIT: Duration = Duration::from_millis(200);
 /// More mounts than this are not watched.
-const MAX_MOUNTS: usize = 512;
+pub(crate) const MAX_MOUNTS: usize = 512;
 
 /// One line of the mount table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(crate) struct Filesystem {
     table: KeptFile,
     table_text: String,
     mounts: Vec<Mount>,
+    left_out: usize,
     pool: Pool<Probe>,
     home: BTreeMap<String, Probe>,
     away: Vec<String>,
@@ -63,6 +65,7 @@ impl Filesystem {
             table: KeptFile::new(path),
             table_text: String::new(),
             mounts: Vec::new(),
+            left_out: 0,
             pool: Pool::new("agent-statfs"),
             home: BTreeMap::new(),
             away: Vec::new(),
@@ -77,7 +80,7 @@ impl Filesystem {
             }
             let fresh = || Probe {
                 point: mount.point.clone(),
-                path: self.roots.root(&mount.point),
+                path: names::path(&self.roots.root(&mount.point)).into_owned(),
                 result: None,
             };
             let mut probe = self.home.remove(&mount.point).unwrap_or_else(fresh);
@@ -107,7 +110,10 @@ impl Collector for Filesystem {
         if text != self.table_text {
             text.clone_into(&mut self.table_text);
             self.mounts = parse_mounts(text);
+            self.left_out = self.mounts.len().saturating_sub(MAX_MOUNTS);
+            self.mounts.truncate(MAX_MOUNTS);
         }
+        out.left_out("mounts", self.left_out);
         self.probe();
         for mount in &self.mounts {
             let labels = [
@@ -149,10 +155,12 @@ impl Collector for Filesystem {
     }
 }
 
-/// The mounts worth watching: no kernel views, no bind of the same device over itself, the last mount of a point.
+/// The mounts worth watching, in the order of their mounting: no kernel views, no bind of the same device over itself, the last mount of a point.
 pub(crate) fn parse_mounts(text: &str) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = Vec::new();
-    for line in text.lines() {
+    let mut taken = HashSet::new();
+    // From the last to the first: what is mounted over hides what is below.
+    for line in text.lines().rev() {
         let mut words = line.split_ascii_whitespace();
         let (Some(device), Some(point), Some(fs_type), Some(options)) =
             (words.next(), words.next(), words.next(), words.next())
@@ -160,8 +168,7 @@ pub(crate) fn parse_mounts(text: &str) -> Vec<Mount> {
             continue;
         };
         let (device, point) = (unescape(device), unescape(point));
-        mounts.retain(|mount| mount.point != point);
-        if is_ignored(&point, fs_type) || mounts.len() >= MAX_MOUNTS {
+        if !taken.insert(point.clone()) || is_ignored(&point, fs_type) {
             continue;
         }
         let read_only = options.split(',').any(|option| option == "ro");
@@ -172,6 +179,7 @@ pub(crate) fn parse_mounts(text: &str) -> Vec<Mount> {
             read_only,
         });
     }
+    mounts.reverse();
     mounts
 }
 
@@ -244,7 +252,7 @@ fn unescape(text: &str) -> String {
         out.push(code.unwrap_or(byte));
         at += if code.is_some() { 4 } else { 1 };
     }
-    String::from_utf8_lossy(&out).into_owned()
+    names::text(&out).into_owned()
 }
 
 #[cfg(test)]
@@ -258,6 +266,54 @@ mod tests {
         let mounts = parse_mounts(text);
         let points: Vec<_> = mounts.iter().map(|m| (m.point.as_str(), m.read_only)).collect();
         assert_eq!(points, vec![("/", false), ("/data one", true), ("/run", false)]);
+    }
+
+    /// Samples of a metric by a label.
+    fn by(sink: &mut Sink, name: &str, label: &str) -> BTreeMap<String, f64> {
+        let is_it = |labels: &protocol::Labels| labels.iter().any(|(_, text)| text == name);
+        let named = sink.drain_named().into_iter().filter(|(labels, _)| is_it(labels));
+        let of = |labels: &protocol::Labels| labels.iter().find(|(name, _)| name == label).unwrap().1.clone();
+        named.map(|(labels, value)| (of(&labels), value)).collect()
+    }
+
+    fn with_table(dir: &std::path::Path, table: &[u8]) -> Filesystem {
+        std::fs::create_dir_all(dir.join("proc/1")).unwrap();
+        std::fs::write(dir.join("proc/1/mounts"), table).unwrap();
+        Filesystem::new(&Roots {
+            procfs: dir.join("proc"),
+            rootfs: dir.to_owned(),
+            ..Roots::default()
+        })
+    }
+
+    #[test]
+    fn a_mount_point_that_is_no_text_costs_no_other_and_is_measured_too() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(std::ffi::OsStr::from_bytes(b"b\xe9"))).unwrap();
+        std::fs::create_dir(dir.path().join("good")).unwrap();
+        let table = b"tmpfs /b\xe9 tmpfs rw 0 0\n/dev/sda1 /good ext4 rw 0 0\n";
+        let mut collector = with_table(dir.path(), table);
+        let mut sink = Sink::new(crate::collect::series::Series::default());
+        collector.collect(&mut sink).unwrap();
+        let errors = by(&mut sink, "node_filesystem_device_error", "mountpoint");
+        assert_eq!(
+            errors,
+            [("/b\u{fffd}".to_owned(), 0.0), ("/good".to_owned(), 0.0)].into(),
+            "both were asked for their size"
+        );
+    }
+
+    #[test]
+    fn mounts_over_the_bound_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let table: String = (0..MAX_MOUNTS + 2)
+            .map(|number| format!("tmpfs /m{number} tmpfs rw 0 0\n"))
+            .collect();
+        let mut collector = with_table(dir.path(), table.as_bytes());
+        let mut sink = Sink::new(crate::collect::series::Series::default());
+        collector.collect(&mut sink).unwrap();
+        assert_eq!(by(&mut sink, "mainstay_agent_left_out", "what"), [("mounts".to_owned(), 2.0)].into());
     }
 
     #[test]

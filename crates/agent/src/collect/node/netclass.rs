@@ -1,5 +1,6 @@
 //! Properties of network interfaces from `/sys/class/net`, and bonds.
 
+use crate::host::names;
 use crate::collect::{CollectError, Collector, Every, Roots, Sink, read_dir_names, read_number, read_text};
 
 /// File and metric of the plain numbers. The kernel refuses some of them while a device is down.
@@ -48,7 +49,7 @@ impl Collector for Netclass {
         let folder = self.roots.sys("class/net");
         for device in read_dir_names(&folder) {
             let path = folder.join(&device);
-            if !(self.wanted)(&device) || !path.is_dir() {
+            if !(self.wanted)(&device) || !names::path(&path).is_dir() {
                 continue;
             }
             let labels = [("device", device.as_str())];

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::collect::{CollectError, Collector, Every, Roots, Sink, read_dir_names};
+use crate::host::names;
 use crate::host::open::open_file;
 
 /// Debian's place, and the customary one.
@@ -37,43 +38,49 @@ impl Collector for Textfile {
     }
 
     fn collect(&mut self, out: &mut Sink) -> Result<(), CollectError> {
-        let (mut found, mut failed) = (false, false);
+        let (mut found, mut failed, mut left_out) = (false, false, 0);
         for folder in FOLDERS.map(|folder| self.0.root(folder)) {
             let names = read_dir_names(&folder);
-            for name in names
-                .iter()
-                .filter(|name| name.ends_with(".prom"))
-                .take(MAX_FILES)
-            {
+            let files: Vec<_> = names.iter().filter(|name| name.ends_with(".prom")).collect();
+            left_out += files.len().saturating_sub(MAX_FILES);
+            for name in files.into_iter().take(MAX_FILES) {
                 found = true;
                 let path = folder.join(name);
                 match read(&self.0.rootfs, &path) {
                     Ok((text, changed_s)) => {
                         let samples = parse(&text);
                         failed |= samples.is_none();
+                        left_out += usize::from(samples.is_none());
                         for sample in samples.into_iter().flatten() {
                             put(&sample, out);
                         }
                         let shown = path.to_string_lossy();
                         out.put("node_textfile_mtime_seconds", &[("file", &*shown)], changed_s);
                     }
-                    Err(_) => failed = true,
+                    Err(_) => {
+                        failed = true;
+                        left_out += 1;
+                    }
                 }
             }
         }
         if !found {
             return Err(CollectError::Absent);
         }
+        out.left_out("text_files", left_out);
         out.put("node_textfile_scrape_error", &[], f64::from(u8::from(failed)));
         Ok(())
     }
 }
 
 fn read(root: &Path, path: &Path) -> std::io::Result<(String, f64)> {
-    let file = open_file(root, path)?;
+    let file = open_file(root, &names::path(path))?;
     let changed_s = file.metadata()?.mtime() as f64;
     let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
+    let length = file.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64;
+    if length > MAX_BYTES {
+        return Err(std::io::Error::other("the file is too large"));
+    }
     Ok((text, changed_s))
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::events::ServiceChanged;
 use crate::hub::Session;
-use crate::intake::{HostRef, Rejected};
+use crate::intake::{HostRef, Rejected, Renew};
 use crate::model::agent_actor;
 use crate::{Fleet, decide, store};
 
@@ -59,6 +59,12 @@ async fn take(fleet: &Fleet, session: &Session, batch: &Batch) -> bool {
     loop {
         let outcome = once(fleet, session, &host, batch, &mut is_in).await;
         let Err(error) = outcome else { break };
+        if let Some(renew) = error.downcast_ref::<Renew>() {
+            tracing::info!(agent = %session.agent, seq = batch.seq, %renew, "the agent is to connect anew");
+            count(fleet, "mainstay_agent_connections_renewed_total");
+            session.cut.cancel();
+            return false;
+        }
         attempt += 1;
         let is_hopeless = error.downcast_ref::<Rejected>().is_some()
             || (is_in && attempt >= 5 && !may_pass(error.as_ref()));
