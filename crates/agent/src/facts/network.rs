@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use protocol::{InterfaceFact, ListenFact, PeerFact};
 
 use crate::collect::{Roots, read_dir_names, read_number, read_text};
-use crate::host::names;
 use crate::host::addresses;
+use crate::host::names;
 use crate::host::processes::{Processes, display_name};
 use crate::host::sockets::{self, Socket};
 use crate::services::Service;

@@ -36,7 +36,9 @@ fn byte(c: char) -> Option<u8> {
 /// As it is shown.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if text.chars().any(|c| byte(c).is_some()) {
-        let repaired = text.chars().map(|c| if byte(c).is_some() { '\u{fffd}' } else { c });
+        let repaired = text
+            .chars()
+            .map(|c| if byte(c).is_some() { '\u{fffd}' } else { c });
         return Cow::Owned(repaired.collect());
     }
     Cow::Borrowed(text)
@@ -44,7 +46,10 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 
 /// The path that the kernel knows, from one made of such text.
 pub(crate) fn path(path: &Path) -> Cow<'_, Path> {
-    let Some(text) = path.to_str().filter(|text| text.chars().any(|c| byte(c).is_some())) else {
+    let Some(text) = path
+        .to_str()
+        .filter(|text| text.chars().any(|c| byte(c).is_some()))
+    else {
         return Cow::Borrowed(path);
     };
     let mut bytes = Vec::with_capacity(text.len());
@@ -63,10 +68,19 @@ mod tests {
 
     #[test]
     fn bytes_come_back_and_are_shown_repaired() {
-        for bytes in [&b"plain"[..], b"caf\xe9", "caf\u{e9}".as_bytes(), b"\x80\xff\xc3", b""] {
+        for bytes in [
+            &b"plain"[..],
+            b"caf\xe9",
+            "caf\u{e9}".as_bytes(),
+            b"\x80\xff\xc3",
+            b"",
+        ] {
             let text = text(bytes);
             assert_eq!(path(Path::new(&*text)).as_os_str().as_bytes(), bytes);
-            assert_eq!(shown(&text), String::from_utf8_lossy(bytes).replace('\u{fffd}', "\u{fffd}"));
+            assert_eq!(
+                shown(&text),
+                String::from_utf8_lossy(bytes).replace('\u{fffd}', "\u{fffd}")
+            );
         }
         assert_eq!(text(b"a\xe9b\xe8"), text(b"a\xe9b\xe8"));
         assert_ne!(text(b"a\xe9"), text(b"a\xe8"));

@@ -67,7 +67,9 @@ impl Processes {
 
     pub(crate) fn stat(&self, pid: u32) -> Option<Stat> {
         // A process may name itself with any bytes.
-        parse_stat(&String::from_utf8_lossy(&std::fs::read(self.path(pid, "stat")).ok()?))
+        parse_stat(&String::from_utf8_lossy(
+            &std::fs::read(self.path(pid, "stat")).ok()?,
+        ))
     }
 
     /// The program file, without the mark of one that has been replaced since.

@@ -394,8 +394,14 @@ impl Batches {
                 seq: 0,
                 at_ms: now_ms,
                 samples: u32::try_from(self.pending.samples.len()).unwrap_or(u32::MAX),
-                lines: u32::try_from(self.pending.logs.iter().map(|(_, lines)| lines.len()).sum::<usize>())
-                    .unwrap_or(u32::MAX),
+                lines: u32::try_from(
+                    self.pending
+                        .logs
+                        .iter()
+                        .map(|(_, lines)| lines.len())
+                        .sum::<usize>(),
+                )
+                .unwrap_or(u32::MAX),
             };
             self.spool.count_lost(&[meta], "the disk of the agent was full");
             self.pending = Pending {

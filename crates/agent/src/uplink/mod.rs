@@ -147,9 +147,15 @@ impl Uplink {
             .spool_bytes
             .store(self.batches.spool_bytes(), Ordering::Relaxed);
         let lost = self.batches.lost;
-        self.figures.dropped_batches.store(lost.batches, Ordering::Relaxed);
+        self.figures
+            .dropped_batches
+            .store(lost.batches, Ordering::Relaxed);
         let mut counts = self.figures.bounds.lock();
-        for (what, count) in [("batches", lost.batches), ("samples", lost.samples), ("log_lines", lost.lines)] {
+        for (what, count) in [
+            ("batches", lost.batches),
+            ("samples", lost.samples),
+            ("log_lines", lost.lines),
+        ] {
             counts.dropped.insert(what, count);
         }
     }

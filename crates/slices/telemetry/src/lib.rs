@@ -4,8 +4,8 @@
 //! evaluated at once → changes go to `alerting::observe`. Queries: `prom` (the Prometheus API), `logs_api`, `live_api`.
 
 mod dependents;
-mod ingest;
 mod dictionary;
+mod ingest;
 mod intake;
 mod live_api;
 mod log_time;

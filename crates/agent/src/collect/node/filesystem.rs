@@ -313,7 +313,10 @@ mod tests {
         let mut collector = with_table(dir.path(), table.as_bytes());
         let mut sink = Sink::new(crate::collect::series::Series::default());
         collector.collect(&mut sink).unwrap();
-        assert_eq!(by(&mut sink, "mainstay_agent_left_out", "what"), [("mounts".to_owned(), 2.0)].into());
+        assert_eq!(
+            by(&mut sink, "mainstay_agent_left_out", "what"),
+            [("mounts".to_owned(), 2.0)].into()
+        );
     }
 
     #[test]

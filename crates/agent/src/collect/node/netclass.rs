@@ -1,7 +1,7 @@
 //! Properties of network interfaces from `/sys/class/net`, and bonds.
 
-use crate::host::names;
 use crate::collect::{CollectError, Collector, Every, Roots, Sink, read_dir_names, read_number, read_text};
+use crate::host::names;
 
 /// File and metric of the plain numbers. The kernel refuses some of them while a device is down.
 const NUMBERS: [(&str, &str); 14] = [

@@ -46,7 +46,10 @@ impl Collector for Certificates {
         // Two of one subject in one file (the old one and the new): the one that ends first is what matters.
         let mut ends: BTreeMap<(String, String), i64> = BTreeMap::new();
         let found = find(&self.roots.rootfs, &paths);
-        out.left_out("certificates", usize::try_from(found.left_out).unwrap_or(usize::MAX));
+        out.left_out(
+            "certificates",
+            usize::try_from(found.left_out).unwrap_or(usize::MAX),
+        );
         for fact in found.certificates {
             let ends_ms = ends.entry((fact.path, fact.subject)).or_insert(i64::MAX);
             *ends_ms = fact.not_after_ms.min(*ends_ms);
