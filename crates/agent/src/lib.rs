@@ -5,6 +5,7 @@
 //! server asks. The agent imports `protocol` and nothing else of the house.
 
 mod act;
+mod clock;
 mod collect;
 mod error;
 mod facts;

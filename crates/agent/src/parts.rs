@@ -262,6 +262,7 @@ async fn sample(
     observations: Observations,
     stop: CancellationToken,
 ) {
+    let started = tokio::time::Instant::now();
     loop {
         let interval_ms = config.borrow_and_update().sample_interval_ms.clamp(100, 600_000);
         let interval = Duration::from_millis(interval_ms);
@@ -273,7 +274,9 @@ async fn sample(
                 Ok(()) = config.changed() => break,
                 () = stop.cancelled() => return,
             }
-            let samples = sampler.tick(rt::now_ms(), interval.mul_f64(0.8)).await;
+            let samples = sampler
+                .tick(rt::now_ms(), started.elapsed(), interval.mul_f64(0.8))
+                .await;
             if observations.send(Observation::Samples(samples)).await.is_err() {
                 return;
             }

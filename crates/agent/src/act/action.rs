@@ -49,8 +49,10 @@ pub(crate) async fn prepare(action: &Action, roots: &Roots) -> Result<Prepared, 
             let account = account(user.as_deref()).await?;
             let folder = ScriptFolder::create(&script, account.as_ref())
                 .map_err(|error| format!("failed to write the script to a private file: {error}"))?;
-            let interpreter = interpreter.unwrap_or_else(|| "/bin/sh".to_owned());
-            let mut argv: Vec<String> = interpreter.split_ascii_whitespace().map(str::to_owned).collect();
+            let mut argv = match interpreter {
+                Some(interpreter) => interpreter.split_ascii_whitespace().map(str::to_owned).collect(),
+                None => shebang(&script)?.unwrap_or_else(|| vec!["/bin/sh".to_owned()]),
+            };
             argv.push(folder.script().to_string_lossy().into_owned());
             argv.extend(args);
             Ok(Prepared {
@@ -75,6 +77,22 @@ pub(crate) async fn prepare(action: &Action, roots: &Roots) -> Result<Prepared, 
         }
         Action::Http { .. } => Err("an HTTP request is not a program".to_owned()),
     }
+}
+
+/// What the first line of a script says runs it, as the kernel reads it: a program, and the rest of the line as one argument.
+fn shebang(script: &str) -> Result<Option<Vec<String>>, String> {
+    let Some(line) = script.lines().next().and_then(|line| line.strip_prefix("#!")) else {
+        return Ok(None);
+    };
+    let line = line.trim();
+    let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    if !program.starts_with('/') {
+        return Err(format!(
+            "the first line of the script says that {program:?} runs it: that is not the path of a program"
+        ));
+    }
+    let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
+    Ok(Some([program].into_iter().chain(argument).map(str::to_owned).collect()))
 }
 
 async fn account(user: Option<&str>) -> Result<Option<Account>, String> {
@@ -190,6 +208,17 @@ mod tests {
         for name in ["", "--now", "../evil", "a b", "a;b"] {
             assert!(service(name, ServiceVerb::Start, &roots).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_first_line_says_what_runs_a_script() {
+        let read = |script: &str| shebang(script).unwrap().map(|argv| argv.join("|"));
+        assert_eq!(read("echo x"), None);
+        assert_eq!(read(" #!/bin/bash"), None);
+        assert_eq!(read("#!/bin/bash\necho").as_deref(), Some("/bin/bash"));
+        assert_eq!(read("#! /bin/bash -eu -o pipefail \r\n").as_deref(), Some("/bin/bash|-eu -o pipefail"));
+        assert_eq!(read("#!/usr/bin/env python3\n").as_deref(), Some("/usr/bin/env|python3"));
+        assert!(shebang("#!python3\n").is_err() && shebang("#!\n").is_err());
     }
 
     #[test]

@@ -31,14 +31,46 @@ pub(crate) async fn run(
     timeout: Duration,
 ) -> CommandState {
     let begun = Instant::now();
-    match attempt(request, folder, id, cap_bytes, timeout).await {
+    let is_read = matches!(request.method, HttpMethod::Get | HttpMethod::Head);
+    let outcome = attempt(request, folder, id, cap_bytes, timeout).await;
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
         Ok((exit_code, dropped_bytes)) => CommandState::Exited {
             exit_code: Some(exit_code),
             signal: None,
-            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms,
             dropped_bytes,
         },
-        Err(error) => CommandState::Failed { error },
+        Err(Fault::Late) => CommandState::TimedOut { duration_ms },
+        // It was on its way: nobody knows whether the other end has done it. Asking changes nothing there.
+        Err(Fault::Lost(error)) if !is_read => {
+            if let Ok(mut capture) = Capture::create(folder, id, Stream::Stderr, cap_bytes) {
+                capture.write(format!("{error}\n").as_bytes());
+            }
+            CommandState::Interrupted
+        }
+        Err(Fault::Lost(error) | Fault::NotSent(error)) => CommandState::Failed { error },
+    }
+}
+
+/// Why there is no answer.
+enum Fault {
+    NotSent(String),
+    /// Sent, or in the middle of it, and no answer in time.
+    Late,
+    /// Sent, or in the middle of it, when the connection ended.
+    Lost(String),
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() || error.is_builder() {
+            Self::NotSent(reason(&error))
+        } else if error.is_timeout() {
+            Self::Late
+        } else {
+            Self::Lost(reason(&error))
+        }
     }
 }
 
@@ -48,14 +80,14 @@ async fn attempt(
     id: &str,
     cap_bytes: u64,
     timeout: Duration,
-) -> Result<(i32, u64), String> {
+) -> Result<(i32, u64), Fault> {
     // The process may have a provider already; then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(timeout)
         .redirect(redirects(request.method))
         .build()
-        .map_err(|error| format!("failed to prepare an HTTP client: {}", reason(&error)))?;
+        .map_err(|error| Fault::NotSent(format!("failed to prepare an HTTP client: {}", reason(&error))))?;
     let method = match request.method {
         HttpMethod::Get => reqwest::Method::GET,
         HttpMethod::Head => reqwest::Method::HEAD,
@@ -71,14 +103,14 @@ async fn attempt(
     if let Some(body) = request.body {
         builder = builder.body(body);
     }
-    let mut response = builder.send().await.map_err(|error| reason(&error))?;
+    let mut response = builder.send().await?;
     let status = response.status();
-    let io = |error: std::io::Error| format!("failed to keep the answer: {error}");
+    let io = |error: std::io::Error| Fault::Lost(format!("failed to keep the answer: {error}"));
     Capture::create(folder, id, Stream::Stderr, cap_bytes)
         .map_err(io)?
         .write(status_text(&response).as_bytes());
     let mut capture = Capture::create(folder, id, Stream::Stdout, cap_bytes).map_err(io)?;
-    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+    while let Some(chunk) = response.chunk().await? {
         capture.write(&chunk);
     }
     let expected = match request.expect_status.as_slice() {

@@ -69,7 +69,10 @@ pub(crate) struct Entry {
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
+    /// The good records; what the file holds beyond them is half of one.
     bytes: u64,
+    /// Its size when it was last written anew.
+    compacted: u64,
     entries: BTreeMap<String, Entry>,
     /// Acknowledged ids, oldest first.
     remembered: Vec<String>,
@@ -91,6 +94,7 @@ impl Journal {
             path: path.to_owned(),
             file,
             bytes: 0,
+            compacted: 0,
             entries: BTreeMap::new(),
             remembered: Vec::new(),
         };
@@ -104,7 +108,11 @@ impl Journal {
                 "the journal of commands has a damaged end; cut off"
             );
         }
-        journal.compact()?;
+        journal.bytes = good as u64;
+        if let Err(error) = journal.compact() {
+            // The disk may be full. What is there is good up to here, and is cut before the next record.
+            tracing::warn!(%error, "failed to write the journal of commands anew");
+        }
         Ok(journal)
     }
 
@@ -190,14 +198,30 @@ impl Journal {
 
     fn write(&mut self, record: Record, durable: bool) -> io::Result<()> {
         let bytes = encode(&record)?;
-        self.file.write_all(&bytes)?;
-        if durable {
-            self.file.sync_data()?;
+        self.cut_torn_end()?;
+        let written = self.file.write_all(&bytes);
+        // After a failed wait for the disk nobody knows what is on it: the record counts as not written.
+        let written = written.and_then(|()| if durable { self.file.sync_data() } else { Ok(()) });
+        if let Err(error) = written {
+            let _ = self.cut_torn_end();
+            return Err(error);
         }
         self.bytes += bytes.len() as u64;
         self.apply(record);
-        if self.bytes > COMPACT_BYTES {
-            self.compact()?;
+        if self.bytes > COMPACT_BYTES.max(2 * self.compacted)
+            && let Err(error) = self.compact()
+        {
+            // The record itself is safe; it is tried again when the file has grown.
+            tracing::warn!(%error, "failed to write the journal of commands anew");
+            self.compacted = self.bytes;
+        }
+        Ok(())
+    }
+
+    /// Half a record at the end would hide all that follow it from the next run.
+    fn cut_torn_end(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() > self.bytes {
+            self.file.set_len(self.bytes)?;
         }
         Ok(())
     }
@@ -267,6 +291,7 @@ impl Journal {
         crate::state::replace(&self.path, &bytes, true)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
         self.bytes = bytes.len() as u64;
+        self.compacted = self.bytes;
         Ok(())
     }
 }

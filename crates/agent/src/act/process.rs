@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use protocol::{CommandState, Stream};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Gid, Pid, Signal, Uid, kill_process_group, test_kill_process_group};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -64,7 +65,7 @@ pub(crate) async fn run(
     spawned: impl FnOnce(u32),
 ) -> Option<CommandState> {
     let begun = Instant::now();
-    let mut child = match spawn(program, control.id) {
+    let mut child = match spawn(program, control.id).await {
         Ok(child) => child,
         Err(error) => return Some(CommandState::Failed { error }),
     };
@@ -100,7 +101,51 @@ pub(crate) async fn run(
     })
 }
 
-fn spawn(program: &Program, id: &str) -> Result<Child, String> {
+async fn spawn(program: &Program, id: &str) -> Result<Child, String> {
+    let mut command = prepare(program, id)?;
+    let explain = |error: std::io::Error| {
+        let name = program.argv.first().map(String::as_str).unwrap_or_default();
+        match (error.kind(), &program.cwd) {
+            (std::io::ErrorKind::NotFound, Some(cwd)) => {
+                format!("failed to start {name:?} in {cwd:?}: {error}")
+            }
+            _ => format!("failed to start {name:?}: {error}"),
+        }
+    };
+    match program.account.clone().filter(|account| !is_own(account)) {
+        Some(account) => spawn_as(account, command).await.map_err(explain),
+        None => command.spawn().map_err(explain),
+    }
+}
+
+fn is_own(account: &Account) -> bool {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    (uid.as_raw(), gid.as_raw()) == (account.uid, account.gid)
+}
+
+/// Starts a command as somebody else. Who a thread is, is the thread's own: one becomes the user, with all of the user's groups,
+/// starts the command and ends.
+async fn spawn_as(account: Account, mut command: Command) -> std::io::Result<Child> {
+    let (sender, child) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    rt::thread("agent-command", move || {
+        let _runtime = runtime.enter();
+        let started = become_user(&account).and_then(|()| command.spawn());
+        let _ = sender.send(started);
+    })?;
+    child.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+fn become_user(account: &Account) -> std::io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
+    let groups: Vec<Gid> = account.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+fn prepare(program: &Program, id: &str) -> Result<Command, String> {
     let (name, args) = program.argv.split_first().ok_or("the command names no program")?;
     let mut command = Command::new(name);
     command
@@ -125,27 +170,12 @@ fn spawn(program: &Program, id: &str) -> Result<Child, String> {
             ("SHELL", &account.shell),
         ];
         command.envs(names);
-        let own = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
-        if own != (account.uid, account.gid) {
-            // As root this also gives up the supplementary groups.
-            command.uid(account.uid).gid(account.gid);
-        }
     } else {
         command.envs(std::env::vars().filter(|(key, _)| matches!(key.as_str(), "HOME" | "USER" | "LOGNAME")));
     }
     // An id that cannot be in an environment (it comes from outside) would keep the command from starting.
     command.envs(&program.env).env(MARK, id.replace('\0', ""));
-    command
-        .spawn()
-        .map_err(|error| match (error.kind(), &program.cwd) {
-            (std::io::ErrorKind::NotFound, Some(cwd)) => {
-                format!("failed to start {name:?} in {cwd:?}: {error}")
-            }
-            _ => format!("failed to start {name:?}: {error}"),
-        })
+    Ok(command)
 }
 
 fn feed(child: &mut Child, text: Option<String>) {

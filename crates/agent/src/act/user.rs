@@ -10,6 +10,8 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// All groups that the user is in, the first one among them.
+    pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
     pub(crate) shell: String,
 }
@@ -20,20 +22,37 @@ pub(crate) async fn look_up(user: &str) -> Result<Account, String> {
         return Err(format!("{user:?} is not the name of a user"));
     }
     let text = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
-    if let Some(account) = find(&text, user) {
-        return Ok(account);
-    }
-    let mut getent = tokio::process::Command::new("getent");
-    getent
-        .args(["passwd", user])
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let answer = tokio::time::timeout(Duration::from_secs(5), getent.output()).await;
-    let text = match answer {
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        _ => String::new(),
+    let found = match find(&text, user) {
+        Some(account) => Some(account),
+        None => find(&ask("getent", &["passwd", "--", user]).await.unwrap_or_default(), user),
     };
-    find(&text, user).ok_or_else(|| format!("this host has no user {user:?}"))
+    let mut account = found.ok_or_else(|| format!("this host has no user {user:?}"))?;
+    // A user without its groups is another user: files that it may read every day are refused.
+    account.groups = groups(&account).await?;
+    Ok(account)
+}
+
+/// The groups of a user, wherever the host keeps them.
+async fn groups(account: &Account) -> Result<Vec<u32>, String> {
+    let text = ask("id", &["-G", "--", &account.name]).await?;
+    let numbers: Result<Vec<u32>, _> = text.split_ascii_whitespace().map(str::parse).collect();
+    match numbers {
+        Ok(groups) if !groups.is_empty() => Ok(groups),
+        _ => Err(format!(
+            "the groups of {:?} are not known: `id -G` said {text:?}",
+            account.name
+        )),
+    }
+}
+
+async fn ask(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(Duration::from_secs(5), command.output()).await {
+        Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(Err(error)) => Err(format!("failed to start {program:?}: {error}")),
+        Err(_) => Err(format!("{program:?} did not answer within 5 s")),
+    }
 }
 
 fn find(text: &str, user: &str) -> Option<Account> {
@@ -58,6 +77,7 @@ fn parse(line: &str) -> Option<Account> {
         name,
         uid,
         gid,
+        groups: vec![gid],
         home,
         shell,
     })

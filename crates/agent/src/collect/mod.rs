@@ -94,6 +94,8 @@ pub(crate) trait Collector: Send {
 pub enum CollectError {
     #[error("failed to read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("the collector panicked")]
+    Panicked,
     /// The host has no such thing; not a fault.
     #[error("nothing to collect")]
     Absent,

@@ -25,6 +25,8 @@ struct Run {
 impl Job for Run {
     fn run(&mut self) {
         let begun = Instant::now();
+        // What stands if it panics.
+        self.outcome = Err(CollectError::Panicked);
         self.outcome = self.collector.collect(&mut self.sink);
         self.took = begun.elapsed();
     }
@@ -33,7 +35,8 @@ impl Job for Run {
 struct Slot {
     name: &'static str,
     every: Every,
-    next_ms: i64,
+    /// On the steady clock: setting the wall clock changes nothing of when it runs.
+    next: Option<Duration>,
     home: Option<Run>,
     took: Duration,
     success: Option<bool>,
@@ -52,7 +55,7 @@ impl Sampler {
         let slots = collectors.into_iter().enumerate().map(|(slot, collector)| Slot {
             name: collector.name(),
             every: collector.every(),
-            next_ms: i64::MIN,
+            next: None,
             home: Some(Run {
                 slot,
                 collector,
@@ -73,11 +76,11 @@ impl Sampler {
         }
     }
 
-    /// One round at `at_ms`. Takes at most `limit`.
-    pub(crate) async fn tick(&mut self, at_ms: i64, limit: Duration) -> Vec<Sample> {
+    /// One round at `at_ms`, `steady` after the start. Takes at most `limit`.
+    pub(crate) async fn tick(&mut self, at_ms: i64, steady: Duration, limit: Duration) -> Vec<Sample> {
         let mut due = Vec::new();
         for slot in &mut self.slots {
-            if at_ms < slot.next_ms {
+            if slot.next.is_some_and(|next| steady < next) {
                 continue;
             }
             let Some(mut run) = slot.home.take() else {
@@ -85,10 +88,12 @@ impl Sampler {
                 continue;
             };
             run.at_ms = at_ms;
-            slot.next_ms = match slot.every {
-                Every::Tick => i64::MIN,
+            slot.next = match slot.every {
+                Every::Tick => None,
                 // A little early is better than a whole tick late.
-                Every::Millis(period) => at_ms + period - 50,
+                Every::Millis(period) => {
+                    Some(steady + Duration::from_millis(period.saturating_sub(50).max(0).unsigned_abs()))
+                }
             };
             due.push(run);
         }
@@ -185,7 +190,9 @@ mod tests {
         let series = Series::default();
         let mut sampler = Sampler::new(vec![Box::new(Hung(until)), Box::new(Fine)], &series);
         for round in 0..3 {
-            let samples = sampler.tick(round * 1000, Duration::from_millis(600)).await;
+            let samples = sampler
+                .tick(round * 1000, Duration::from_secs(round.unsigned_abs()), Duration::from_millis(600))
+                .await;
             let named = |name: &str, label: &str| {
                 samples.iter().find(|s| {
                     let labels = series.labels(s.0).unwrap();
@@ -199,5 +206,62 @@ mod tests {
                 "round {round}"
             );
         }
+    }
+
+    /// Runs once a minute; panics where `panics` says so.
+    struct Minutely {
+        panics: bool,
+    }
+    impl Collector for Minutely {
+        fn name(&self) -> &'static str {
+            if self.panics { "panics" } else { "minutely" }
+        }
+        fn every(&self) -> Every {
+            Every::Millis(60_000)
+        }
+        fn collect(&mut self, out: &mut Sink) -> Result<(), CollectError> {
+            assert!(!self.panics, "a fault in a collector");
+            out.put("minutely", &[], 1.0);
+            Ok(())
+        }
+    }
+
+    /// Values of a metric in a round, by the label `collector`.
+    fn value(series: &Series, samples: &[Sample], name: &str, collector: Option<&str>) -> Option<f64> {
+        let is_it = |sample: &&Sample| {
+            let labels = series.labels(sample.0).unwrap();
+            let has = |key: &str, text: &str| labels.iter().any(|(k, v)| k == key && v == text);
+            has("__name__", name) && collector.is_none_or(|collector| has("collector", collector))
+        };
+        samples.iter().find(is_it).map(|sample| sample.2)
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_ends_no_collection() {
+        let series = Series::default();
+        let mut sampler = Sampler::new(vec![Box::new(Minutely { panics: false })], &series);
+        let limit = Duration::from_secs(5);
+        let noon = 1_800_000_000_000;
+        for (wall_ms, steady_s, runs) in [
+            (noon, 0, true),
+            (noon + 30_000, 30, false),
+            // Set back by two hours: it runs when its minute is over all the same.
+            (noon - 7_200_000 + 60_000, 60, true),
+            // Set ahead: not before.
+            (noon + 7_200_000, 90, false),
+            (noon + 7_230_000, 120, true),
+        ] {
+            let samples = sampler.tick(wall_ms, Duration::from_secs(steady_s), limit).await;
+            assert_eq!(value(&series, &samples, "minutely", None).is_some(), runs, "{steady_s} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_panics_has_failed() {
+        let series = Series::default();
+        let mut sampler = Sampler::new(vec![Box::new(Minutely { panics: true }), Box::new(Fine)], &series);
+        let samples = sampler.tick(0, Duration::ZERO, Duration::from_secs(5)).await;
+        let success = |collector| value(&series, &samples, "node_scrape_collector_success", Some(collector));
+        assert_eq!((success("panics"), success("fine")), (Some(0.0), Some(1.0)));
     }
 }

@@ -16,13 +16,12 @@ use crate::collect::{Roots, read_number, read_text};
 use crate::host::names;
 use crate::host::processes::Processes;
 use crate::observe::{Observation, Observations};
-use crate::rt;
 use crate::services::{Service, Services};
 
 /// The first facts wait until the first look at services is over.
 const FIRST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(60);
-const AT_LEAST_MS: i64 = 3600 * 1000;
+const AT_LEAST: Duration = Duration::from_secs(3600);
 
 /// File systems of other machines: asking them for their size may never end.
 const REMOTE: [&str; 9] = [
@@ -45,34 +44,34 @@ pub(crate) async fn follow(
     observations: Observations,
     stop: CancellationToken,
 ) {
-    let mut gatherer = Some(Gatherer {
+    let fresh = || Gatherer {
         packages: Packages::new(&roots),
-        roots,
-        services,
-    });
-    let mut sent: Option<(u64, i64)> = None;
+        roots: roots.clone(),
+        services: services.clone(),
+    };
+    let mut gatherer = fresh();
+    let mut sent: Option<(u64, tokio::time::Instant)> = None;
     let mut pause = FIRST;
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = LOOK,
             () = stop.cancelled() => return,
         }
-        let Some(mut moved) = gatherer.take() else { return };
         let settings = config.borrow().clone();
         let gathered = tokio::task::spawn_blocking(move || {
-            let facts = moved.gather(&settings);
-            (moved, facts)
+            let facts = gatherer.gather(&settings);
+            (gatherer, facts)
         });
-        let Ok((moved, facts)) = gathered.await else {
-            tracing::error!("gathering facts panicked; it is not done again");
-            return;
+        let Ok((back, facts)) = gathered.await else {
+            tracing::error!("gathering facts panicked; it begins anew");
+            gatherer = fresh();
+            continue;
         };
-        gatherer = Some(moved);
+        gatherer = back;
         let digest = digest(&facts);
-        let now_ms = rt::now_ms();
-        let is_news = sent.is_none_or(|(before, at_ms)| before != digest || now_ms - at_ms >= AT_LEAST_MS);
+        let is_news = sent.is_none_or(|(before, at)| before != digest || at.elapsed() >= AT_LEAST);
         if is_news {
-            sent = Some((digest, now_ms));
+            sent = Some((digest, tokio::time::Instant::now()));
             if observations
                 .send(Observation::Facts(Box::new(facts)))
                 .await

@@ -1,6 +1,7 @@
 //! All log files that the settings name: found by pattern, followed over rotation, each from where it was left.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,6 +46,7 @@ const OF_JOURNAL: [&str; 8] = [
     "/var/log/cron.log",
 ];
 
+#[derive(Clone)]
 pub(crate) struct Files {
     pub(crate) roots: Roots,
     pub(crate) config: watch::Receiver<AgentConfig>,
@@ -84,14 +86,16 @@ impl Followed {
 /// Follows files on a thread of its own until stopped.
 pub(crate) fn follow(files: Files) {
     let started = rt::thread("agent-logs", move || {
-        Follower {
-            files,
-            followed: Vec::new(),
-            wake: Wake::new(),
-            begun: false,
-            linger: LINGER,
+        loop {
+            let follower = Follower::new(files.clone());
+            let ended = catch_unwind(AssertUnwindSafe(|| follower.run()));
+            if ended.is_ok() || files.stop.is_cancelled() {
+                return;
+            }
+            // Each file goes on from the place that was kept for it.
+            tracing::error!("the reader of log files panicked; it begins anew");
+            std::thread::sleep(SEARCH);
         }
-        .run()
     });
     if let Err(error) = started {
         tracing::error!(%error, "failed to start the thread that reads log files");
@@ -108,6 +112,16 @@ struct Follower {
 }
 
 impl Follower {
+    fn new(files: Files) -> Self {
+        Self {
+            files,
+            followed: Vec::new(),
+            wake: Wake::new(),
+            begun: false,
+            linger: LINGER,
+        }
+    }
+
     fn run(mut self) {
         let zone = TimeZone::system();
         let mut buffer = Vec::new();

@@ -52,8 +52,7 @@ impl Bench {
             ..AgentConfig::default()
         };
         let (observations, queue) = mpsc::channel(1000);
-        let follower = Follower {
-            files: Files {
+        let follower = Follower::new(Files {
                 roots: Roots {
                     rootfs: self.dir.path().to_owned(),
                     ..Roots::default()
@@ -64,12 +63,7 @@ impl Bench {
                 figures: self.figures.clone(),
                 stop: CancellationToken::new(),
                 beside_journal: false,
-            },
-            followed: Vec::new(),
-            wake: Wake::new(),
-            begun: false,
-            linger: LINGER,
-        };
+            });
         Run {
             bench: self,
             follower,

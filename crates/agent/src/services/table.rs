@@ -261,6 +261,13 @@ impl Table {
         self.dirty |= self.services.len() != before;
     }
 
+    /// The clock of the host was set by so much: how long a service is gone does not change by that.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for service in self.services.values_mut().filter(|service| service.seen_up_ms != 0) {
+            service.seen_up_ms = service.seen_up_ms.saturating_add(by_ms).max(1);
+        }
+    }
+
     /// Which services the settings name.
     pub(crate) fn set_watched(&mut self, is_watched: impl Fn(&str) -> bool) {
         for service in self.services.values_mut() {
@@ -431,6 +438,21 @@ mod tests {
         );
         table.set_watched(|_| false);
         assert_eq!(supervision(&table, Manager::Process, "nginx"), "none");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forgets_no_service_that_is_down() {
+        let mut table = Table::default();
+        let at_boot = 7_000;
+        table.replace(Manager::Process, vec![process("nginx", 7)], at_boot);
+        table.replace(Manager::Process, vec![], at_boot + 1000);
+        // The host began without a clock and has the time now.
+        let step = 1_800_000_000_000;
+        table.shift(step);
+        table.forget(step + at_boot + 2000, |_| None, |_| false);
+        assert!(table.get(Manager::Process, "nginx").is_some());
+        table.forget(step + at_boot + FORGET_AFTER_MS + 60_000, |_| None, |_| false);
+        assert!(table.get(Manager::Process, "nginx").is_none());
     }
 
     #[test]

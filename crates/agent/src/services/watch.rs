@@ -13,6 +13,7 @@ use super::init::Init;
 use super::listeners::{self, Listeners};
 use super::systemd::{self, Report};
 use super::table::{Manager, Service, Services};
+use crate::clock::Steps;
 use crate::collect::own::put_service;
 use crate::collect::series::Series;
 use crate::collect::{Roots, Sink};
@@ -80,6 +81,7 @@ impl Watch {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut after_death = AFTER_DEATH.len();
+        let mut steps = Steps::new();
         loop {
             let pause = AFTER_DEATH.get(after_death).copied();
             tokio::select! {
@@ -97,6 +99,9 @@ impl Watch {
                 }
                 () = stop.cancelled() => break,
             }
+            if let Some(step_ms) = steps.look() {
+                self.services.lock().shift(step_ms);
+            }
             let Some(mut moved) = lookout.take() else { break };
             let watched = config.borrow().watched_services.clone();
             // A look takes milliseconds, and must not hold up the other tasks for them.
@@ -105,8 +110,9 @@ impl Watch {
                 (moved, changes)
             });
             let Ok((moved, changes)) = looked.await else {
-                tracing::error!("the look at services panicked; it is not done again");
-                break;
+                tracing::error!("the look at services panicked; it begins anew");
+                lookout = Some(self.lookout(has_systemd));
+                continue;
             };
             lookout = Some(moved);
             teller.tell(changes).await;

@@ -9,6 +9,7 @@ mod segment;
 mod sequence;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,8 @@ pub(crate) struct Spool {
     /// Where the next record to send begins: segment by its first sequence, and offset.
     cursor: (u64, u64),
     gap: Option<Gap>,
-    dirty: bool,
+    /// Files came since the folder was last forced to the disk.
+    new_names: bool,
 }
 
 impl Spool {
@@ -45,8 +47,13 @@ impl Spool {
         names.sort_unstable();
         let mut segments = VecDeque::new();
         for path in names {
-            if let Some(segment) = Segment::open(&path)? {
-                segments.push_back(segment);
+            match Segment::open(&path) {
+                Ok(segment) => segments.extend(segment),
+                // One file that cannot be read must not keep the agent from starting.
+                Err(error) => {
+                    tracing::error!(%error, path = %path.display(), "a file of the spool cannot be read; it is set aside");
+                    let _ = std::fs::rename(&path, path.with_extension("damaged"));
+                }
             }
         }
         Ok(Self {
@@ -56,7 +63,7 @@ impl Spool {
             acked: 0,
             cursor: (0, 0),
             gap: None,
-            dirty: false,
+            new_names: true,
         })
     }
 
@@ -86,8 +93,8 @@ impl Spool {
             .is_none_or(|segment| segment.bytes >= SEGMENT_BYTES);
         if full {
             self.segments.push_back(Segment::create(&self.folder, meta.seq)?);
+            self.new_names = true;
         }
-        self.dirty = true;
         let Some(segment) = self.segments.back_mut() else {
             return Ok(());
         };
@@ -101,13 +108,19 @@ impl Spool {
     }
 
     /// Waits until what was appended is on the disk.
+    /// Every file is tried, whatever became of the others; what failed is tried again next time.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.dirty)
-            && let Some(segment) = self.segments.back()
-        {
-            segment.sync()?;
+        let mut outcome = Ok(());
+        for segment in &mut self.segments {
+            outcome = outcome.and(segment.sync());
         }
-        Ok(())
+        if self.new_names {
+            // A new file is found after a loss of power only when its folder is on the disk too.
+            let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+            self.new_names = synced.is_err();
+            outcome = outcome.and(synced);
+        }
+        outcome
     }
 
     /// Sending begins again at the oldest batch that is not acknowledged.

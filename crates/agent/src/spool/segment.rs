@@ -25,6 +25,8 @@ pub(super) struct Segment {
     pub(super) records: Vec<Meta>,
     pub(super) first_seq: u64,
     pub(super) last_seq: u64,
+    /// Something was appended since it was last forced to the disk.
+    dirty: bool,
 }
 
 impl Segment {
@@ -44,6 +46,7 @@ impl Segment {
             records: Vec::new(),
             first_seq: seq,
             last_seq: seq,
+            dirty: true,
         })
     }
 
@@ -58,6 +61,7 @@ impl Segment {
             records: Vec::new(),
             first_seq: 0,
             last_seq: 0,
+            dirty: true,
         };
         while let Some((meta, next)) = segment.check(segment.bytes, length)? {
             if segment.records.is_empty() {
@@ -104,14 +108,40 @@ impl Segment {
             let _ = self.file.set_len(self.bytes);
             return Err(error);
         }
+        self.dirty = true;
         self.bytes += record.len() as u64;
         self.last_seq = meta.seq;
         self.records.push(meta);
         Ok(())
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// Waits until everything in it is on the disk. After a failure the kernel may take what it could not write for written:
+    /// the records go to a new file then.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if !self.dirty {
+            return Ok(());
+        }
+        if let Err(error) = self.file.sync_data() {
+            tracing::warn!(%error, path = %self.path.display(), "a file of the spool could not be forced to the disk; writing it anew");
+            self.rewrite()?;
+        }
+        self.dirty = false;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The same records in a new file in its place.
+    pub(super) fn rewrite(&mut self) -> io::Result<()> {
+        let length = usize::try_from(self.bytes).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        crate::state::replace(&self.path, &bytes, true)?;
+        self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        Ok(())
     }
 
     /// The record at `offset`, and where the next one begins.

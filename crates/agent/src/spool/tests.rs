@@ -111,3 +111,41 @@ fn a_full_spool_drops_the_oldest_and_counts() {
     assert_eq!(gap.to_ms, (left[0].cast_signed() - 1) * 1000);
     assert!(spool.take_gap().is_none());
 }
+
+#[test]
+fn every_file_is_forced_to_the_disk_and_the_folder_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 1 << 30).unwrap();
+    let frame = vec![1; 1 << 20];
+    for seq in 1..=10 {
+        spool.append(meta(seq), &frame).unwrap();
+    }
+    assert!(spool.segments.len() > 1 && spool.new_names);
+    assert!(spool.segments.iter().all(Segment::is_dirty));
+    spool.sync().unwrap();
+    assert!(!spool.new_names && !spool.segments.iter().any(Segment::is_dirty));
+}
+
+#[test]
+fn a_file_that_could_not_be_forced_to_the_disk_is_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 1 << 30).unwrap();
+    for seq in 1..=3 {
+        spool.append(meta(seq), b"frame").unwrap();
+    }
+    spool.segments[0].rewrite().unwrap();
+    spool.append(meta(4), b"more").unwrap();
+    assert_eq!(drain(&mut spool), [1, 2, 3, 4]);
+    let mut spool = Spool::open(dir.path(), 1 << 30).unwrap();
+    assert_eq!(drain(&mut spool), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_keeps_nobody_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(dir.path(), 1 << 30).unwrap();
+    spool.append(meta(7), b"frame").unwrap();
+    std::fs::create_dir(dir.path().join("00000000000000000001.seg")).unwrap();
+    let mut spool = Spool::open(dir.path(), 1 << 30).unwrap();
+    assert_eq!(drain(&mut spool), [7]);
+}

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::act::Commander;
+use crate::clock::Steps;
 use crate::observe::{Checkpoints, Observation};
 use crate::rt;
 use crate::state::State;
@@ -83,8 +84,13 @@ pub(crate) struct Uplink {
     pub(crate) figures: Arc<Figures>,
 }
 
+/// A step of the clock that is larger than this is told to the server at once, by a new greeting: it corrects times by the
+/// offset that it knows. Smaller ones it sees in the answer to its next ping.
+const STEP_MS: i64 = 5000;
+
 /// What changes while the uplink runs.
 struct Live {
+    steps: Steps,
     link: Option<Link>,
     flush_at: Option<Instant>,
     min_interval: Duration,
@@ -103,6 +109,7 @@ impl Uplink {
     ) {
         let now = Instant::now();
         let mut live = Live {
+            steps: Steps::new(),
             link: None,
             flush_at: None,
             min_interval: Duration::ZERO,
@@ -136,7 +143,18 @@ impl Uplink {
         self.batches.close(rt::now_ms());
     }
 
+    /// After the clock of this host was set, what it says goes out only once the server knows of it.
+    fn check_clock(&mut self, live: &mut Live) {
+        let Some(step_ms) = live.steps.look() else { return };
+        let offset_ms = self.figures.clock_offset_ms.fetch_sub(step_ms, Ordering::Relaxed) - step_ms;
+        tracing::warn!(step_ms, offset_ms, "the clock of this host was set");
+        if step_ms.saturating_abs() > STEP_MS && live.link.is_some() {
+            self.lose_link(live);
+        }
+    }
+
     async fn flush(&mut self, live: &mut Live) {
+        self.check_clock(live);
         let may_send = live.min_interval.is_zero() || live.last_flush.elapsed() >= live.min_interval;
         live.flush_at = None;
         live.last_flush = Instant::now();
@@ -274,7 +292,10 @@ impl Uplink {
 
     fn renew_if_due(&mut self, live: &Live) {
         if live.link.is_some()
-            && let Some(csr_pem) = self.renewal.due(rt::now_ms())
+            // By the server's clock: this host's may be wrong by years.
+            && let Some(csr_pem) = self
+                .renewal
+                .due(rt::now_ms().saturating_add(self.figures.clock_offset_ms.load(Ordering::Relaxed)))
         {
             live.say(ToServer::Renew { csr_pem });
         }

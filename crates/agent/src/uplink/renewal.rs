@@ -36,7 +36,7 @@ impl Renewal {
 
     /// The request to send, when it is time.
     pub(crate) fn due(&mut self, now_ms: i64) -> Option<String> {
-        if now_ms < self.due_ms || now_ms.saturating_sub(self.asked_ms) < RETRY_MS {
+        if now_ms < self.due_ms || (0..RETRY_MS).contains(&now_ms.saturating_sub(self.asked_ms)) {
             return None;
         }
         self.asked_ms = now_ms;

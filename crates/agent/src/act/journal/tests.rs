@@ -99,3 +99,36 @@ fn old_acknowledged_commands_are_forgotten() {
     assert_eq!(journal.entries.len(), REMEMBERED);
     assert!(journal.get("00004").is_none() && journal.get("00005").is_some());
 }
+
+#[test]
+fn half_a_record_is_cut_before_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.accept(command("a", false), 1).unwrap();
+    // A write that the full disk has ended in the middle, and that could not be taken back.
+    let half = &encode(&Record::Acknowledged { id: "a".into() }).unwrap()[..9];
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(half).unwrap();
+    assert!(journal.begin("a", 2).unwrap());
+    journal.end("a", DONE, 3).unwrap();
+    journal.accept(command("b", false), 4).unwrap();
+    let journal = Journal::open(&path).unwrap();
+    assert_eq!(journal.get("a").unwrap().state, DONE, "what followed is not hidden");
+    assert_eq!(journal.get("b").unwrap().state, CommandState::Accepted);
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_anew_still_opens_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    Journal::open(&path).unwrap().accept(command("a", false), 1).unwrap();
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(b"torn").unwrap();
+    // In the place of the new file there is something that cannot be replaced.
+    std::fs::create_dir(path.with_extension("new")).unwrap();
+    let mut journal = Journal::open(&path).unwrap();
+    assert!(journal.begin("a", 2).unwrap());
+    std::fs::remove_dir(path.with_extension("new")).unwrap();
+    assert_eq!(Journal::open(&path).unwrap().get("a").unwrap().state, CommandState::Running);
+}

@@ -19,6 +19,7 @@ mod paths;
 mod process_table;
 mod storage;
 mod textfile;
+mod timex;
 
 use super::{Collector, Roots};
 
@@ -78,6 +79,7 @@ pub(crate) fn all(roots: &Roots, choice: &Choice) -> Vec<Box<dyn Collector>> {
         Box::new(identity::Dmi::new(roots)),
         Box::new(identity::Uname),
         Box::new(identity::Time::new(roots)),
+        Box::new(timex::Timex),
         Box::new(hardware::Thermal::new(roots)),
         Box::new(hardware::Edac::new(roots)),
         Box::new(hardware::Nvme::new(roots)),
