@@ -92,7 +92,9 @@ fn shebang(script: &str) -> Result<Option<Vec<String>>, String> {
         ));
     }
     let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
-    Ok(Some([program].into_iter().chain(argument).map(str::to_owned).collect()))
+    Ok(Some(
+        [program].into_iter().chain(argument).map(str::to_owned).collect(),
+    ))
 }
 
 async fn account(user: Option<&str>) -> Result<Option<Account>, String> {
@@ -216,8 +218,14 @@ mod tests {
         assert_eq!(read("echo x"), None);
         assert_eq!(read(" #!/bin/bash"), None);
         assert_eq!(read("#!/bin/bash\necho").as_deref(), Some("/bin/bash"));
-        assert_eq!(read("#! /bin/bash -eu -o pipefail \r\n").as_deref(), Some("/bin/bash|-eu -o pipefail"));
-        assert_eq!(read("#!/usr/bin/env python3\n").as_deref(), Some("/usr/bin/env|python3"));
+        assert_eq!(
+            read("#! /bin/bash -eu -o pipefail \r\n").as_deref(),
+            Some("/bin/bash|-eu -o pipefail")
+        );
+        assert_eq!(
+            read("#!/usr/bin/env python3\n").as_deref(),
+            Some("/usr/bin/env|python3")
+        );
         assert!(shebang("#!python3\n").is_err() && shebang("#!\n").is_err());
     }
 

@@ -273,7 +273,10 @@ impl Commander {
             self.end_left_over(&id, &entry).await;
             let Some(command) = entry.command else { continue };
             // A clock that was set back says nothing of how long it was.
-            let waited_ms = rt::now_ms().saturating_sub(entry.accepted_at_ms).max(0).unsigned_abs();
+            let waited_ms = rt::now_ms()
+                .saturating_sub(entry.accepted_at_ms)
+                .max(0)
+                .unsigned_abs();
             let is_late = waited_ms > command.timeout_ms.max(60_000);
             match entry.state {
                 CommandState::Running if !command.idempotent => {

@@ -133,7 +133,9 @@ async fn spawn_as(account: Account, mut command: Command) -> std::io::Result<Chi
         let started = become_user(&account).and_then(|()| command.spawn());
         let _ = sender.send(started);
     })?;
-    child.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    child
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 fn become_user(account: &Account) -> std::io::Result<()> {
@@ -290,4 +292,41 @@ pub(crate) fn started_ticks(pid: u32) -> Option<u64> {
     let stat = String::from_utf8_lossy(&stat);
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_runs_with_all_groups_of_its_user() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can become somebody else.
+            return;
+        }
+        let account = Account {
+            name: "made-up".into(),
+            uid: 54_321,
+            gid: 54_321,
+            groups: vec![54_321, 54_322, 54_323],
+            home: "/".into(),
+            shell: "/bin/sh".into(),
+        };
+        let program = Program {
+            argv: ["sh", "-c", "grep -E '^(Uid|Gid|Groups|CapEff)' /proc/self/status"]
+                .map(String::from)
+                .to_vec(),
+            account: Some(account),
+            ..Program::default()
+        };
+        let child = spawn(&program, "cmd_1").await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
+        assert_eq!(words[0], ["Uid:", "54321", "54321", "54321", "54321"], "{text}");
+        assert_eq!(words[1], ["Gid:", "54321", "54321", "54321", "54321"], "{text}");
+        assert_eq!(words[2], ["Groups:", "54321", "54322", "54323"], "{text}");
+        assert_eq!(words[3], ["CapEff:", "0000000000000000"], "no power of root is left");
+        assert!(rustix::process::geteuid().is_root(), "the agent itself is who it was");
+    }
 }

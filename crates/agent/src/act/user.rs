@@ -24,7 +24,10 @@ pub(crate) async fn look_up(user: &str) -> Result<Account, String> {
     let text = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
     let found = match find(&text, user) {
         Some(account) => Some(account),
-        None => find(&ask("getent", &["passwd", "--", user]).await.unwrap_or_default(), user),
+        None => find(
+            &ask("getent", &["passwd", "--", user]).await.unwrap_or_default(),
+            user,
+        ),
     };
     let mut account = found.ok_or_else(|| format!("this host has no user {user:?}"))?;
     // A user without its groups is another user: files that it may read every day are refused.

@@ -191,7 +191,11 @@ mod tests {
         let mut sampler = Sampler::new(vec![Box::new(Hung(until)), Box::new(Fine)], &series);
         for round in 0..3 {
             let samples = sampler
-                .tick(round * 1000, Duration::from_secs(round.unsigned_abs()), Duration::from_millis(600))
+                .tick(
+                    round * 1000,
+                    Duration::from_secs(round.unsigned_abs()),
+                    Duration::from_millis(600),
+                )
                 .await;
             let named = |name: &str, label: &str| {
                 samples.iter().find(|s| {
@@ -252,7 +256,11 @@ mod tests {
             (noon + 7_230_000, 120, true),
         ] {
             let samples = sampler.tick(wall_ms, Duration::from_secs(steady_s), limit).await;
-            assert_eq!(value(&series, &samples, "minutely", None).is_some(), runs, "{steady_s} s");
+            assert_eq!(
+                value(&series, &samples, "minutely", None).is_some(),
+                runs,
+                "{steady_s} s"
+            );
         }
     }
 
@@ -261,7 +269,14 @@ mod tests {
         let series = Series::default();
         let mut sampler = Sampler::new(vec![Box::new(Minutely { panics: true }), Box::new(Fine)], &series);
         let samples = sampler.tick(0, Duration::ZERO, Duration::from_secs(5)).await;
-        let success = |collector| value(&series, &samples, "node_scrape_collector_success", Some(collector));
+        let success = |collector| {
+            value(
+                &series,
+                &samples,
+                "node_scrape_collector_success",
+                Some(collector),
+            )
+        };
         assert_eq!((success("panics"), success("fine")), (Some(0.0), Some(1.0)));
     }
 }

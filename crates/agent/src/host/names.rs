@@ -77,10 +77,7 @@ mod tests {
         ] {
             let text = text(bytes);
             assert_eq!(path(Path::new(&*text)).as_os_str().as_bytes(), bytes);
-            assert_eq!(
-                shown(&text),
-                String::from_utf8_lossy(bytes).replace('\u{fffd}', "\u{fffd}")
-            );
+            assert_eq!(shown(&text), String::from_utf8_lossy(bytes));
         }
         assert_eq!(text(b"a\xe9b\xe8"), text(b"a\xe9b\xe8"));
         assert_ne!(text(b"a\xe9"), text(b"a\xe8"));

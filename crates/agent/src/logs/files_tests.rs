@@ -53,17 +53,17 @@ impl Bench {
         };
         let (observations, queue) = mpsc::channel(1000);
         let follower = Follower::new(Files {
-                roots: Roots {
-                    rootfs: self.dir.path().to_owned(),
-                    ..Roots::default()
-                },
-                config: watch::channel(config).1,
-                checkpoints: self.checkpoints.clone(),
-                observations,
-                figures: self.figures.clone(),
-                stop: CancellationToken::new(),
-                beside_journal: false,
-            });
+            roots: Roots {
+                rootfs: self.dir.path().to_owned(),
+                ..Roots::default()
+            },
+            config: watch::channel(config).1,
+            checkpoints: self.checkpoints.clone(),
+            observations,
+            figures: self.figures.clone(),
+            stop: CancellationToken::new(),
+            beside_journal: false,
+        });
         Run {
             bench: self,
             follower,

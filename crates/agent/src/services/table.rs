@@ -263,8 +263,8 @@ impl Table {
 
     /// The clock of the host was set by so much: how long a service is gone does not change by that.
     pub(crate) fn shift(&mut self, by_ms: i64) {
-        for service in self.services.values_mut().filter(|service| service.seen_up_ms != 0) {
-            service.seen_up_ms = service.seen_up_ms.saturating_add(by_ms).max(1);
+        for service in self.services.values_mut() {
+            service.seen_up_ms = service.seen_up_ms.saturating_add(by_ms).max(0);
         }
     }
 

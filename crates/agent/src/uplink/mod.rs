@@ -290,12 +290,15 @@ impl Uplink {
         self.feed(live).await;
     }
 
+    /// By this host's clock or the server's, whichever is later: one that is behind must not let the certificate run out.
+    fn latest_ms(&self) -> i64 {
+        let (now_ms, offset_ms) = (rt::now_ms(), self.figures.clock_offset_ms.load(Ordering::Relaxed));
+        now_ms.max(now_ms.saturating_add(offset_ms))
+    }
+
     fn renew_if_due(&mut self, live: &Live) {
         if live.link.is_some()
-            // By the server's clock: this host's may be wrong by years.
-            && let Some(csr_pem) = self
-                .renewal
-                .due(rt::now_ms().saturating_add(self.figures.clock_offset_ms.load(Ordering::Relaxed)))
+            && let Some(csr_pem) = self.renewal.due(self.latest_ms())
         {
             live.say(ToServer::Renew { csr_pem });
         }

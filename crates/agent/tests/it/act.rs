@@ -349,3 +349,21 @@ async fn a_stop_in_the_middle_interrupts_or_repeats() {
     assert_eq!(std::fs::read_to_string(&witness).unwrap(), "begun\n");
     agent.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_first_line_of_a_script_says_what_runs_it() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
+    let agent = start(&dir, &server).await;
+    let text = "#!/bin/cat\n[[ this is no shell ]]\n";
+    server.dispatch(script("own", text));
+    let end = end_of(&server, "own").await;
+    assert!(matches!(end, CommandState::Exited { exit_code: Some(0), .. }), "{end:?}");
+    assert_eq!(output(&server, "own", Stream::Stdout), text);
+    server.dispatch(script("none", "#!/no/such/interpreter -x\necho wrong\n"));
+    let end = end_of(&server, "none").await;
+    assert!(
+        matches!(&end, CommandState::Failed { error } if error.contains("/no/such/interpreter")),
+        "{end:?}"
+    );
+    agent.stop().await.unwrap();
+}

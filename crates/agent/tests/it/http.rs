@@ -129,3 +129,41 @@ async fn a_redirect_takes_secrets_to_no_other_server_and_changes_no_method() {
     assert!(taken.is_err(), "nobody came to the other server");
     agent.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_request_without_an_answer_has_an_unknown_outcome() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), Server::start().await);
+    let agent = start(&dir, &server).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/pay", listener.local_addr().unwrap());
+    let command = |id: &str, method: HttpMethod, timeout_ms: u64| Command {
+        action: Action::Http {
+            method,
+            url: url.clone(),
+            headers: BTreeMap::new(),
+            body: None,
+            expect_status: vec![],
+        },
+        timeout_ms,
+        ..script(id, "")
+    };
+    let take = async || {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream
+    };
+    server.dispatch(command("late", HttpMethod::Post, 300));
+    let held = take().await;
+    let end = end_of(&server, "late").await;
+    assert!(matches!(end, CommandState::TimedOut { .. }), "{end:?}");
+    drop(held);
+    server.dispatch(command("cut", HttpMethod::Post, 30_000));
+    drop(take().await);
+    assert_eq!(end_of(&server, "cut").await, CommandState::Interrupted);
+    // Asking again does no harm: it is an error like any other.
+    server.dispatch(command("read", HttpMethod::Get, 30_000));
+    drop(take().await);
+    let end = end_of(&server, "read").await;
+    assert!(matches!(end, CommandState::Failed { .. }), "{end:?}");
+    agent.stop().await.unwrap();
+}

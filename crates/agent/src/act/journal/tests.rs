@@ -114,7 +114,11 @@ fn half_a_record_is_cut_before_the_next_one() {
     journal.end("a", DONE, 3).unwrap();
     journal.accept(command("b", false), 4).unwrap();
     let journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.get("a").unwrap().state, DONE, "what followed is not hidden");
+    assert_eq!(
+        journal.get("a").unwrap().state,
+        DONE,
+        "what followed is not hidden"
+    );
     assert_eq!(journal.get("b").unwrap().state, CommandState::Accepted);
 }
 
@@ -122,7 +126,10 @@ fn half_a_record_is_cut_before_the_next_one() {
 fn a_journal_that_cannot_be_written_anew_still_opens_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    Journal::open(&path).unwrap().accept(command("a", false), 1).unwrap();
+    Journal::open(&path)
+        .unwrap()
+        .accept(command("a", false), 1)
+        .unwrap();
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(b"torn").unwrap();
     // In the place of the new file there is something that cannot be replaced.
@@ -130,5 +137,8 @@ fn a_journal_that_cannot_be_written_anew_still_opens_and_goes_on() {
     let mut journal = Journal::open(&path).unwrap();
     assert!(journal.begin("a", 2).unwrap());
     std::fs::remove_dir(path.with_extension("new")).unwrap();
-    assert_eq!(Journal::open(&path).unwrap().get("a").unwrap().state, CommandState::Running);
+    assert_eq!(
+        Journal::open(&path).unwrap().get("a").unwrap().state,
+        CommandState::Running
+    );
 }

@@ -17,7 +17,9 @@ impl Collector for Timex {
         match timex::read() {
             Ok(read) => put(&read, out),
             // Some containers forbid the call: the host's own agent tells.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(CollectError::Absent),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(CollectError::Absent);
+            }
             Err(error) => return Err(CollectError::read(std::path::Path::new("adjtimex"), error)),
         }
         Ok(())
@@ -64,7 +66,10 @@ mod tests {
         let named = sink.drain_named();
         let value = |name: &str| {
             let is_it = |labels: &protocol::Labels| labels.iter().any(|(_, text)| text == name);
-            named.iter().find(|(labels, _)| is_it(labels)).map(|(_, value)| *value)
+            named
+                .iter()
+                .find(|(labels, _)| is_it(labels))
+                .map(|(_, value)| *value)
         };
         assert_eq!(named.len(), 17);
         assert!(value("node_timex_sync_status").is_some_and(|status| status == 0.0 || status == 1.0));
