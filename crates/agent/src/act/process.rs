@@ -322,11 +322,21 @@ mod tests {
         let child = spawn(&program, "cmd_1").await.unwrap();
         let output = child.wait_with_output().await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
+        let words: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_ascii_whitespace().collect())
+            .collect();
         assert_eq!(words[0], ["Uid:", "54321", "54321", "54321", "54321"], "{text}");
         assert_eq!(words[1], ["Gid:", "54321", "54321", "54321", "54321"], "{text}");
         assert_eq!(words[2], ["Groups:", "54321", "54322", "54323"], "{text}");
-        assert_eq!(words[3], ["CapEff:", "0000000000000000"], "no power of root is left");
-        assert!(rustix::process::geteuid().is_root(), "the agent itself is who it was");
+        assert_eq!(
+            words[3],
+            ["CapEff:", "0000000000000000"],
+            "no power of root is left"
+        );
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "the agent itself is who it was"
+        );
     }
 }

@@ -357,7 +357,16 @@ async fn the_first_line_of_a_script_says_what_runs_it() {
     let text = "#!/bin/cat\n[[ this is no shell ]]\n";
     server.dispatch(script("own", text));
     let end = end_of(&server, "own").await;
-    assert!(matches!(end, CommandState::Exited { exit_code: Some(0), .. }), "{end:?}");
+    assert!(
+        matches!(
+            end,
+            CommandState::Exited {
+                exit_code: Some(0),
+                ..
+            }
+        ),
+        "{end:?}"
+    );
     assert_eq!(output(&server, "own", Stream::Stdout), text);
     server.dispatch(script("none", "#!/no/such/interpreter -x\necho wrong\n"));
     let end = end_of(&server, "none").await;
