@@ -3,6 +3,7 @@
 //! Flow: fleet hands batches to [`Telemetry`] ([`fleet::Intake`]) → `tsdb` and `logs` make them durable → rules that read the samples are
 //! evaluated at once → changes go to `alerting::observe`. Queries: `prom` (the Prometheus API), `logs_api`, `live_api`.
 
+mod answer;
 mod dependents;
 mod dictionary;
 mod ingest;
@@ -95,6 +96,7 @@ struct Inner {
     tsdb: Arc<Tsdb>,
     logs: Arc<Logs>,
     queries: Queries,
+    answers: answer::Answers,
     rules: RuleEngine,
     dictionaries: dictionary::Dictionaries,
     written_up: up::Written,
@@ -148,6 +150,7 @@ impl Telemetry {
         let inner = Inner {
             kernel: kernel.clone(),
             queries: Queries::new(kernel, tsdb.clone()),
+            answers: answer::Answers::new(kernel),
             rules: RuleEngine::new(kernel, tsdb.clone(), external),
             dictionaries: dictionary::Dictionaries::default(),
             written_up: up::Written::default(),
@@ -199,6 +202,10 @@ impl Telemetry {
 
     pub(crate) fn queries(&self) -> &Queries {
         &self.0.queries
+    }
+
+    pub(crate) fn answers(&self) -> &answer::Answers {
+        &self.0.answers
     }
 
     pub(crate) fn rules(&self) -> &RuleEngine {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use kernel::clock::from_millis;
@@ -55,6 +56,8 @@ pub(crate) const PERMISSIONS: &[Endpoint] = &[
 const SEARCH_TIME: Duration = Duration::from_secs(10);
 /// Lines that wait for a slow reader of the tail.
 const TAIL_QUEUE: usize = 2_000;
+/// Live tails at a time.
+const MOST_TAILS: u64 = 200;
 /// Lines that one search answers with.
 const MOST_LINES: u32 = 5000;
 
@@ -111,6 +114,8 @@ struct LogPage {
     /// False when time ran out; `next` goes on from there.
     is_complete: bool,
     scanned_lines: u64,
+    /// What could not be read, and why: the answer lacks it.
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,6 +133,8 @@ struct LogHistogram {
     step_ms: i64,
     buckets: Vec<LogBucket>,
     is_complete: bool,
+    /// What could not be read, and why: the counts lack it.
+    warnings: Vec<String>,
 }
 
 fn to_line(found: Found) -> LogLine {
@@ -182,7 +189,7 @@ impl LogQuery {
 
 fn busy(error: QueryError) -> Problem {
     match error {
-        QueryError::Busy(_) | QueryError::Timeout(_) => Problem::unavailable(error, 2),
+        QueryError::Busy(_) | QueryError::Timeout(_) | QueryError::Crowded => Problem::unavailable(error, 2),
         other => Problem::internal(other),
     }
 }
@@ -194,21 +201,23 @@ async fn query_logs(
     State(telemetry): State<Telemetry>,
     reach: Reach,
     Query(query): Query<LogQuery, MOST_LINES>,
-) -> Result<Json<LogPage>, Problem> {
+) -> Result<Response, Problem> {
     let query = query.to_query(telemetry.now_ms(), &reach)?;
     let store = telemetry.logs().clone();
-    let page = telemetry
-        .queries()
-        .blocking(SEARCH_TIME, move |_| store.query(&query))
-        .await
-        .map_err(busy)?;
-    let page = page.map_err(log_problem)?;
-    Ok(Json(LogPage {
-        items: page.records.into_iter().map(to_line).collect(),
-        next: page.next.map(|position| position.to_string()),
-        is_complete: page.complete,
-        scanned_lines: page.scanned_records,
-    }))
+    let work = move |_| {
+        let page = store.query(&query).map_err(log_problem)?;
+        let page = LogPage {
+            items: page.records.into_iter().map(to_line).collect(),
+            next: page.next.map(|position| position.to_string()),
+            is_complete: page.complete,
+            scanned_lines: page.scanned_records,
+            warnings: page.warnings,
+        };
+        serde_json::to_string(&page).map_err(Problem::internal)
+    };
+    let asked = telemetry.queries().in_slot(SEARCH_TIME, work).await;
+    let (body, slot) = asked.map_err(busy)?;
+    telemetry.answers().json(body?, slot).await.map_err(busy)
 }
 
 fn log_problem(error: logs::Error) -> Problem {
@@ -256,6 +265,7 @@ async fn log_histogram(
         step_ms,
         buckets: buckets.collect(),
         is_complete: counted.complete,
+        warnings: counted.warnings,
     }))
 }
 
@@ -263,8 +273,10 @@ async fn log_histogram(
 #[utoipa::path(get, path = "/api/v1/logs/labels", tag = "logs",
     responses((status = 200, body = Vec<String>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn log_labels(State(telemetry): State<Telemetry>, reach: Reach) -> Result<Json<Vec<String>>, Problem> {
-    let found = telemetry.logs().labels(&visible(&reach)?, i64::MIN, i64::MAX);
-    Ok(Json(found.into_iter().collect()))
+    let (store, selection) = (telemetry.logs().clone(), visible(&reach)?);
+    let work = move |_| store.labels(&selection, i64::MIN, i64::MAX);
+    let found = telemetry.queries().blocking(SEARCH_TIME, work).await;
+    Ok(Json(found.map_err(busy)?.into_iter().collect()))
 }
 
 /// Values of one label of log lines
@@ -275,10 +287,10 @@ async fn log_label_values(
     reach: Reach,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    let found = telemetry
-        .logs()
-        .label_values(&name, &visible(&reach)?, i64::MIN, i64::MAX);
-    Ok(Json(found.into_iter().take(5000).collect()))
+    let (store, selection) = (telemetry.logs().clone(), visible(&reach)?);
+    let work = move |_| store.label_values(&name, &selection, i64::MIN, i64::MAX);
+    let found = telemetry.queries().blocking(SEARCH_TIME, work).await;
+    Ok(Json(found.map_err(busy)?.into_iter().take(5000).collect()))
 }
 
 fn visible(reach: &Reach) -> Result<Selection, Problem> {
@@ -304,7 +316,15 @@ async fn tail_logs(
     reach: Reach,
     Query(query): Query<TailQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let parsed = TextQuery::parse(query.q.as_deref().unwrap_or_default());
+    let text = query.q.as_deref().unwrap_or_default();
+    if text.len() > 4096 {
+        return Err(Problem::invalid_field("q", "at most 4096 bytes"));
+    }
+    if telemetry.logs().subscribers() >= MOST_TAILS {
+        let full = format!("{MOST_TAILS} live tails are open already; close some");
+        return Err(Problem::unavailable(full, 10));
+    }
+    let parsed = TextQuery::parse(text);
     let selection = Selection {
         matchers: reach.lines()?,
         ..Selection::text(parsed.map_err(|error| Problem::invalid_field("q", error))?)

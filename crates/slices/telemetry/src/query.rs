@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::{EvalError, Expr, Outcome};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tsdb::Tsdb;
 
 use crate::reach::{Reach, Reached};
@@ -23,7 +23,6 @@ pub(crate) struct Queries {
     tsdb: Arc<Tsdb>,
     slots: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    #[expect(dead_code, reason = "counted next")]
     metrics: kernel::metric::Metrics,
 }
 
@@ -37,6 +36,8 @@ pub enum QueryError {
     Busy(usize),
     #[error("the query did not finish within {0:?}")]
     Timeout(Duration),
+    #[error("too many large answers are being read; try again later or ask for less")]
+    Crowded,
     #[error("the query ended without an answer")]
     Lost,
 }
@@ -70,19 +71,34 @@ impl Queries {
         lookback_ms: i64,
         reach: &Reach,
     ) -> Result<Outcome, QueryError> {
+        let asked = (text, at, timeout, lookback_ms);
+        Ok(self.run_then(asked, reach, |outcome| outcome).await?.0)
+    }
+
+    /// As [`Queries::run`], and makes something of the outcome on the same thread. The slot comes back with it.
+    pub(crate) async fn run_then<T: Send + 'static>(
+        &self,
+        (text, at, timeout, lookback_ms): (&str, At, Duration, i64),
+        reach: &Reach,
+        then: impl FnOnce(Outcome) -> T + Send + 'static,
+    ) -> Result<(T, OwnedSemaphorePermit), QueryError> {
         let expr = promql::parse(text)?;
         let only = reach.series().map_err(EvalError::BadRequest)?;
         let tsdb = self.tsdb.clone();
-        self.blocking(timeout, move |deadline| {
+        let work = move |deadline| {
             let source = Reached {
                 source: StoreSource::new(&tsdb, None),
                 only,
             };
             let mut outcome = evaluate(&source, &expr, at, deadline, lookback_ms)?;
             outcome.warnings.extend(source.source.warnings());
-            Ok(outcome)
-        })
-        .await?
+            Ok(then(outcome))
+        };
+        let (result, slot) = self.in_slot(timeout, work).await?;
+        match result {
+            Ok(made) => Ok((made, slot)),
+            Err(error) => Err(self.refused(error)),
+        }
     }
 
     /// Runs `work` on a blocking thread when its turn comes.
@@ -91,22 +107,39 @@ impl Queries {
         timeout: Duration,
         work: impl FnOnce(Instant) -> T + Send + 'static,
     ) -> Result<T, QueryError> {
+        Ok(self.in_slot(timeout, work).await?.0)
+    }
+
+    /// The same, with the slot that it ran in.
+    pub(crate) async fn in_slot<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(Instant) -> T + Send + 'static,
+    ) -> Result<(T, OwnedSemaphorePermit), QueryError> {
         let deadline = Instant::now() + timeout;
-        let _waiting = self
-            .queue
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| QueryError::Busy(WAITING))?;
+        let waiting = self.queue.clone().try_acquire_owned();
+        let _waiting = waiting.map_err(|_| self.refused(QueryError::Busy(WAITING)))?;
         let slot = tokio::time::timeout(timeout, self.slots.clone().acquire_owned());
         let slot = slot
             .await
-            .map_err(|_| QueryError::Timeout(timeout))?
+            .map_err(|_| self.refused(QueryError::Timeout(timeout)))?
             .map_err(|_| QueryError::Lost)?;
-        let task = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            work(deadline)
-        });
+        let task = tokio::task::spawn_blocking(move || (work(deadline), slot));
         task.await.map_err(|_| QueryError::Lost)
+    }
+
+    /// Counts what a limit refused or ended.
+    fn refused(&self, error: QueryError) -> QueryError {
+        let reason = match &error {
+            QueryError::Busy(_) | QueryError::Crowded => "busy",
+            QueryError::Timeout(_) | QueryError::Eval(EvalError::Cancelled) => "time",
+            QueryError::Eval(EvalError::TooManySamples { .. } | EvalError::TooManyBytes { .. }) => "size",
+            _ => return error,
+        };
+        self.metrics
+            .counter("mainstay_queries_refused_total", &[("reason", reason)])
+            .add(1);
+        error
     }
 }
 

@@ -219,6 +219,11 @@ impl Logs {
         &self.dir
     }
 
+    /// Live subscriptions.
+    pub fn subscribers(&self) -> u64 {
+        self.lock_tails().len() as u64
+    }
+
     /// Sizes and counters.
     pub fn stats(&self) -> Stats {
         let (wal_now, subscribers) = (self.lock_writer().wal.len(), self.lock_tails().len() as u64);

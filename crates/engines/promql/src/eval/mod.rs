@@ -220,6 +220,9 @@ pub fn range(
             )));
         }
     };
+    let values = series.iter().flat_map(|s| &s.values);
+    let samples = values.filter(|v| !is_absent(**v)).count();
+    engine.charge_bytes(samples.saturating_mul(size_of::<Sample>()))?;
     let mut matrix = to_matrix(series, &grid, expr.span)?;
     matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
     engine.outcome(Value::Matrix(matrix))

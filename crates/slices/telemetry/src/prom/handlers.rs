@@ -66,11 +66,21 @@ async fn instant(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Resul
     let lookback = params
         .duration_ms("lookback_delta")?
         .unwrap_or(DEFAULT_LOOKBACK_MS);
-    let outcome = telemetry
-        .queries()
-        .run(params.require("query")?, at, timeout(params)?, lookback, reach)
-        .await?;
-    Ok(render::outcome(outcome, params.limit()?))
+    evaluate(telemetry, reach, params, (at, lookback)).await
+}
+
+/// Evaluates, and writes the answer on the same thread.
+async fn evaluate(
+    telemetry: &Telemetry,
+    reach: &Reach,
+    params: &Params,
+    (at, lookback_ms): (At, i64),
+) -> Result<Response, Refusal> {
+    let (text, limit) = (params.require("query")?, params.limit()?);
+    let asked = (text, at, timeout(params)?, lookback_ms);
+    let write = move |outcome| render::outcome(outcome, limit);
+    let (body, slot) = telemetry.queries().run_then(asked, reach, write).await?;
+    Ok(telemetry.answers().json(body?, slot).await?)
 }
 
 async fn range(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
@@ -99,11 +109,7 @@ async fn range(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<
     let lookback = params
         .duration_ms("lookback_delta")?
         .unwrap_or(DEFAULT_LOOKBACK_MS);
-    let outcome = telemetry
-        .queries()
-        .run(params.require("query")?, at, timeout(params)?, lookback, reach)
-        .await?;
-    Ok(render::outcome(outcome, params.limit()?))
+    evaluate(telemetry, reach, params, (at, lookback)).await
 }
 
 struct Scope {
@@ -143,25 +149,43 @@ impl Scope {
         })
     }
 
-    /// Runs `read` for each selector off the reactor and unites the answers. True when there were more than the limit.
-    async fn unite<T: Ord + Send + 'static>(
-        self,
-        telemetry: &Telemetry,
-        read: impl Fn(&tsdb::Tsdb, &[tsdb::Matcher], i64, i64) -> tsdb::Result<Vec<T>> + Send + 'static,
-    ) -> Result<(Vec<T>, bool), Refusal> {
+    /// The names of metrics.
+    async fn names(self, telemetry: &Telemetry) -> Result<BTreeSet<String>, Refusal> {
         let tsdb = telemetry.tsdb().clone();
-        let limit = self.limit;
-        let work = move |_| -> tsdb::Result<BTreeSet<T>> {
+        let work = move |_| -> tsdb::Result<BTreeSet<String>> {
             let mut found = BTreeSet::new();
             for selector in &self.selectors {
-                found.extend(read(&tsdb, selector, self.start_ms, self.end_ms)?);
+                found.extend(tsdb.label_values(promql::METRIC_NAME, selector, self.start_ms, self.end_ms)?);
             }
             Ok(found)
         };
         let found = telemetry.queries().blocking(TIMEOUT, work).await?;
-        let found = found.map_err(|error| Refusal::execution(error.to_string()))?;
-        let is_truncated = found.len() > limit;
-        Ok((found.into_iter().take(limit).collect(), is_truncated))
+        found.map_err(|error| Refusal::execution(error.to_string()))
+    }
+
+    /// Runs `read` for each selector off the reactor, unites the answers and writes them with `one`.
+    async fn unite<T: Ord + Send + 'static>(
+        self,
+        telemetry: &Telemetry,
+        read: impl Fn(&tsdb::Tsdb, &[tsdb::Matcher], i64, i64) -> tsdb::Result<Vec<T>> + Send + 'static,
+        one: impl FnMut(&mut String, &T) + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let tsdb = telemetry.tsdb().clone();
+        let limit = self.limit;
+        let work = move |_| -> Result<String, Refusal> {
+            let mut found = BTreeSet::new();
+            let mut warnings = Vec::new();
+            for selector in &self.selectors {
+                let some = read(&tsdb, selector, self.start_ms, self.end_ms);
+                found.extend(some.map_err(|error| Refusal::execution(error.to_string()))?);
+            }
+            warnings.extend(tsdb.unreadable(self.start_ms, self.end_ms));
+            let is_truncated = found.len() > limit;
+            let found: Vec<T> = found.into_iter().take(limit).collect();
+            render::list(&found, is_truncated, warnings, one)
+        };
+        let (body, slot) = telemetry.queries().in_slot(TIMEOUT, work).await?;
+        Ok(telemetry.answers().json(body?, slot).await?)
     }
 }
 
@@ -171,23 +195,20 @@ async fn find_series(telemetry: &Telemetry, reach: &Reach, params: &Params) -> R
             "give at least one match[] parameter, for instance match[]=up",
         ));
     }
-    let (found, is_truncated) = Scope::read(params, reach)?
-        .unite(telemetry, |tsdb, m, start, end| tsdb.series(m, start, end))
-        .await?;
-    let mut data = String::from("[");
-    for (index, labels) in found.iter().enumerate() {
-        render::comma(&mut data, index);
-        render::labels(&mut data, &crate::source::query_labels(labels));
-    }
-    data.push(']');
-    Ok(render::listed(&data, is_truncated))
+    let read = |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.series(m, start, end);
+    let one = |data: &mut String, labels: &tsdb::Labels| {
+        render::labels(data, &crate::source::query_labels(labels));
+    };
+    Scope::read(params, reach)?.unite(telemetry, read, one).await
 }
 
 async fn label_names(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<Response, Refusal> {
-    let (found, is_truncated) = Scope::read(params, reach)?
-        .unite(telemetry, |tsdb, m, start, end| tsdb.labels(m, start, end))
-        .await?;
-    Ok(render::strings(found.iter().map(String::as_str), is_truncated))
+    let read = |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.labels(m, start, end);
+    Scope::read(params, reach)?.unite(telemetry, read, text).await
+}
+
+fn text(data: &mut String, text: &String) {
+    render::string(data, text);
 }
 
 /// Values of one label
@@ -205,8 +226,7 @@ pub(super) async fn label_values(
     let name = unescape(&name).unwrap_or(name);
     let read =
         move |tsdb: &tsdb::Tsdb, m: &[tsdb::Matcher], start, end| tsdb.label_values(&name, m, start, end);
-    let (found, is_truncated) = scope.unite(&telemetry, read).await?;
-    Ok(render::strings(found.iter().map(String::as_str), is_truncated))
+    scope.unite(&telemetry, read, text).await
 }
 
 /// A label name that was made to fit into an address: `U__`, then `__` for an underscore and `_1F600_` for a code point.
@@ -238,15 +258,11 @@ pub(super) async fn metadata(
 ) -> Result<Response, Refusal> {
     let params = Params::read(query.as_deref(), None);
     let limit = params.limit()?;
-    let (names, _) = match params.get("metric") {
-        Some(name) => (vec![name.to_owned()], false),
+    let names = match params.get("metric") {
+        Some(name) => vec![name.to_owned()],
         None => {
             let scope = Scope::read(&Params::default(), &reach)?;
-            scope
-                .unite(&telemetry, |tsdb, m, start, end| {
-                    tsdb.label_values(promql::METRIC_NAME, m, start, end)
-                })
-                .await?
+            scope.names(&telemetry).await?.into_iter().collect()
         }
     };
     let mut data = String::from("{");

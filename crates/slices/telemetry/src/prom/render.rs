@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use promql::{Outcome, Value, format_value};
 
+use crate::answer::MOST;
 use crate::query::QueryError;
 
 /// An error in Prometheus' shape.
@@ -46,7 +47,7 @@ impl From<QueryError> for Refusal {
                 kind: "timeout",
                 message,
             },
-            QueryError::Busy(_) => Self {
+            QueryError::Busy(_) | QueryError::Crowded => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 kind: "unavailable",
                 message,
@@ -72,31 +73,43 @@ const TRUNCATED: &str = "results truncated due to limit";
 
 /// `{"status":"success","data":…}` around `data`, which is JSON.
 pub(super) fn success(data: &str) -> Response {
-    answer(data, &[], &[])
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, answer(data, &[], &[])).into_response()
 }
 
-/// [`success`], which says when it is not everything.
-pub(super) fn listed(data: &str, is_truncated: bool) -> Response {
-    let warnings = if is_truncated {
-        vec![TRUNCATED.to_owned()]
-    } else {
-        Vec::new()
-    };
-    answer(data, &warnings, &[])
-}
-
-pub(super) fn strings<'a>(items: impl Iterator<Item = &'a str>, is_truncated: bool) -> Response {
+/// A list, which says when it is not everything and what could not be read.
+pub(super) fn list<T>(
+    items: &[T],
+    is_truncated: bool,
+    mut warnings: Vec<String>,
+    mut one: impl FnMut(&mut String, &T),
+) -> Result<String, Refusal> {
     let mut data = String::from("[");
-    for (index, item) in items.enumerate() {
+    for (index, item) in items.iter().enumerate() {
         comma(&mut data, index);
-        string(&mut data, item);
+        one(&mut data, item);
+        bear(&data)?;
     }
     data.push(']');
-    listed(&data, is_truncated)
+    if is_truncated {
+        warnings.push(TRUNCATED.to_owned());
+    }
+    Ok(answer(&data, &warnings, &[]))
+}
+
+/// Refuses an answer that has grown too large.
+fn bear(data: &str) -> Result<(), Refusal> {
+    if data.len() > MOST {
+        return Err(Refusal::execution(format!(
+            "the answer is larger than {} MiB; select fewer series, a shorter range or a larger step, or give a limit",
+            MOST >> 20
+        )));
+    }
+    Ok(())
 }
 
 /// An outcome with at most `limit` series.
-pub(super) fn outcome(mut outcome: Outcome, limit: usize) -> Response {
+pub(super) fn outcome(mut outcome: Outcome, limit: usize) -> Result<String, Refusal> {
     let is_truncated = match &mut outcome.value {
         Value::Vector(samples) => cut(samples, limit),
         Value::Matrix(series) => cut(series, limit),
@@ -106,8 +119,8 @@ pub(super) fn outcome(mut outcome: Outcome, limit: usize) -> Response {
         outcome.warnings.push(TRUNCATED.to_owned());
     }
     let mut data = String::with_capacity(256);
-    value(&mut data, &outcome.value);
-    answer(&data, &outcome.warnings, &outcome.infos)
+    value(&mut data, &outcome.value)?;
+    Ok(answer(&data, &outcome.warnings, &outcome.infos))
 }
 
 fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
@@ -116,7 +129,7 @@ fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
     is_longer
 }
 
-fn answer(data: &str, warnings: &[String], infos: &[String]) -> Response {
+fn answer(data: &str, warnings: &[String], infos: &[String]) -> String {
     let mut body = String::with_capacity(data.len() + 64);
     let _ = write!(body, "{{\"status\":\"success\",\"data\":{data}");
     for (name, list) in [("warnings", warnings), ("infos", infos)] {
@@ -130,10 +143,10 @@ fn answer(data: &str, warnings: &[String], infos: &[String]) -> Response {
         }
     }
     body.push('}');
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    body
 }
 
-fn value(out: &mut String, value: &Value) {
+fn value(out: &mut String, value: &Value) -> Result<(), Refusal> {
     match value {
         Value::Scalar { t_ms, value } => {
             out.push_str("{\"resultType\":\"scalar\",\"result\":");
@@ -153,6 +166,7 @@ fn value(out: &mut String, value: &Value) {
                 out.push_str(",\"value\":");
                 point(out, sample.t_ms, sample.value);
                 out.push('}');
+                bear(out)?;
             }
             out.push(']');
         }
@@ -168,11 +182,13 @@ fn value(out: &mut String, value: &Value) {
                     point(out, *t_ms, *value);
                 }
                 out.push_str("]}");
+                bear(out)?;
             }
             out.push(']');
         }
     }
     out.push('}');
+    Ok(())
 }
 
 pub(super) fn labels(out: &mut String, labels: &promql::Labels) {
@@ -206,4 +222,29 @@ pub(super) fn comma(out: &mut String, index: usize) {
 
 pub(super) fn string(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_large_is_refused() {
+        let answer = |bytes: usize| {
+            let labels = promql::Labels::from_pairs([("a", "x".repeat(bytes))]);
+            let samples = vec![(0, 1.0)];
+            let value = Value::Matrix(vec![promql::Series { labels, samples }]);
+            let whole = Outcome {
+                value,
+                warnings: Vec::new(),
+                infos: Vec::new(),
+                samples_read: 1,
+            };
+            outcome(whole, usize::MAX)
+        };
+        assert!(answer(1000).is_ok());
+        let refusal = answer(MOST).unwrap_err();
+        assert_eq!(refusal.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refusal.message.contains("larger than 64 MiB"));
+    }
 }

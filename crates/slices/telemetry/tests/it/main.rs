@@ -13,3 +13,4 @@ mod story;
 mod support;
 mod tuning;
 mod up;
+mod warnings;
