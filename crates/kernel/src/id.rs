@@ -1,10 +1,17 @@
-//! Ids: UUIDv7 as text with a prefix that names the kind (`inc_01890a5d…`), sortable by birth.
+//! Ids: UUIDv7 (RFC 9562) as text with a prefix that names the kind (`inc_01890a5d…`), sortable by creation.
+//!
+//! The order holds within a process whatever the wall clock does, and across restarts once [`start_after`] was called with the
+//! newest time that the database knows. The time inside an id is therefore not the time of creation: store that in a column.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod sequence;
+
+pub use sequence::start_after;
 
 /// Gives a type's ids their prefix.
 pub trait Prefix {
@@ -28,7 +35,7 @@ impl<T: Prefix> Id<T> {
     /// A new id. Ids made later sort later.
     pub fn new() -> Self {
         Self {
-            text: format!("{}_{}", T::PREFIX, uuid::Uuid::now_v7().simple()),
+            text: format!("{}_{}", T::PREFIX, sequence::next().simple()),
             of: PhantomData,
         }
     }

@@ -28,11 +28,17 @@ impl Wake {
 
 /// The tasks that run now, by name.
 #[derive(Clone)]
-pub struct Running(Arc<watch::Sender<BTreeMap<&'static str, usize>>>);
+pub struct Running(
+    Arc<watch::Sender<BTreeMap<&'static str, usize>>>,
+    Arc<watch::Sender<u64>>,
+);
 
 impl Default for Running {
     fn default() -> Self {
-        Self(Arc::new(watch::channel(BTreeMap::new()).0))
+        Self(
+            Arc::new(watch::channel(BTreeMap::new()).0),
+            Arc::new(watch::channel(0).0),
+        )
     }
 }
 
@@ -41,6 +47,11 @@ impl Running {
     pub async fn idle(&self) {
         // The sender is held by `self`, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(BTreeMap::is_empty).await;
+    }
+
+    /// Has every reconciler run now, whatever its timer says.
+    pub fn wake_all(&self) {
+        self.1.send_modify(|rounds| *rounds += 1);
     }
 
     pub fn names(&self) -> Vec<&'static str> {
@@ -74,6 +85,11 @@ impl Drop for Entered {
         });
     }
 }
+
+/// Before the first restart; each one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A body that ran this long before it failed is restarted as if for the first time.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 type Run = Box<dyn Fn(Kernel) -> BoxFuture<'static, Result<(), AnyError>> + Send + Sync>;
 
@@ -145,8 +161,9 @@ where
 {
     let outer = kernel.clone();
     spawn(kernel, name, async move {
-        let mut pause = Duration::from_millis(100);
+        let mut pause = FIRST_PAUSE;
         while !outer.stop.is_cancelled() {
+            let started = std::time::Instant::now();
             let slot = Arc::new(Mutex::new(None));
             let result = slot.clone();
             let future = body();
@@ -165,6 +182,9 @@ where
                 .metrics
                 .counter("mainstay_task_restarts_total", &[("task", name)])
                 .add(1);
+            if started.elapsed() > HEALTHY_AFTER {
+                pause = FIRST_PAUSE;
+            }
             tokio::select! {
                 () = outer.stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -181,6 +201,7 @@ pub fn start(kernel: &Kernel, task: Task) -> JoinHandle<()> {
     supervise(kernel, task.name, move || {
         let task = task.clone();
         let kernel = outer.clone();
+        let mut everybody = kernel.tasks.1.subscribe();
         async move {
             while !kernel.stop.is_cancelled() {
                 let started = std::time::Instant::now();
@@ -192,6 +213,7 @@ pub fn start(kernel: &Kernel, task: Task) -> JoinHandle<()> {
                     .observe(seconds);
                 tokio::select! {
                     () = kernel.stop.cancelled() => {}
+                    _ = everybody.changed() => {}
                     _ = tokio::time::timeout(task.every, task.wake.wait()) => {}
                 }
             }

@@ -131,6 +131,8 @@ pub async fn open_kernel(settings: &Settings, data: &DataDir, clock: Clock) -> R
     db.migrate(slices::SCHEMA)
         .await
         .map_err(|error| error.at(&options))?;
+    let latest_us = kernel::event::store::latest_at(&mut *db.read().await?).await?;
+    kernel::id::start_after(kernel::clock::from_micros(latest_us));
     let secrets = kernel::secret::Secrets::open_or_create(&data.master_key())?;
     Ok(Kernel {
         db,

@@ -40,6 +40,10 @@ const HELP: &[(&str, &str)] = &[
     ("mainstay_agents_connected", "Agents that are connected now."),
     ("mainstay_alerts", "Alerts by state."),
     (
+        "mainstay_clock_steps_total",
+        "Steps of the server's wall clock, forward or back.",
+    ),
+    (
         "mainstay_commands_open",
         "Commands to agents that have not ended.",
     ),
@@ -96,6 +100,10 @@ const HELP: &[(&str, &str)] = &[
         "Requests, by method, path and status.",
     ),
     ("mainstay_http_streams", "Event streams that are open."),
+    (
+        "mainstay_http_streams_cut_total",
+        "Event streams that were ended because their reader's rights changed.",
+    ),
     ("mainstay_incidents", "Open incidents, by severity and state."),
     (
         "mainstay_log_batches_repeated_total",

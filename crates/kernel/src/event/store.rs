@@ -63,6 +63,22 @@ pub(super) async fn entries_after(
         .collect()
 }
 
+/// Numbers and topics after `seq`, oldest first.
+pub async fn topics_after(
+    connection: &mut AnyConnection,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<(i64, String)>, DbError> {
+    let rows = sqlx::query("SELECT seq, topic FROM event WHERE seq > $1 ORDER BY seq LIMIT $2")
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
 pub async fn get(connection: &mut AnyConnection, seq: i64) -> Result<Option<Event>, DbError> {
     let sql = "SELECT seq, at, topic, subject, actor, actor_name, cause, data FROM event WHERE seq = $1";
     let row = sqlx::query(sql).bind(seq).fetch_optional(connection).await?;
@@ -137,6 +153,15 @@ pub async fn newest_at(connection: &mut AnyConnection) -> Result<i64, DbError> {
         .fetch_optional(connection)
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0))
+}
+
+/// The latest time that any event has, in microseconds; 0 when there is none. Not that of the newest event where the clock
+/// stepped back.
+pub async fn latest_at(connection: &mut AnyConnection) -> Result<i64, DbError> {
+    let row = sqlx::query("SELECT CAST(COALESCE(MAX(at), 0) AS BIGINT) FROM event")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// The smallest number that some consumer has not passed; `None` without consumers.

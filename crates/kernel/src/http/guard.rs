@@ -23,6 +23,12 @@ pub trait Authenticate: Send + Sync {
         &'a self,
         request: &'a axum::http::request::Parts,
     ) -> BoxFuture<'a, Result<Option<Actor>, Problem>>;
+
+    /// May an event of this topic change what a credential is worth? Open streams are then checked again at once.
+    fn is_concerned(&self, topic: &str) -> bool {
+        let _ = topic;
+        true
+    }
 }
 
 /// Names a request in the log and in the `x-request-id` header.
@@ -50,9 +56,10 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     parts.extensions.insert(id.clone());
     let mut response = match admit(&guard, &mut parts, &method, &path).await {
         Ok(()) => {
-            let who = parts.extensions.get::<Actor>().map(Actor::key);
+            let actor = parts.extensions.get::<Actor>().cloned();
+            let credential = parts.clone();
             let response = next.run(Request::from_parts(parts, body)).await;
-            guard.streams.hold(who.as_deref().unwrap_or_default(), response)
+            guard.streams.hold(&guard, credential, actor, response)
         }
         Err(problem) => problem.into_response(),
     };

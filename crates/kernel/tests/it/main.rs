@@ -10,4 +10,5 @@ mod http;
 mod metric;
 mod page;
 mod parked;
+mod streams;
 mod turns;

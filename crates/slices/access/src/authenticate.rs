@@ -17,6 +17,17 @@ use crate::{Access, store};
 
 /// Tokens begin so, which lets secret scanners find them where they do not belong.
 pub const TOKEN_PREFIX: &str = "ms_";
+/// Beginnings of the topics after which a credential may stand for somebody else, for less or for nothing.
+const CONCERNING: [&str; 8] = [
+    "session.closed",
+    "password.",
+    "person.",
+    "token.",
+    "grant.",
+    "member.",
+    "team.removed",
+    "service_account.",
+];
 /// Most uses that wait to be written; beyond it they are exact to more than a minute.
 const TOUCHED_MAX: usize = 10_000;
 
@@ -32,6 +43,10 @@ impl Authenticate for Access {
                 None => Ok(None),
             }
         })
+    }
+
+    fn is_concerned(&self, topic: &str) -> bool {
+        CONCERNING.iter().any(|noun| topic.starts_with(noun))
     }
 }
 

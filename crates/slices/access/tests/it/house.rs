@@ -6,6 +6,7 @@ use access::{Access, Settings};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use axum::response::Response;
 use kernel::http::assemble;
 use serde_json::{Value, json};
 use testkit::Bed;
@@ -63,6 +64,23 @@ impl House {
     }
 
     pub async fn call(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let (parts, body) = self.send(caller, method, path, body).await.into_parts();
+        let bytes = to_bytes(body, 1 << 20).await.unwrap();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    /// The body of a stream that has begun.
+    pub async fn stream(&self, caller: &Caller, path: &str) -> axum::body::BodyDataStream {
+        let response = self.send(caller, "GET", path, None).await;
+        assert_eq!(response.status(), 200);
+        response.into_body().into_data_stream()
+    }
+
+    async fn send(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Response {
         let peer: std::net::SocketAddr = "127.0.0.1:9".parse().unwrap();
         let mut request = Request::builder()
             .method(method)
@@ -84,14 +102,7 @@ impl House {
                 .body(Body::from(body.to_string())),
             None => request.body(Body::empty()),
         };
-        let response = self.router.clone().oneshot(request.unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, 1 << 20).await.unwrap();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        }
+        self.router.clone().oneshot(request.unwrap()).await.unwrap()
     }
 
     pub async fn get(&self, caller: &Caller, path: &str) -> Answer {

@@ -6,4 +6,5 @@ mod accounts;
 mod grants;
 mod house;
 mod sign_in;
+mod streams;
 mod tokens;
