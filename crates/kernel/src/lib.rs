@@ -5,6 +5,7 @@
 //! `consumer_cursor`, with `event_parked` for events that no consumer could take) and nothing of any domain.
 
 pub mod actor;
+pub mod admission;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -16,6 +16,7 @@ const NONCE: usize = 24;
 #[derive(Clone)]
 pub struct Secrets {
     cipher: Arc<XChaCha20Poly1305>,
+    key_id: Arc<str>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum SecretError {
     #[error("the master key {path} is not 64 hexadecimal digits; restore it from your backup of the data folder", path = path.display())]
     Malformed { path: PathBuf },
     #[error(
+        "the master key {path} is missing, but the database has been used: the secrets in it would not open; put the key back \
+         from your backup, mode 600",
+        path = path.display()
+    )]
+    Missing { path: PathBuf },
+    #[error(
         "a stored secret ({context}) does not open with this master key; is it the key of this data folder?"
     )]
     Sealed { context: String },
@@ -35,50 +42,65 @@ pub enum SecretError {
 impl Secrets {
     /// Reads the master key, or makes one when the file is not there.
     pub fn open_or_create(path: &Path) -> Result<Self, SecretError> {
+        match Self::open_existing(path)? {
+            Some(secrets) => Ok(secrets),
+            None => Self::create(path),
+        }
+    }
+
+    /// Reads the master key; `None` when the file is not there.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, SecretError> {
         let file_error = |source| SecretError::File {
             path: path.into(),
             source,
         };
-        match std::fs::File::open(path) {
-            Ok(mut file) => {
-                let mode = file.metadata().map_err(file_error)?.mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    return Err(SecretError::Open {
-                        path: path.into(),
-                        mode,
-                    });
-                }
-                let mut text = Zeroizing::new(String::new());
-                file.read_to_string(&mut text).map_err(file_error)?;
-                let key = unhex(text.trim()).ok_or_else(|| SecretError::Malformed { path: path.into() })?;
-                Ok(Self::from_key(&key))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut key = Zeroizing::new([0u8; 32]);
-                rand::rng().fill_bytes(&mut key[..]);
-                let text: Zeroizing<String> =
-                    Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect());
-                let mut file = std::fs::OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(path)
-                    .map_err(file_error)?;
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(file_error)?;
-                Ok(Self::from_key(&key))
-            }
-            Err(source) => Err(SecretError::File {
+        let mut file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(file_error)?,
+        };
+        let mode = file.metadata().map_err(file_error)?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(SecretError::Open {
                 path: path.into(),
-                source,
-            }),
+                mode,
+            });
         }
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text).map_err(file_error)?;
+        let key = unhex(text.trim()).ok_or_else(|| SecretError::Malformed { path: path.into() })?;
+        Ok(Some(Self::from_key(&key)))
+    }
+
+    fn create(path: &Path) -> Result<Self, SecretError> {
+        let file_error = |source| SecretError::File {
+            path: path.into(),
+            source,
+        };
+        let mut key = Zeroizing::new([0u8; 32]);
+        rand::rng().fill_bytes(&mut key[..]);
+        let text: Zeroizing<String> = Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect());
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(file_error)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(file_error)?;
+        Ok(Self::from_key(&key))
+    }
+
+    /// Tells keys apart and gives nothing of them away.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     pub fn from_key(key: &[u8; 32]) -> Self {
+        let marked = Zeroizing::new([&b"mainstay key id "[..], &key[..]].concat());
         Self {
             cipher: Arc::new(XChaCha20Poly1305::new(&Key::from(*key))),
+            key_id: sha256_hex(&marked)[..16].into(),
         }
     }
 

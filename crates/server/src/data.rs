@@ -49,6 +49,11 @@ impl DataDir {
         self.root.join("mainstay.db")
     }
 
+    /// Is there a database that is not just an empty file?
+    pub fn has_database(&self) -> bool {
+        std::fs::metadata(self.database()).is_ok_and(|file| file.len() > 0)
+    }
+
     pub fn master_key(&self) -> PathBuf {
         self.root.join("master.key")
     }

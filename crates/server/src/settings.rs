@@ -48,11 +48,22 @@ impl Default for Server {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// `postgres://user@host/name`; SQLite in the data folder when absent.
     pub url: Option<String>,
+    /// How long the start waits for a PostgreSQL that does not answer yet, in seconds.
+    pub wait_s: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: None,
+            wait_s: 60,
+        }
+    }
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! Snapshots of the data folder while the server runs, and putting one back.
 //!
-//! A snapshot is a folder: the database, the metric and log stores, the master key and a manifest with the checksum of every file.
+//! A snapshot is a folder: the database, the metric and log stores and a manifest with the checksum of every file. The master key,
+//! which opens the secrets in the database, is not in it unless somebody asks: who finds a snapshot does not find the secrets.
 //! It is complete once the manifest is there; `restore` checks every file against it before it touches anything.
 
 use std::io::Read;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use clap::Args;
 use kernel::db::Kind;
 use kernel::http::Json;
+use kernel::secret::Secrets;
 use kernel::slice::roles;
 use kernel::{Actor, Allow, Endpoint, Kernel, NewEvent, Problem, Slice};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,7 @@ const PERMISSIONS: &[Endpoint] = &[
 ];
 
 const MANIFEST: &str = "manifest.json";
+const MASTER_KEY: &str = "master.key";
 
 #[derive(Clone)]
 struct Snapshots {
@@ -71,8 +74,17 @@ pub struct Manifest {
     pub made_at: kernel::Timestamp,
     /// False when the state is in PostgreSQL, which has its own backup.
     pub has_state: bool,
+    /// Tells which master key its secrets open with.
+    #[serde(default)]
+    pub key_id: Option<String>,
     pub bytes: u64,
     pub files: Vec<ManifestFile>,
+}
+
+impl Manifest {
+    fn has_master_key(&self) -> bool {
+        self.files.iter().any(|file| file.path == MASTER_KEY)
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -93,6 +105,16 @@ struct SnapshotInfo {
     bytes: u64,
     files: usize,
     has_state: bool,
+    /// Secrets in it open without anything else: keep it as safe as the key.
+    has_master_key: bool,
+}
+
+/// What goes into a snapshot.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct NewSnapshot {
+    /// Put the master key beside the data that it opens.
+    include_master_key: bool,
 }
 
 fn info(folder: &Path, manifest: &Manifest) -> SnapshotInfo {
@@ -103,6 +125,7 @@ fn info(folder: &Path, manifest: &Manifest) -> SnapshotInfo {
         bytes: manifest.bytes,
         files: manifest.files.len(),
         has_state: manifest.has_state,
+        has_master_key: manifest.has_master_key(),
     }
 }
 
@@ -130,11 +153,14 @@ async fn list_snapshots(State(state): State<Snapshots>) -> Result<Json<Vec<Snaps
 }
 
 /// Make a snapshot of the data folder
-#[utoipa::path(post, path = "/api/v1/snapshots", tag = "snapshots",
+///
+/// Without the master key, unless the body asks for it.
+#[utoipa::path(post, path = "/api/v1/snapshots", tag = "snapshots", request_body = NewSnapshot,
     responses((status = 200, body = SnapshotInfo), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn create_snapshot(
     State(state): State<Snapshots>,
     actor: Actor,
+    Json(wanted): Json<NewSnapshot>,
 ) -> Result<Json<SnapshotInfo>, Problem> {
     let Ok(_turn) = state.one_at_a_time.try_lock() else {
         return Err(Problem::conflict("a snapshot is being made already"));
@@ -145,7 +171,7 @@ async fn create_snapshot(
     if folder.exists() {
         return Err(Problem::conflict("there is a snapshot of this second already"));
     }
-    let made = make(&state, &name, &folder, now).await;
+    let made = make(&state, &name, &folder, now, wanted.include_master_key).await;
     let manifest = made.map_err(|error| {
         let _ = std::fs::remove_dir_all(&folder);
         tracing::error!(error = format!("{error:#}"), "snapshot failed");
@@ -155,15 +181,22 @@ async fn create_snapshot(
         )
     })?;
     let mut tx = state.kernel.db.write().await?;
-    let data = serde_json::json!({ "name": name, "bytes": manifest.bytes, "files": manifest.files.len() });
+    let data = serde_json::json!({ "name": name, "bytes": manifest.bytes, "files": manifest.files.len(),
+        "has_master_key": manifest.has_master_key() });
     tx.append(&actor, NewEvent::new("snapshot.made", &name, &data))
         .await?;
     tx.commit().await?;
     Ok(Json(info(&folder, &manifest)))
 }
 
-async fn make(state: &Snapshots, name: &str, folder: &Path, now: kernel::Timestamp) -> Result<Manifest> {
-    std::fs::create_dir_all(folder)?;
+async fn make(
+    state: &Snapshots,
+    name: &str,
+    folder: &Path,
+    now: kernel::Timestamp,
+    with_key: bool,
+) -> Result<Manifest> {
+    crate::data::make(folder)?;
     let has_state = state.kernel.db.kind() == Kind::Sqlite;
     // Stores first: the database, taken last, refers to nothing that they lack.
     let (telemetry, target) = (state.telemetry.clone(), folder.to_owned());
@@ -180,7 +213,10 @@ async fn make(state: &Snapshots, name: &str, folder: &Path, now: kernel::Timesta
             .snapshot_sqlite(&folder.join("mainstay.db"))
             .await?;
     }
-    std::fs::copy(state.data.join("master.key"), folder.join("master.key"))?;
+    if with_key {
+        std::fs::copy(state.data.join(MASTER_KEY), folder.join(MASTER_KEY))?;
+    }
+    let key_id = Some(state.kernel.secrets.key_id().to_owned());
     let (folder, name) = (folder.to_owned(), name.to_owned());
     tokio::task::spawn_blocking(move || {
         let mut files = Vec::new();
@@ -192,6 +228,7 @@ async fn make(state: &Snapshots, name: &str, folder: &Path, now: kernel::Timesta
             version,
             made_at: now,
             has_state,
+            key_id,
             bytes,
             files,
         };
@@ -248,6 +285,9 @@ pub struct RestoreArgs {
     /// Data folder to make; must not exist or be empty
     #[arg(long, env = "MAINSTAY_DATA", default_value = "data")]
     data: PathBuf,
+    /// The master key of the server that the snapshot is of (its DATA/master.key), when the snapshot does not hold it
+    #[arg(long, value_name = "FILE")]
+    master_key: Option<PathBuf>,
     /// Only check that every file of the snapshot is as it was
     #[arg(long)]
     check: bool,
@@ -284,10 +324,20 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
             args.data.display()
         );
     }
+    let key = given_key(args, &manifest)?;
     for file in &manifest.files {
-        put_back(args, file)?;
+        put_back(args, &args.snapshot.join(&file.path), &file.path)?;
+    }
+    if let Some(key) = &key {
+        put_back(args, key, MASTER_KEY)?;
     }
     let data = args.data.display();
+    if key.is_none() && !manifest.has_master_key() {
+        out::line(format_args!(
+            "The snapshot does not hold the master key that its secrets open with: put the one of that server at \
+             {data}/{MASTER_KEY}, mode 600, before the start."
+        ));
+    }
     out::line(format_args!(
         "Restored {} files to {data}. Start the server with: mainstay up --data {data}",
         manifest.files.len(),
@@ -298,10 +348,27 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The key file that was named, when it is the right one.
+fn given_key(args: &RestoreArgs, manifest: &Manifest) -> Result<Option<PathBuf>> {
+    let Some(path) = args.master_key.clone().filter(|_| !manifest.has_master_key()) else {
+        return Ok(None);
+    };
+    let Some(key) = Secrets::open_existing(&path)? else {
+        bail!("there is no master key {}", path.display());
+    };
+    if manifest.key_id.as_deref().is_some_and(|id| id != key.key_id()) {
+        bail!(
+            "{} is the master key of another server: the secrets of this snapshot do not open with it",
+            path.display()
+        );
+    }
+    Ok(Some(path))
+}
+
 /// Hashes of passwords and keys are among the files: nobody else may read them, not even while they are written.
-fn put_back(args: &RestoreArgs, file: &ManifestFile) -> Result<()> {
+fn put_back(args: &RestoreArgs, from: &Path, name: &str) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let target = args.data.join(&file.path);
+    let target = args.data.join(name);
     let write = || -> std::io::Result<()> {
         crate::data::make(target.parent().unwrap_or(&args.data))?;
         let mut to = std::fs::OpenOptions::new()
@@ -309,7 +376,7 @@ fn put_back(args: &RestoreArgs, file: &ManifestFile) -> Result<()> {
             .create_new(true)
             .mode(0o600)
             .open(&target)?;
-        std::io::copy(&mut std::fs::File::open(args.snapshot.join(&file.path))?, &mut to)?;
+        std::io::copy(&mut std::fs::File::open(from)?, &mut to)?;
         to.sync_all()
     };
     write().with_context(|| format!("cannot write {}", target.display()))

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kernel::db::DbOptions;
+use kernel::db::{DbOptions, Past};
+use kernel::secret::{SecretError, Secrets};
 use kernel::{Clock, Db, Kernel};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +55,8 @@ pub async fn run(args: ServerArgs, with_agent: bool) -> Result<ExitCode> {
     } else {
         None
     };
-    let most = settings.server.max_connections;
-    serve(&kernel, http, wired.router.clone(), most).await;
+    let limits = limits(&settings);
+    serve(&kernel, http, wired.router.clone(), limits).await;
     if let Some(agent) = agent {
         let _ = tokio::time::timeout(GRACE, agent).await;
     }
@@ -86,6 +87,12 @@ fn effective(args: &ServerArgs, data: &Path) -> Result<Settings> {
 /// Links and join commands begin with it.
 fn check_public_url(text: &str) -> Result<()> {
     let parsed = reqwest::Url::parse(text).ok();
+    if parsed.as_ref().is_some_and(|url| !matches!(url.path(), "" | "/")) {
+        bail!(
+            "the public address \"{text}\" has a path, under which the web page cannot be served; give Mainstay a host name of \
+             its own, for example https://mainstay.example.org (--public-url, or `public_url` under [server])"
+        );
+    }
     let is_good = parsed.is_some_and(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
@@ -127,13 +134,34 @@ pub async fn open_kernel(settings: &Settings, data: &DataDir, clock: Clock) -> R
         Some(url) => DbOptions::postgres(url),
         None => DbOptions::sqlite(&data.database()),
     };
-    let db = Db::open(&options, clock.clone()).await?;
+    let known = Secrets::open_existing(&data.master_key())?;
+    if settings.database.url.is_none() && known.is_some() && !data.has_database() {
+        bail!(
+            "the database {} is missing or empty, but this data folder has been used: it has a master key. Put the database \
+             back, restore a snapshot into another folder with `mainstay restore`, or choose an empty folder with --data",
+            data.database().display()
+        );
+    }
+    let patience = Duration::from_secs(u64::from(settings.database.wait_s));
+    let db = Db::open_when_up(&options, clock.clone(), patience).await?;
+    match db.past().await.map_err(|error| error.at(&options))? {
+        Past::None if known.is_some() => bail!(
+            "the database is empty, but the data folder {} has been used: it has a master key. Check the database's address, \
+             restore the database, or choose an empty folder with --data",
+            data.root().display()
+        ),
+        Past::Used if known.is_none() => {
+            let path = data.master_key();
+            return Err(SecretError::Missing { path }.into());
+        }
+        _ => {}
+    }
     db.migrate(slices::SCHEMA)
         .await
         .map_err(|error| error.at(&options))?;
     let latest_us = kernel::event::store::latest_at(&mut *db.read().await?).await?;
     kernel::id::start_after(kernel::clock::from_micros(latest_us));
-    let secrets = kernel::secret::Secrets::open_or_create(&data.master_key())?;
+    let secrets = Secrets::open_or_create(&data.master_key())?;
     Ok(Kernel {
         db,
         clock,
@@ -209,7 +237,18 @@ async fn start_agent(kernel: &Kernel, wired: &Wired, data: &DataDir) -> Result<t
     }))
 }
 
-pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router, max_connections: u32) {
+/// What clients of the page and the API may take.
+pub fn limits(settings: &Settings) -> Limits {
+    Limits {
+        connections: settings.server.max_connections.max(1),
+        proxies: settings.access.trusted_proxies.clone(),
+        head: HEAD,
+        idle: IDLE,
+        grace: GRACE,
+    }
+}
+
+pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router, limits: Limits) {
     let stop = kernel.stop.clone();
     kernel::task::spawn(kernel, "signals", async move {
         tokio::select! {
@@ -219,12 +258,6 @@ pub async fn serve(kernel: &Kernel, listener: TcpListener, router: axum::Router,
         tracing::info!("stopping");
         stop.cancel();
     });
-    let limits = Limits {
-        connections: max_connections.max(1),
-        head: HEAD,
-        idle: IDLE,
-        grace: GRACE,
-    };
     edge::serve(kernel, listener, router, limits).await;
 }
 

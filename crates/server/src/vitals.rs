@@ -57,6 +57,10 @@ const HELP: &[(&str, &str)] = &[
         "Used bytes of the disk of the data folder; with the free bytes, what df counts as its whole.",
     ),
     (
+        "mainstay_database_damage",
+        "Faults that the last check of the SQLite file found; 0 when it is whole.",
+    ),
+    (
         "mainstay_db_connections",
         "Open connections to the database, by pool.",
     ),
@@ -83,6 +87,10 @@ const HELP: &[(&str, &str)] = &[
         "Events that were set aside because a consumer could not take them, by consumer.",
     ),
     ("mainstay_http_connections", "HTTP connections that are open."),
+    (
+        "mainstay_http_connections_evicted_total",
+        "Idle HTTP connections that were closed to make room for others.",
+    ),
     (
         "mainstay_http_connections_max",
         "Most HTTP connections at a time.",
@@ -161,6 +169,10 @@ const HELP: &[(&str, &str)] = &[
     (
         "mainstay_tsdb_wal_bytes",
         "Bytes of the metric store's write-ahead log.",
+    ),
+    (
+        "mainstay_unlisted_proxy_sign_ins_total",
+        "Sign-ins with X-Forwarded-For from an address that is no trusted proxy.",
     ),
     (
         "process_cpu_seconds_total",

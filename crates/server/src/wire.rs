@@ -143,6 +143,7 @@ pub async fn start(kernel: &Kernel, wired: &mut Wired) -> Result<()> {
     let history = kernel::retention::events(wired.events, vec![incidents::held_events]);
     kernel::task::start(kernel, kernel::retention::task("events.retention", history));
     kernel::task::start(kernel, kernel::clock::steps());
+    kernel::task::start(kernel, kernel::db::checks());
     let consumers = wired.slices.iter().flat_map(|slice| &slice.consumers);
     let names: Vec<&str> = consumers.map(|consumer| consumer.name).collect();
     kernel::event::consume::register(kernel, &names).await?;

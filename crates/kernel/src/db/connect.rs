@@ -12,6 +12,8 @@ use super::{Db, DbError, Kind};
 use crate::clock::Clock;
 
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two attempts to reach a database server that is not up.
+const RETRY: Duration = Duration::from_millis(500);
 /// How long the first connection may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -59,6 +61,25 @@ impl DbOptions {
 }
 
 impl Db {
+    /// Like [`Db::open`], and waits up to `patience` for a database server that does not answer yet.
+    pub async fn open_when_up(options: &DbOptions, clock: Clock, patience: Duration) -> Result<Db, DbError> {
+        let started = std::time::Instant::now();
+        loop {
+            match Self::open(options, clock.clone()).await {
+                Err(DbError::Open {
+                    place,
+                    reason,
+                    may_come: true,
+                    ..
+                }) if started.elapsed() < patience => {
+                    tracing::warn!(place, reason, "the database does not answer yet; waiting for it");
+                    tokio::time::sleep(RETRY).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Opens (SQLite: creates) the database. Migrations are a step of their own.
     pub async fn open(options: &DbOptions, clock: Clock) -> Result<Db, DbError> {
         sqlx::any::install_default_drivers();
@@ -172,7 +193,24 @@ fn refusal(options: &DbOptions, kind: Kind, error: &sqlx::Error) -> DbError {
             "check that the server runs, that the user may sign in and that the database exists"
         }
     };
-    DbError::Open { place, reason, hint }
+    let may_come = kind == Kind::Postgres && is_coming(error);
+    DbError::Open {
+        place,
+        reason,
+        hint,
+        may_come,
+    }
+}
+
+/// Nobody listens, it starts up (57P03) or has no connection left (53300).
+fn is_coming(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["57P03", "53300"].contains(&code.as_ref())),
+        _ => false,
+    }
 }
 
 /// The error in as few words as a person needs.

@@ -6,6 +6,7 @@
 //! Only TEXT, BIGINT, DOUBLE PRECISION and `{{blob}}` columns; `$1` placeholders; booleans are BIGINT 0/1; integer sums are
 //! `CAST(… AS BIGINT)`.
 
+mod check;
 mod connect;
 mod measure;
 mod migrate;
@@ -13,6 +14,7 @@ mod tx;
 
 use std::sync::Arc;
 
+pub use check::{Past, checks};
 pub use connect::DbOptions;
 pub use measure::PoolUse;
 pub use migrate::MigrateError;
@@ -55,6 +57,8 @@ pub enum DbError {
         place: String,
         reason: String,
         hint: &'static str,
+        /// It does not answer (yet): a database server that starts up, or is not started.
+        may_come: bool,
     },
     #[error(
         "the database {place} is damaged ({reason}); put a snapshot back into another folder with \

@@ -49,3 +49,33 @@ async fn a_damaged_file_is_called_damaged() {
         "{error}"
     );
 }
+
+/// Nobody listens at first; then a PostgreSQL does, through a port that is opened late.
+#[tokio::test]
+async fn a_server_that_is_not_up_yet_is_waited_for() {
+    let url = testkit::postgres::database().await;
+    let (_, rest) = url.split_once('@').unwrap();
+    let (real, name) = rest.split_once('/').unwrap();
+    let (real, name) = (real.to_owned(), name.to_owned());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let options = DbOptions::postgres(&format!("postgres://mainstay@{address}/{name}"));
+    assert!(refused(&options).await.contains("connection refused"));
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let pass_on = async || {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let mut to = tokio::net::TcpStream::connect(&real).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+        };
+        // The first attempt is one connection, and the pool opens another.
+        tokio::join!(pass_on(), pass_on());
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::select! {
+        opened = Db::open_when_up(&options, Clock::System, patience) => assert!(opened.is_ok()),
+        _ = late => panic!("the connections ended"),
+    }
+}

@@ -106,8 +106,9 @@ pub async fn events(client: &Client, topic: Option<&str>, limit: u32) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn snapshot(client: &Client) -> Result<ExitCode> {
-    let made = client.post("/api/v1/snapshots", &Value::Null).await?;
+pub async fn snapshot(client: &Client, include_master_key: bool) -> Result<ExitCode> {
+    let body = json!({ "include_master_key": include_master_key });
+    let made = client.post("/api/v1/snapshots", &body).await?;
     if client.json {
         show::value(&made);
     } else {

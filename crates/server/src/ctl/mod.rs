@@ -89,7 +89,11 @@ enum CtlCommand {
     /// Create a join token and print the command for the new host
     JoinToken(tokens::JoinArgs),
     /// Create a snapshot of the server's data folder
-    Snapshot,
+    Snapshot {
+        /// Include the master key, which decrypts the secrets in it
+        #[arg(long)]
+        include_master_key: bool,
+    },
     /// The timeline, newest first
     Events {
         /// Topic, or a prefix of it
@@ -132,7 +136,7 @@ pub async fn run(args: CtlArgs) -> Result<ExitCode> {
         CtlCommand::Changes { command } => changes::changes(&client, command.as_ref()).await,
         CtlCommand::Tokens(command) => tokens::tokens(&client, &command).await,
         CtlCommand::JoinToken(args) => tokens::join(&client, &args).await,
-        CtlCommand::Snapshot => lists::snapshot(&client).await,
+        CtlCommand::Snapshot { include_master_key } => lists::snapshot(&client, include_master_key).await,
         CtlCommand::Events { topic, limit } => lists::events(&client, topic.as_deref(), limit).await,
         CtlCommand::ParkedEvents(command) => parked::parked(&client, &command).await,
         CtlCommand::Api { method, path, body } => lists::api(&client, &method, &path, body.as_deref()).await,

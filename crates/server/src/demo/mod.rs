@@ -97,12 +97,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     wire::start(&kernel, &mut wired).await?;
     let fleet = wired.handles.fleet.clone();
     kernel::task::spawn(&kernel, "fleet.listen", async move { fleet.run(agents).await });
-    let serving = up::serve(
-        &kernel,
-        http,
-        wired.router.clone(),
-        settings.server.max_connections,
-    );
+    let serving = up::serve(&kernel, http, wired.router.clone(), up::limits(&settings));
     let setting_up = set_up(&kernel, &wired, &company, &args, &base, address, started);
     let result = tokio::select! {
         ((), result) = async { tokio::join!(serving, setting_up) } => result,

@@ -266,8 +266,30 @@ async fn a_snapshot_restores_and_damage_is_found() {
             String::from_utf8_lossy(&output.stdout).into_owned(),
         )
     };
+    let key = house.data().join("master.key").display().to_string();
+    assert!(
+        !std::path::Path::new(&path).join("master.key").exists(),
+        "it would open the secrets beside it"
+    );
+    let bare = house.scratch("bare").display().to_string();
+    let (code, text) = restore(&bare, &[]);
+    assert!(code == Some(0) && text.contains("master key"), "{text}");
+    let output = Command::new(PROGRAM)
+        .args(["server", "--listen", "127.0.0.1:0", "--data", &bare])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && error.contains("master.key is missing"),
+        "{error}"
+    );
+    let other = house.scratch("other.key");
+    std::fs::write(&other, "00".repeat(32)).unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o600)).unwrap();
     let target = house.scratch("restored").display().to_string();
-    let (code, text) = restore(&target, &[]);
+    let (code, _) = restore(&target, &["--master-key", &other.display().to_string()]);
+    assert_eq!(code, Some(1), "the key of another server");
+    let (code, text) = restore(&target, &["--master-key", &key]);
     assert!(
         code == Some(0) && text.contains(&format!("up --data {target}")),
         "{text}"

@@ -95,7 +95,9 @@ fn open(body: &Value, name: &str) -> Vec<Value> {
 }
 
 fn start_with(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM).arg("server").args(args).output().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.env("MAINSTAY_DATABASE__WAIT_S", "0");
+    let output = command.arg("server").args(args).output().unwrap();
     (
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -123,6 +125,10 @@ async fn what_keeps_it_from_starting_is_said() {
     for (args, parts) in [
         (["--public-url", "foo"], ["\"foo\"", "https://"]),
         (["--public-url", "ftp://ops"], ["\"ftp://ops\"", "--public-url"]),
+        (
+            ["--public-url", "https://ops.example.org/mainstay"],
+            ["has a path", "host name of its own"],
+        ),
         (["--database-url", "mysql://x/y"], ["\"mysql\"", "postgres://"]),
         (
             ["--database-url", "postgres://u:pass@127.0.0.1:1/x"],
@@ -167,6 +173,37 @@ async fn what_keeps_it_from_starting_is_said() {
     std::fs::set_permissions(data.join("master.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let (code, error) = start_with(&["--data", &shown, "--listen", "127.0.0.1:0"]);
     assert!(code == Some(1) && error.contains("chmod 600"), "{error}");
+
+    // A data folder that was used, whose database is gone or empty.
+    std::fs::set_permissions(data.join("master.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    for is_empty_file in [false, true] {
+        if is_empty_file {
+            std::fs::write(data.join("mainstay.db"), "").unwrap();
+        }
+        let (code, error) = start_with(&["--data", &shown, "--listen", "127.0.0.1:0"]);
+        assert!(
+            code == Some(1) && error.contains("missing or empty") && error.contains("mainstay restore"),
+            "{error}"
+        );
+    }
+    let url = testkit::postgres::database().await;
+    let (code, error) = start_with(&[
+        "--data",
+        &shown,
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &url,
+    ]);
+    assert!(
+        code == Some(1) && error.contains("the database is empty"),
+        "{error}"
+    );
+    assert_eq!(
+        std::fs::metadata(data.join("mainstay.db")).unwrap().len(),
+        0,
+        "nothing was made"
+    );
 }
 
 /// A folder of somebody else's is left as it is.

@@ -21,6 +21,8 @@ pub enum ThrottleKind {
     Pair,
     /// One address: guessing many logins.
     Address,
+    /// The address of a proxy that is not listed: many people's, so bounded loosely beside what it says of them.
+    SharedAddress,
     /// One login from everywhere: guessing with many machines. Kept short, or a stranger could lock somebody out.
     Login,
 }
@@ -31,13 +33,16 @@ impl ThrottleKind {
             Self::Pair => 5,
             Self::Address => 20,
             Self::Login => 50,
+            Self::SharedAddress => 200,
         }
     }
 
-    fn longest_s(self) -> i64 {
+    pub fn longest_s(self) -> i64 {
         match self {
-            Self::Pair | Self::Address => 15 * 60,
-            Self::Login => 30,
+            Self::Pair => 15 * 60,
+            // Others may be behind the same address.
+            Self::Address => 60,
+            Self::Login | Self::SharedAddress => 30,
         }
     }
 }

@@ -7,10 +7,12 @@
 //! It does not know what other slices' permissions mean: they state their own in their endpoint tables.
 
 mod api;
+mod attempts;
 mod authenticate;
 mod check;
 mod client;
 mod decide;
+mod device;
 pub mod events;
 pub mod model;
 mod password;
@@ -20,13 +22,14 @@ mod sign_in;
 pub mod store;
 mod tasks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use kernel::{Endpoint, Kernel, Migration, Slice, Timestamp, Wake};
 use serde::Deserialize;
 
+use crate::attempts::Attempts;
 use crate::password::Passwords;
 
 /// `[access]` in mainstay.toml.
@@ -74,6 +77,10 @@ struct Inner {
     endpoints: OnceLock<Vec<Endpoint>>,
     /// Sessions and tokens that were used since the last write of it. A request never writes by itself.
     touched: Mutex<HashMap<String, Timestamp>>,
+    attempts: Attempts,
+    attempts_wake: Wake,
+    /// Proxies that are not listed and were warned of.
+    proxies: Mutex<BTreeSet<String>>,
 }
 
 impl Access {
@@ -85,6 +92,9 @@ impl Access {
                 passwords: Passwords::default(),
                 endpoints: OnceLock::new(),
                 touched: Mutex::default(),
+                attempts: Attempts::default(),
+                attempts_wake: Wake::default(),
+                proxies: Mutex::default(),
             }),
         }
     }
@@ -104,6 +114,33 @@ impl Access {
 
     fn passwords(&self) -> &Passwords {
         &self.inner.passwords
+    }
+
+    fn attempts(&self) -> &Attempts {
+        &self.inner.attempts
+    }
+
+    fn attempts_wake(&self) -> &Wake {
+        &self.inner.attempts_wake
+    }
+
+    /// Says once for each address that it forwards requests and is not among the trusted proxies.
+    fn warn_of_proxy(&self, address: &str) {
+        const MOST: usize = 100;
+        let name = "mainstay_unlisted_proxy_sign_ins_total";
+        self.kernel().metrics.counter(name, &[]).add(1);
+        let mut proxies = self
+            .inner
+            .proxies
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if proxies.len() < MOST && proxies.insert(address.to_owned()) {
+            tracing::warn!(
+                address,
+                "sign-ins with X-Forwarded-For come from an address that is not in `trusted_proxies` under [access]; \
+                 if it is your proxy, list it, so that failures are counted by client and not by proxy"
+            );
+        }
     }
 
     fn endpoints(&self) -> &[Endpoint] {
@@ -133,7 +170,10 @@ pub fn slice(access: &Access) -> Slice {
         routes: api::routes(access),
         permissions: api::PERMISSIONS,
         problems: problems::ALL,
-        tasks: vec![tasks::housekeeping(access, Wake::default())],
+        tasks: vec![
+            tasks::housekeeping(access, Wake::default()),
+            tasks::attempts(access),
+        ],
         ..Slice::named("access")
     }
 }

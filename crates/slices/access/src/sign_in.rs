@@ -1,79 +1,101 @@
 //! Signing in, and the sessions that come of it.
 //!
-//! Flow: count the attempt as failed (so that attempts at the same time cannot outrun the count) → check the password, in the same
+//! Flow: count the attempt as failed in [`crate::attempts`] (so that attempts at the same time cannot outrun the count) → check the password, in the same
 //! time whether the login exists or not → open a session and take the count back, or tell of the refusal.
 
+use axum::http::HeaderName;
+use axum::http::header::SET_COOKIE;
 use jiff::SignedDuration;
 use kernel::http::problem::UNAUTHENTICATED;
 use kernel::secret::{random_hex, sha256_hex};
 use kernel::{Actor, NewEvent, Problem, Timestamp, Tx};
 
+use crate::attempts::Key;
 use crate::client::{Client, set_cookie};
-use crate::decide::{FORGET_FAILURES_S, ROTATE_AFTER_S, ThrottleKind, delay_s};
+use crate::decide::{ROTATE_AFTER_S, ThrottleKind};
 use crate::events::SessionData;
 use crate::model::{Person, Session, SessionId};
-use crate::store::{people, sessions, throttle};
-use crate::{Access, store};
+use crate::store::{people, sessions};
+use crate::{Access, device, store};
 
 /// A session that was just opened or rotated: the secret exists nowhere else.
 pub struct Opened {
     pub session: Session,
     pub cookie: String,
+    /// Marks the browser as one that this login is used on.
+    pub device: String,
 }
 
-/// The keys under which an attempt counts. The order is the order of locking.
-fn throttle_keys(client: &Client, login: &str) -> [(ThrottleKind, String); 3] {
-    let login = sha256_hex(people::login_key(login).as_bytes());
-    let address = &client.address;
-    [
-        (ThrottleKind::Address, format!("address {address}")),
-        (ThrottleKind::Login, format!("login {login}")),
-        (ThrottleKind::Pair, format!("pair {login} {address}")),
-    ]
+impl Opened {
+    pub fn headers(self) -> [(HeaderName, String); 2] {
+        [(SET_COOKIE, self.cookie), (SET_COOKIE, self.device)]
+    }
 }
 
-/// Counts an attempt, or refuses it when there were too many.
+/// The keys under which an attempt counts. A browser that this login has been used on before counts for itself alone: what
+/// strangers do from the same address, or with the same login, does not lock its owner out.
+fn attempt_keys(access: &Access, client: &Client, login: &str) -> Vec<Key> {
+    let login = people::login_key(login);
+    if let Some(device) = client
+        .device
+        .as_deref()
+        .filter(|device| device::is_of(access, device, &login))
+    {
+        let device = sha256_hex(device.as_bytes());
+        return vec![(ThrottleKind::Pair, format!("device {device}"))];
+    }
+    let login = sha256_hex(login.as_bytes());
+    let address = client.throttle_address();
+    let mut keys = Vec::with_capacity(4);
+    let address = match &client.claimed {
+        Some(claimed) => {
+            keys.push((ThrottleKind::SharedAddress, format!("proxy {address}")));
+            format!("{address} for {claimed}")
+        }
+        None => address,
+    };
+    keys.push((ThrottleKind::Address, format!("address {address}")));
+    keys.push((ThrottleKind::Login, format!("login {login}")));
+    keys.push((ThrottleKind::Pair, format!("pair {login} {address}")));
+    keys
+}
+
+/// Counts an attempt, or refuses it when there were too many. Reads only: what is counted is written down by a task.
 async fn reserve(access: &Access, client: &Client, login: &str) -> Result<(), Problem> {
-    let mut tx = access.kernel().db.write().await?;
-    let now = tx.now();
-    let forget_before = add_s(now, -FORGET_FAILURES_S);
-    for (kind, key) in throttle_keys(client, login) {
-        let count = throttle::bump(&mut tx, &key, now, forget_before).await?;
-        // A stranger who fails on purpose must not lock somebody out of where they are signed in.
-        let is_exempt = kind == ThrottleKind::Login
-            && sessions::is_address_of(&mut tx, &people::login_key(login), &client.address).await?;
-        if is_exempt {
-            continue;
-        }
-        if count.blocked_until > now {
-            let wait_s = (count.blocked_until.as_second() - now.as_second()).max(1);
-            tx.rollback().await?;
-            access
-                .kernel()
-                .metrics
-                .counter("mainstay_sign_ins_total", &[("outcome", "throttled")])
-                .add(1);
-            return Err(Problem::too_many(
-                format_args!("too many failed sign-ins; try again in {wait_s} s"),
-                wait_s.unsigned_abs(),
-            ));
-        }
-        let delay = delay_s(kind, count.failures);
-        if delay > 0 {
-            throttle::block(&mut tx, &key, add_s(now, delay)).await?;
-        }
+    let mut keys = attempt_keys(access, client, login);
+    if client.claimed.is_some() {
+        access.warn_of_proxy(&client.address);
     }
-    Ok(tx.commit().await?)
+    access.learn_attempts(&keys).await?;
+    // A stranger who fails on purpose must not lock somebody out of where they are signed in.
+    let mut reader = access.kernel().db.read().await?;
+    if sessions::is_address_of(&mut reader, &people::login_key(login), &client.address).await? {
+        keys.retain(|(kind, _)| *kind != ThrottleKind::Login);
+    }
+    drop(reader);
+    let reserved = access.attempts().reserve(&keys, access.kernel().clock.now());
+    reserved.map_err(|wait_s| {
+        count_outcome(access, "throttled");
+        Problem::too_many(
+            format_args!("too many failed sign-ins; try again in {wait_s} s"),
+            wait_s.unsigned_abs(),
+        )
+    })
 }
 
-pub async fn forgive(tx: &mut Tx, client: &Client, login: &str) -> Result<(), Problem> {
-    for (kind, key) in throttle_keys(client, login) {
-        match kind {
-            ThrottleKind::Address => throttle::forgive(tx, &key).await?,
-            ThrottleKind::Login | ThrottleKind::Pair => throttle::delete(tx, &key).await?,
-        }
-    }
-    Ok(())
+/// The attempt succeeded.
+pub fn reset_attempts(access: &Access, client: &Client, login: &str) {
+    let keys = attempt_keys(access, client, login);
+    access.attempts().reset(&keys, access.kernel().clock.now());
+}
+
+fn count_outcome(access: &Access, outcome: &str) {
+    let labels = [("outcome", outcome)];
+    access
+        .kernel()
+        .metrics
+        .counter("mainstay_sign_ins_total", &labels)
+        .add(1);
 }
 
 /// Checks login and password and opens a session.
@@ -90,12 +112,12 @@ pub async fn sign_in(
     if !again.is_some_and(|(person, now_hash)| !person.is_disabled && now_hash == hash) {
         return Err(wrong());
     }
-    forgive(&mut tx, client, login).await?;
     if let Some(secret) = &client.session_secret {
         close_presented(&mut tx, secret).await?;
     }
     let opened = open_session(access, &mut tx, client, &person).await?;
     tx.commit().await?;
+    reset_attempts(access, client, login);
     Ok((person, opened))
 }
 
@@ -112,34 +134,23 @@ pub async fn check_password(
     drop(reader);
     let hash = found.as_ref().map(|(_, hash)| hash.as_str());
     let is_right = access.passwords().is_right(password, hash).await?;
-    let outcome = |name: &str| {
-        access
-            .kernel()
-            .metrics
-            .counter("mainstay_sign_ins_total", &[("outcome", name)])
-            .add(1);
-    };
     let reason = match found {
         Some((person, hash)) if is_right && !person.is_disabled => {
-            outcome("accepted");
+            count_outcome(access, "accepted");
             return Ok((person, hash));
         }
         Some((person, _)) => Some((person, if is_right { "disabled" } else { "wrong_password" })),
         None => None,
     };
-    outcome("refused");
-    let mut tx = access.kernel().db.write().await?;
+    count_outcome(access, "refused");
     let (subject, login, reason) = match reason {
         Some((person, reason)) => (person.id.to_string(), Some(person.login), reason),
         None => ("sign-in".to_owned(), None, "unknown_login"),
     };
-    let data = session_data(client, login, Some(reason));
-    tx.append(
-        &Actor::system("access"),
-        NewEvent::new("session.refused", subject, &data),
-    )
-    .await?;
-    tx.commit().await?;
+    access
+        .attempts()
+        .refuse(subject, session_data(client, login, Some(reason)));
+    access.attempts_wake().signal();
     Err(wrong())
 }
 
@@ -177,7 +188,12 @@ pub async fn open_session(
     let event = NewEvent::new("session.opened", &person.id, &data);
     tx.append(&person_actor(person), event).await?;
     let cookie = set_cookie(&secret, access.settings().session_s(), client.is_secure);
-    Ok(Opened { session, cookie })
+    let device = device::cookie(access, &person.login, client.is_secure)?;
+    Ok(Opened {
+        session,
+        cookie,
+        device,
+    })
 }
 
 /// Ends the session of the cookie that came with a sign-in, so that none is left behind.

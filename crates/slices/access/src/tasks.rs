@@ -8,6 +8,7 @@ use crate::sign_in::add_s;
 use crate::{Access, store};
 
 const EVERY: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(1);
 /// Expired tokens stay in the list this long, so that people see why something stopped.
 const KEEP_EXPIRED_S: i64 = 30 * 86_400;
 const KEEP_FAILURES_S: i64 = 86_400;
@@ -17,6 +18,22 @@ pub fn housekeeping(access: &Access, wake: Wake) -> Task {
     Task::new("access-housekeeping", EVERY, wake, move |_| {
         let access = access.clone();
         async move { run(&access).await }
+    })
+}
+
+/// Writes failed sign-ins down, soon after the first and then at most once a second.
+pub fn attempts(access: &Access) -> Task {
+    let (wake, access) = (access.attempts_wake().clone(), access.clone());
+    Task::new("access.attempts", EVERY, wake, move |kernel| {
+        let access = access.clone();
+        async move {
+            access.write_attempts().await?;
+            tokio::select! {
+                () = kernel.stop.cancelled() => access.write_attempts().await?,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+            Ok(())
+        }
     })
 }
 

@@ -134,7 +134,7 @@ pub async fn open_session(
     check.done()?;
     let (person, opened) = sign_in::sign_in(&access, &client, &body.login, &body.password).await?;
     let view = view(&access, person.id.as_str(), &opened.session).await?;
-    Ok((AppendHeaders([(SET_COOKIE, opened.cookie)]), Json(view)))
+    Ok((AppendHeaders(opened.headers()), Json(view)))
 }
 
 /// Sign out
@@ -199,13 +199,13 @@ pub async fn change_password(
     })?;
     let hash = access.passwords().hash(&body.new).await?;
     let mut tx = access.kernel().db.write().await?;
-    sign_in::forgive(&mut tx, &client, &person.login).await?;
     store::people::set_password(&mut tx, person.id.as_str(), &hash).await?;
     store::sessions::delete_of_person(&mut tx, person.id.as_str()).await?;
     let event = NewEvent::new("password.changed", &person.id, &PersonData::of(&person));
     tx.append(&actor, event).await?;
     let opened = sign_in::open_session(&access, &mut tx, &client, &person).await?;
     tx.commit().await?;
+    sign_in::reset_attempts(&access, &client, &person.login);
     let view = view(&access, person.id.as_str(), &opened.session).await?;
-    Ok((AppendHeaders([(SET_COOKIE, opened.cookie)]), Json(view)))
+    Ok((AppendHeaders(opened.headers()), Json(view)))
 }

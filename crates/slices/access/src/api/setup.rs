@@ -1,7 +1,6 @@
 //! The first administrator.
 
 use axum::extract::State;
-use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse};
 use kernel::http::Json;
 use kernel::secret::sha256_hex;
@@ -106,5 +105,5 @@ pub async fn complete_setup(
     let opened = open_session(&access, &mut tx, &client, &person).await?;
     tx.commit().await?;
     let view = view(&access, id, &opened.session).await?;
-    Ok((AppendHeaders([(SET_COOKIE, opened.cookie)]), Json(view)))
+    Ok((AppendHeaders(opened.headers()), Json(view)))
 }

@@ -1,61 +1,51 @@
-//! Failed sign-ins, counted per login and address.
+//! Failed sign-ins by key, as they were last written down.
 
 use kernel::clock::from_micros;
 use kernel::{DbError, Timestamp};
 use sqlx::{AnyConnection, Row};
 
-/// What is stored under a key.
+/// What is counted under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     pub failures: i64,
+    pub failed_at: Timestamp,
     pub blocked_until: Timestamp,
 }
 
-/// Counts one more failure (from 1 again when the last was before `forget_before`) and tells what stands now. The row stays
-/// locked until the transaction ends, so that attempts at the same time are counted one by one.
-pub async fn bump(
-    connection: &mut AnyConnection,
-    key: &str,
-    now: Timestamp,
-    forget_before: Timestamp,
-) -> Result<Count, DbError> {
-    let sql = "INSERT INTO sign_in_throttle (key, failures, failed_at, blocked_until) VALUES ($1, 1, $2, 0) \
-        ON CONFLICT (key) DO UPDATE SET failed_at = excluded.failed_at, failures = CASE \
-        WHEN sign_in_throttle.failed_at < $3 THEN 1 ELSE sign_in_throttle.failures + 1 END \
-        RETURNING failures, blocked_until";
-    let row = sqlx::query(sql)
-        .bind(key)
-        .bind(now.as_microsecond())
-        .bind(forget_before.as_microsecond())
-        .fetch_one(connection)
-        .await?;
-    Ok(Count {
-        failures: row.try_get(0)?,
-        blocked_until: from_micros(row.try_get(1)?),
-    })
+impl Count {
+    pub fn none(now: Timestamp) -> Self {
+        Self {
+            failures: 0,
+            failed_at: now,
+            blocked_until: Timestamp::UNIX_EPOCH,
+        }
+    }
 }
 
-pub async fn block(connection: &mut AnyConnection, key: &str, until: Timestamp) -> Result<(), DbError> {
-    sqlx::query("UPDATE sign_in_throttle SET blocked_until = $2 WHERE key = $1")
+pub async fn get(connection: &mut AnyConnection, key: &str) -> Result<Option<Count>, DbError> {
+    let row = sqlx::query("SELECT failures, failed_at, blocked_until FROM sign_in_throttle WHERE key = $1")
         .bind(key)
-        .bind(until.as_microsecond())
-        .execute(connection)
+        .fetch_optional(connection)
         .await?;
-    Ok(())
+    let count = |row: sqlx::any::AnyRow| -> Result<Count, DbError> {
+        Ok(Count {
+            failures: row.try_get(0)?,
+            failed_at: from_micros(row.try_get(1)?),
+            blocked_until: from_micros(row.try_get(2)?),
+        })
+    };
+    row.map(count).transpose()
 }
 
-/// Takes one failure back: the attempt succeeded.
-pub async fn forgive(connection: &mut AnyConnection, key: &str) -> Result<(), DbError> {
-    sqlx::query("UPDATE sign_in_throttle SET failures = failures - 1 WHERE key = $1 AND failures > 0")
+pub async fn put(connection: &mut AnyConnection, key: &str, count: Count) -> Result<(), DbError> {
+    let sql = "INSERT INTO sign_in_throttle (key, failures, failed_at, blocked_until) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at, \
+        blocked_until = excluded.blocked_until";
+    sqlx::query(sql)
         .bind(key)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub async fn delete(connection: &mut AnyConnection, key: &str) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM sign_in_throttle WHERE key = $1")
-        .bind(key)
+        .bind(count.failures)
+        .bind(count.failed_at.as_microsecond())
+        .bind(count.blocked_until.as_microsecond())
         .execute(connection)
         .await?;
     Ok(())

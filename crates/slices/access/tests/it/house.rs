@@ -33,6 +33,10 @@ pub struct Caller {
     pub csrf: Option<String>,
     pub bearer: Option<String>,
     pub address: Option<String>,
+    /// Of the header that the address is in.
+    pub second_line: Option<String>,
+    /// Whose connection it is; a trusted proxy's when absent.
+    pub peer: Option<String>,
 }
 
 impl House {
@@ -81,19 +85,21 @@ impl House {
     }
 
     async fn send(&self, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> Response {
-        let peer: std::net::SocketAddr = "127.0.0.1:9".parse().unwrap();
+        let peer = caller.peer.as_deref().unwrap_or("127.0.0.1:9");
+        let peer: std::net::SocketAddr = peer.parse().unwrap();
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .extension(axum::extract::ConnectInfo(peer));
         let mut header = |name: &'static str, value: Option<&String>| {
             if let (Some(value), Some(headers)) = (value, request.headers_mut()) {
-                headers.insert(name, value.parse().unwrap());
+                headers.append(name, value.parse().unwrap());
             }
         };
         header("cookie", caller.cookie.as_ref());
         header("x-csrf-token", caller.csrf.as_ref());
         header("x-forwarded-for", caller.address.as_ref());
+        header("x-forwarded-for", caller.second_line.as_ref());
         let bearer = caller.bearer.as_ref().map(|token| format!("Bearer {token}"));
         header("authorization", bearer.as_ref());
         let request = match body {
@@ -151,6 +157,7 @@ impl House {
 
     /// The topics of the events so far, without those of kernel parts.
     pub async fn topics(&self) -> Vec<String> {
+        self.access.write_attempts().await.unwrap();
         let mut reader = self.bed.kernel().db.read().await.unwrap();
         let events = kernel::event::store::after(&mut reader, 0, 1000).await.unwrap();
         events.into_iter().map(|event| event.topic).collect()
