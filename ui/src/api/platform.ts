@@ -32,3 +32,26 @@ export const buildQuery = queryOptions({
     (await body<{ data: { version: string; revision: string } }>(api.GET('/api/v1/status/buildinfo'))).data,
   staleTime: Number.POSITIVE_INFINITY,
 });
+
+/** An event that a consumer failed to process, kept until somebody retries or dismisses it. */
+export interface ParkedEvent {
+  consumer: string;
+  seq: number;
+  error: string;
+  parked_at: string;
+  /** Absent when the event itself is no longer kept. */
+  topic: string | null;
+  subject: string | null;
+  at: string | null;
+}
+
+export const parkedEventsQuery = queryOptions({
+  queryKey: ['parked-events'],
+  queryFn: () => body<{ items: ParkedEvent[]; next: string | null }>(api.GET('/api/v1/parked-events')),
+  refetchInterval: 15_000,
+});
+const path = (event: ParkedEvent) => ({ params: { path: { consumer: event.consumer, seq: event.seq } } });
+export const retryParkedEvent = (event: ParkedEvent) =>
+  body<void>(api.POST('/api/v1/parked-events/{consumer}/{seq}/retry', path(event)));
+export const dismissParkedEvent = (event: ParkedEvent) =>
+  body<void>(api.DELETE('/api/v1/parked-events/{consumer}/{seq}', path(event)));

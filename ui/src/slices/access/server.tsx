@@ -11,6 +11,7 @@ import { CopyButton } from '@/parts/copy';
 import { bytes, format, plural, type Unit } from '@/parts/number';
 import { Empty, Failure, Shown } from '@/parts/states';
 import { complain, say } from '@/parts/toast';
+import { ParkedEvents } from './parkedEvents';
 
 const MEASURES: [string, string, Unit][] = [
   ['Agents connected', 'sum(mainstay_agents_connected{job="mainstay-server"})', 'plain'],
@@ -25,6 +26,7 @@ export function Server() {
   const build = useQuery(buildQuery);
   return (
     <div className="cols two">
+      <ParkedEvents />
       <Snapshots />
       <Card title="Server" flush>
         {build.isError && <Failure error={build.error} what="The version" retry={() => void build.refetch()} />}
@@ -100,6 +102,9 @@ function Snapshots() {
       >
         {(list) => (
           <>
+            <div className="line muted">
+              Snapshots do not contain the master key: keep a copy of DATA/master.key in another place.
+            </div>
             {list.map((s) => (
               <div className="line" key={s.name}>
                 <div style={{ minWidth: 0 }}>
