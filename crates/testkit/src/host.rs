@@ -28,7 +28,7 @@ const PROC: [(&str, &str); 9] = [
     ),
     ("sys/fs/file-nr", "1000\t0\t100000\n"),
     ("sys/kernel/hostname", "made-up\n"),
-    ("mounts", "/dev/vda1 / ext4 rw,relatime 0 0\n"),
+    ("mounts", "proc /proc proc rw,relatime 0 0\n"),
     (
         "cpuinfo",
         "processor\t: 0\nmodel name\t: made up\ncpu MHz\t\t: 2000.000\n",

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::TestHost;
 
+use crate::clock::TestClock;
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mainstay");
 
 /// How long a test waits for something that should happen at once. Generous: the machine may be busy.
@@ -28,6 +30,8 @@ pub struct Plan {
     pub data: Option<PathBuf>,
     /// The agent watches this very machine, not a made-up host.
     pub is_this_machine: bool,
+    /// The wall clock of the server and of the agent beside it.
+    pub clock: Option<TestClock>,
 }
 
 impl Plan {
@@ -140,6 +144,9 @@ impl House {
         if !self.plan.is_this_machine {
             command.env("MAINSTAY_AGENT_ROOT", self.host.root());
         }
+        if let Some(clock) = &self.plan.clock {
+            clock.wind(&mut command);
+        }
         command
     }
 
@@ -232,17 +239,27 @@ impl House {
 
     /// Waits until the server has told `count` pages whose title has `part`.
     pub async fn until_paged(&self, part: &str, count: usize) {
+        let has_part = |page: &Value| page["title"].as_str().is_some_and(|title| title.contains(part));
+        self.until_pages(part, count, has_part).await;
+    }
+
+    /// Waits until a page is as `check` wants it.
+    pub async fn until_page(&self, what: &str, check: impl Fn(&Value) -> bool) {
+        self.until_pages(what, 1, check).await;
+    }
+
+    async fn until_pages(&self, what: &str, count: usize, check: impl Fn(&Value) -> bool) {
         let started = Instant::now();
         loop {
             let pages = self.pages.lock().unwrap().clone();
-            let found = pages
-                .iter()
-                .filter(|page| page["title"].as_str().is_some_and(|t| t.contains(part)))
-                .count();
-            if found >= count {
+            if pages.iter().filter(|page| check(page)).count() >= count {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "no page \"{part}\": {pages:?}");
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no page \"{what}\": {pages:?}\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -365,11 +382,16 @@ pub struct Service {
 }
 
 impl Service {
+    /// On the host of the agent beside the server.
     pub fn start(house: &House, name: &str) -> Service {
+        Service::start_on(house, &house.host, name)
+    }
+
+    pub fn start_on(house: &House, host: &TestHost, name: &str) -> Service {
         let program = house.scratch(name);
         std::fs::copy("/bin/sleep", &program).unwrap();
         let child = Command::new(&program).arg("1000").spawn().unwrap();
-        let host = house.host.clone();
+        let host = host.clone();
         host.show(child.id());
         Service { program, host, child }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod cli;
+mod clock;
 mod disk;
 mod faults;
 mod full;
@@ -10,4 +11,6 @@ mod house;
 mod remote;
 mod runs;
 mod stories;
+mod three_am;
+mod three_am_clock;
 mod views;

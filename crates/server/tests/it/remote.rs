@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::clock::TestClock;
 use crate::house::{House, PROGRAM};
 
 /// A TCP line from a port of its own to the server's; cut, it drops what is open and takes nothing new.
@@ -70,7 +71,8 @@ impl Line {
 pub struct Agent {
     state: PathBuf,
     log: PathBuf,
-    host: TestHost,
+    pub host: TestHost,
+    clock: Option<TestClock>,
     token: String,
     child: Option<Child>,
 }
@@ -78,14 +80,25 @@ pub struct Agent {
 impl Agent {
     /// Joins the house and stays.
     pub async fn join(house: &House) -> Agent {
+        Agent::join_at(house, None).await
+    }
+
+    /// The same, with a clock of its own.
+    pub async fn join_at(house: &House, clock: Option<TestClock>) -> Agent {
+        Agent::join_with(house, clock, house.scratch("far-agent")).await
+    }
+
+    /// The same, with its state in a folder of the test's choosing.
+    pub async fn join_with(house: &House, clock: Option<TestClock>, state: PathBuf) -> Agent {
         let (status, made) = house
             .call("POST", "/api/v1/join-tokens", Some(&json!({ "uses": 1 })))
             .await;
         assert!(status < 300, "{made}");
         let mut agent = Agent {
-            state: house.scratch("far-agent"),
+            state,
             log: house.scratch("far-agent.log"),
             host: TestHost::new(house.scratch("far-host"), "fedcba9876543210fedcba9876543210"),
+            clock,
             token: made["token"].as_str().unwrap().to_owned(),
             child: None,
         };
@@ -99,7 +112,11 @@ impl Agent {
             .append(true)
             .open(&self.log)
             .unwrap();
-        let child = Command::new(PROGRAM)
+        let mut command = Command::new(PROGRAM);
+        if let Some(clock) = &self.clock {
+            clock.wind(&mut command);
+        }
+        let child = command
             .args(["agent", "run", "--state"])
             .arg(&self.state)
             .env("MAINSTAY_JOIN_TOKEN", &self.token)

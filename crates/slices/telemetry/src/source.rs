@@ -92,7 +92,7 @@ impl Source for StoreSource<'_> {
         each: &mut dyn FnMut(Series) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
         let mut stream = self.stream(matchers, (start_ms, end_ms), sample_limit)?;
-        while let Some(series) = stream.next() {
+        for series in stream.by_ref() {
             let series = series.map_err(|error| source_error(error, sample_limit))?;
             let series = Series {
                 labels: query_labels(&series.labels),
