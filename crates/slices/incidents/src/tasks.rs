@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kernel::{Actor, AnyError, DbError, Kernel, Task};
+use jiff::SignedDuration;
+use kernel::{Actor, AnyError, DbError, Kernel, StepWatch, Task};
 
 use crate::Incidents;
 use crate::model::{Severity, State};
@@ -26,7 +27,11 @@ pub fn timekeeper(incidents: &Incidents) -> Task {
 }
 
 async fn keep_time(kernel: &Kernel, incidents: &Incidents) -> Result<(), AnyError> {
+    let mut steps = StepWatch::new(&kernel.clock);
     while !kernel.stop.is_cancelled() {
+        if let Some(by) = steps.step(&kernel.clock) {
+            incidents.follow_step(by).await?;
+        }
         incidents.settle_all().await?;
         set_gauges(kernel).await?;
         let next = store::incident::next_due(&mut *kernel.db.read().await?).await?;
@@ -44,6 +49,14 @@ async fn keep_time(kernel: &Kernel, incidents: &Incidents) -> Result<(), AnyErro
 }
 
 impl Incidents {
+    /// Moves reminders, held resolves and notifications that wait along with a clock that stepped.
+    pub async fn follow_step(&self, by: SignedDuration) -> Result<(), DbError> {
+        let mut tx = self.kernel.db.write().await?;
+        store::take_turn(&mut tx).await?;
+        store::step::shift(&mut tx, i64::try_from(by.as_micros()).unwrap_or(0)).await?;
+        tx.commit().await
+    }
+
     /// Does everything that is due now. The timekeeper calls it at the right moments; calling it more often does no harm.
     pub async fn settle_all(&self) -> Result<(), DbError> {
         let kernel = &self.kernel;

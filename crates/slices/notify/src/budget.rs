@@ -287,7 +287,7 @@ mod tests {
             target: "ann".into(),
             source: Some("rule".into()),
         };
-        assert_eq!(plan.bundles, [bundle.clone()]);
+        assert_eq!(plan.bundles, std::slice::from_ref(&bundle));
         let plan = budget.plan("c", &rates, (&flood, &[backlog("rule", 50)]), 64, 1_000_000);
         assert_eq!(plan, Plan::default());
         // Another source is not held up.

@@ -11,15 +11,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kernel::db::Kind;
-use kernel::{Actor, DbError, NewEvent, Timestamp, Tx};
-use rand::RngExt;
+use kernel::{DbError, Timestamp, Tx};
 
 use crate::budget::{Backlog, Bundle, Candidate, Rates};
 use crate::bundle::bundle;
-use crate::decide::{LEASE_S, Outcome, wait, wait_unknown};
-use crate::events::MessageData;
-use crate::model::{Channel, Message, MessageState, Page, Severity};
-use crate::page::{self, add_s};
+use crate::decide::{LEASE_S, Outcome, wait_unknown};
+use crate::model::{Channel, Message, Severity};
+use crate::outcome::mark;
+use crate::page::add_s;
 use crate::send::{self, Letter};
 use crate::store::{channels, messages};
 use crate::{Notify, template};
@@ -210,7 +209,8 @@ impl Notify {
             return Ok(());
         }
         let mut tx = self.kernel().db.write().await?;
-        let released = messages::release_leases(&mut tx, self.owner()).await?;
+        let unknown_at = add_s(tx.now(), wait_unknown(1).unwrap_or_default());
+        let released = messages::release_leases(&mut tx, self.owner(), unknown_at).await?;
         tx.commit().await?;
         if released > 0 {
             tracing::info!(
@@ -299,7 +299,7 @@ pub async fn run(job: Job) {
         .add(1);
     let mut pause = Duration::from_millis(200);
     for attempt in 1..=MARK_ATTEMPTS {
-        match mark(&notify, &job, &ended).await {
+        match mark(&notify, (&job.message, &job.channel), &ended).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(message = %job.message.id, attempt, %error, "an outcome could not be written down");
@@ -324,7 +324,10 @@ async fn watched(job: &Job) -> Option<Attempt> {
     loop {
         tokio::select! {
             ended = &mut attempt => return Some(ended),
-            () = tokio::time::sleep(patience.renew_every) => renew(notify, &job.message).await,
+            () = tokio::time::sleep(patience.renew_every) => {
+                let is_handed_over = handed_over.load(Ordering::SeqCst);
+                renew(notify, &job.message, is_handed_over).await;
+            }
             () = stop.cancelled() => break,
         }
     }
@@ -337,119 +340,16 @@ async fn watched(job: &Job) -> Option<Attempt> {
     handed_over.load(Ordering::SeqCst).then(|| unknown.into())
 }
 
-async fn renew(notify: &Notify, message: &Message) {
+async fn renew(notify: &Notify, message: &Message, is_handed_over: bool) {
     let renewed = async {
         let mut tx = notify.kernel().db.write().await?;
         let until = add_s(tx.now(), LEASE_S);
-        messages::renew_lease(&mut tx, message.id.as_str(), notify.owner(), until).await?;
+        let id = message.id.as_str();
+        messages::renew_lease(&mut tx, id, notify.owner(), until, is_handed_over).await?;
         tx.commit().await
     };
     let renewed: Result<(), DbError> = renewed.await;
     if let Err(error) = renewed {
         tracing::warn!(message = %message.id, %error, "a lease could not be renewed; it is tried again");
     }
-}
-
-async fn mark(notify: &Notify, job: &Job, ended: &Attempt) -> Result<(), DbError> {
-    let mut tx = notify.kernel().db.write().await?;
-    let now = tx.now();
-    let mut message = job.message.clone();
-    let outcome = &ended.outcome;
-    let is_told = settle(&mut message, outcome, now);
-    if message.state == MessageState::Sent {
-        message.error.clone_from(&ended.template_fault);
-    }
-    if !messages::set_outcome(&mut tx, &message, notify.owner()).await? {
-        return Ok(());
-    }
-    let fault = message.error.as_deref();
-    match outcome.reason() {
-        None => channels::set_sent(&mut tx, &message.channel, now, fault).await?,
-        Some(error) => channels::set_failed(&mut tx, &message.channel, now, error).await?,
-    }
-    if is_told {
-        tell(&mut tx, &message, &job.channel.name).await?;
-    }
-    if let Outcome::Misconfigured { reason } = outcome {
-        tell_misconfigured(&mut tx, &job.channel, reason).await?;
-    }
-    tx.commit().await
-}
-
-/// What an outcome makes of a message; true when it is worth an event.
-fn settle(message: &mut Message, outcome: &Outcome, now: Timestamp) -> bool {
-    message.outcome = outcome.name().to_owned();
-    message.error = outcome.reason().map(str::to_owned);
-    match outcome {
-        Outcome::Delivered => {
-            message.state = MessageState::Sent;
-            message.sent_at = Some(now);
-            true
-        }
-        Outcome::Permanent { .. } | Outcome::Misconfigured { .. } => {
-            message.state = MessageState::Dead;
-            true
-        }
-        Outcome::Unknown { .. } => {
-            message.unknowns += 1;
-            match wait_unknown(message.unknowns) {
-                Some(wait_s) => message.next_attempt_at = add_s(now, wait_s),
-                None => message.state = MessageState::Unconfirmed,
-            }
-            message.unknowns == 1 || message.state == MessageState::Unconfirmed
-        }
-        Outcome::Temporary { retry_after, .. } => {
-            let pause = wait(message.attempts, *retry_after, rand::rng().random());
-            let pause_s = i64::try_from(pause.as_secs().max(1)).unwrap_or(i64::MAX);
-            message.next_attempt_at = add_s(now, pause_s);
-            if message.next_attempt_at >= message.expires_at {
-                message.state = MessageState::Dead;
-                return true;
-            }
-            message.attempts == 1
-        }
-    }
-}
-
-/// Tells on the other channels that this one needs somebody's hand, once a day.
-async fn tell_misconfigured(tx: &mut Tx, channel: &Channel, reason: &str) -> Result<(), DbError> {
-    let others = channels::enabled(tx).await?.into_iter().map(|other| other.id);
-    let others: Vec<_> = others.filter(|other| *other != channel.id).collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    let day = tx.now().as_second().div_euclid(86_400);
-    let page = Page {
-        dedup_key: format!("channel-misconfigured:{}:{day}", channel.id),
-        severity: Severity::Warning,
-        title: format!("The channel \"{}\" does not deliver", channel.name),
-        text: format!(
-            "{reason}.\nIts messages are kept. They are sent once its address or credentials have been changed, for up to 24 hours."
-        ),
-        fields: vec![(
-            "Channel".into(),
-            format!("{} ({})", channel.name, channel.config.kind()),
-        )],
-        channels: Some(others),
-        ..Page::default()
-    };
-    page::page(tx, &Actor::system("notify"), &page).await?;
-    Ok(())
-}
-
-/// Appends how a message fared.
-pub async fn tell(tx: &mut Tx, message: &Message, channel_name: &str) -> Result<(), DbError> {
-    let data = MessageData {
-        error: message.error.clone(),
-        is_final: message.state == MessageState::Dead,
-        ..MessageData::of(message, channel_name)
-    };
-    let topic = match message.state {
-        MessageState::Sent => "message.sent",
-        MessageState::Unconfirmed => "message.unconfirmed",
-        MessageState::Waiting | MessageState::Bundled | MessageState::Dead => "message.failed",
-    };
-    let event = NewEvent::new(topic, &message.id, &data).caused_by(message.cause);
-    tx.append(&Actor::system("notify"), event).await?;
-    Ok(())
 }

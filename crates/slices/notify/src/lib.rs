@@ -15,6 +15,7 @@ mod decide;
 mod deliver;
 pub mod events;
 pub mod model;
+mod outcome;
 mod page;
 mod page_alert;
 mod seal;

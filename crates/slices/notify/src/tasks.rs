@@ -7,8 +7,9 @@ use kernel::retention::Bound;
 use kernel::{AnyError, Kernel, StepWatch, Task, Wake};
 
 use crate::Notify;
-use crate::deliver::{self, tell};
+use crate::deliver;
 use crate::model::MessageState;
+use crate::outcome::tell;
 use crate::seal;
 use crate::store::{channels, messages};
 

@@ -5,6 +5,7 @@ pub mod incident;
 pub mod link;
 pub mod member;
 pub mod old;
+pub mod step;
 
 use sqlx::{AnyConnection, Row};
 

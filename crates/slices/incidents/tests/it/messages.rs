@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use alerting::{Labels, Severity, Signal};
 use incidents::Settings;
+use jiff::SignedDuration;
 
 use crate::parts::{House, houses};
 
@@ -82,5 +83,24 @@ async fn an_alert_with_a_message_alone_is_titled_by_it() {
         let page = last_page(&house).await;
         assert_eq!(page.title, "#1 The exporter has gone");
         assert_eq!(page.alerts[0].description, "The exporter has gone");
+    }
+}
+
+/// Neither hours late nor at once and again.
+#[tokio::test]
+async fn a_reminder_keeps_its_wait_when_the_clock_steps_two_hours() {
+    for step_h in [2, -2] {
+        for house in houses(Settings::default()).await {
+            house.shop().await;
+            observe(&house, "DiskFull", &[("summary", "A disk is full")]).await;
+            let before = house.pages().await.len();
+            let step = SignedDuration::from_hours(step_h);
+            house.kernel().clock.advance(step);
+            house.incidents.follow_step(step).await.unwrap();
+            house.advance(899).await;
+            assert_eq!(house.pages().await.len(), before, "early after {step_h} h");
+            house.advance(2).await;
+            assert_eq!(house.pages().await.len(), before + 1, "late after {step_h} h");
+        }
     }
 }

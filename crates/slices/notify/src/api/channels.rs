@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use super::{refuse_scoped, require_everywhere};
 use crate::Notify;
 use crate::check::Check;
-use crate::deliver::tell;
 use crate::events::ChannelData;
 use crate::model::{Channel, ChannelConfig, ChannelId, ChannelSecrets, MessageState, Subscription};
+use crate::outcome::tell;
 use crate::{seal, store};
 
 const MAX_CHANNELS: i64 = 200;

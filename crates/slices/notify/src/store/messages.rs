@@ -222,19 +222,22 @@ pub async fn lease(
     Ok(done.rows_affected() == 1)
 }
 
-/// Keeps a message for longer, as long as it is the owner's.
+/// Keeps a message for longer, as long as it is the owner's; notes that the receiver may have it.
 pub async fn renew_lease(
     connection: &mut AnyConnection,
     id: &str,
     owner: &str,
     until: Timestamp,
+    is_handed_over: bool,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "UPDATE message SET lease_until = $3 WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'",
+        "UPDATE message SET lease_until = $3, outcome = CASE WHEN $4 = 1 THEN 'unknown' ELSE outcome END \
+         WHERE id = $1 AND lease_owner = $2 AND state = 'waiting'",
     )
     .bind(id)
     .bind(owner)
     .bind(until.as_microsecond())
+    .bind(i64::from(is_handed_over))
     .execute(connection)
     .await?;
     Ok(())
@@ -265,10 +268,20 @@ pub async fn requeue_misconfigured(
     Ok(done.rows_affected())
 }
 
-/// Gives back what other processes had taken. Only right when there are none: on SQLite, at the start.
-pub async fn release_leases(connection: &mut AnyConnection, owner: &str) -> Result<u64, DbError> {
-    let done = sqlx::query("UPDATE message SET lease_until = 0 WHERE state = 'waiting' AND lease_until > 0 AND lease_owner <> $1")
+/// Gives back what other processes had taken. Only right when there are none: on SQLite, at the start. What a receiver may have
+/// comes again no sooner than `unknown_at`.
+pub async fn release_leases(
+    connection: &mut AnyConnection,
+    owner: &str,
+    unknown_at: Timestamp,
+) -> Result<u64, DbError> {
+    let sql = "UPDATE message SET lease_until = 0, \
+        next_attempt_at = CASE WHEN outcome = 'unknown' THEN $2 ELSE next_attempt_at END, \
+        unknowns = CASE WHEN outcome = 'unknown' THEN unknowns + 1 ELSE unknowns END \
+        WHERE state = 'waiting' AND lease_until > 0 AND lease_owner <> $1";
+    let done = sqlx::query(sql)
         .bind(owner)
+        .bind(unknown_at.as_microsecond())
         .execute(connection)
         .await?;
     Ok(done.rows_affected())

@@ -278,3 +278,49 @@ async fn ehlo_names_the_public_host_or_what_the_channel_says_or_an_address() {
         assert!(ehlo.starts_with("[127.") || ehlo.starts_with("[IPv6:"), "{ehlo}");
     }
 }
+
+/// Killed while the mail server took its time: it may have the mail.
+#[tokio::test]
+async fn what_was_handed_over_before_a_crash_is_not_sent_again_at_once() {
+    let mut settings = settings();
+    settings.patience.renew_every = Duration::from_millis(20);
+    for house in House::both_with(settings).await {
+        if house.kernel().db.kind() != kernel::db::Kind::Sqlite {
+            continue;
+        }
+        let sink = SmtpSink::start(house.kernel(), false).await;
+        house
+            .channel("Mail", config(&sink, "none", &["ann@example.org"]), json!({}))
+            .await;
+        house.page(&incident("a")).await;
+        sink.set_open(false);
+        {
+            let sending = house.notify.deliver();
+            tokio::pin!(sending);
+            let noted = async {
+                while house.get("/api/v1/messages").await["items"][0]["outcome"] != "unknown" {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let noted = tokio::time::timeout(Duration::from_secs(20), noted);
+            tokio::select! {
+                _ = &mut sending => panic!("the server has not answered"),
+                noted = noted => noted.unwrap(),
+            }
+        }
+        for task in notify::slice(&house.another()).tasks {
+            drop(kernel::task::start(house.kernel(), task));
+        }
+        let next = house.clock.now() + SignedDuration::from_mins(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while house.get("/api/v1/messages").await["items"][0]["next_attempt_at"] != next.to_string() {
+            assert!(
+                Instant::now() < deadline,
+                "{}",
+                house.get("/api/v1/messages").await
+            );
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sink.mails().len(), 1);
+    }
+}
