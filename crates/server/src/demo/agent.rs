@@ -249,7 +249,11 @@ impl Agent {
         let is_troubled = mood.error_share > 0.0 || mood.is_disk_full;
         let mut said: Vec<_> = units
             .iter()
-            .map(|unit| speech::manager_line(&unit.name, &unit.state, unit.reason.as_deref()))
+            .flat_map(|unit| {
+                let told = speech::manager_line(&unit.name, &unit.state, unit.reason.as_deref());
+                let killed = speech::killer_line(&unit.name, unit.reason.as_deref());
+                killed.into_iter().chain([told])
+            })
             .collect();
         let is_up = self.host.is_up(self.host.spec.role.unit) == Some(true);
         if is_up && self.random.unit() < if is_troubled { 0.9 } else { 0.22 } {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod clock;
+mod demo;
 mod disk;
 mod faults;
 mod full;
