@@ -136,6 +136,8 @@ export interface LogPage {
   next: string | null;
   is_complete: boolean;
   scanned_lines: number;
+  /** What could not be read, and why. */
+  warnings?: string[];
 }
 
 export interface LogHistogram {

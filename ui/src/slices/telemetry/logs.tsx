@@ -12,6 +12,7 @@ import { TimeRangePicker, useRange } from '@/parts/range';
 import { Empty, Shown } from '@/parts/states';
 import { span } from '@/parts/time';
 import { useParam } from '@/parts/url';
+import { Gaps } from './gaps';
 import { Histogram } from './histogram';
 import { Tail } from './tail';
 
@@ -103,6 +104,7 @@ export function Logs() {
             </Card>
           </div>
           <div className="below">
+            <Gaps texts={lines.data?.warnings} />
             <Card
               title="Lines"
               aside={
