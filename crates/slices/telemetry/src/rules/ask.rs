@@ -56,6 +56,7 @@ impl<'a> Asker<'a> {
         let options = promql::Options {
             lookback_ms: self.lookback_ms,
             max_samples: MAX_SAMPLES,
+            max_bytes: 64 << 20,
             cancelled: Some(&is_over),
             ..promql::Options::default()
         };

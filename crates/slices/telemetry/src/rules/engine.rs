@@ -247,6 +247,7 @@ impl RuleEngine {
         let options = promql::Options {
             lookback_ms,
             max_samples: 5_000_000,
+            max_bytes: 64 << 20,
             cancelled: Some(&is_over),
             ..promql::Options::default()
         };

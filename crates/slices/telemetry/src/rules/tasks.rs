@@ -57,15 +57,45 @@ pub(crate) fn tasks(engine: &RuleEngine) -> Vec<Task> {
 fn evaluate_due(engine: &RuleEngine, last: &Mutex<HashMap<String, i64>>, now_ms: i64) {
     let rules = engine.rules();
     for group in &rules.groups {
-        // Aligned to the interval, so that a restart does not shift the evaluations.
-        let slot = now_ms.div_euclid(group.interval_ms);
-        let is_due = last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(group.name.clone(), slot)
-            != Some(slot);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = take_turn(&mut last, &group.name, group.interval_ms, now_ms);
+        drop(last);
         if is_due {
             engine.on_interval(group, now_ms);
+        }
+    }
+}
+
+/// Is the group due? Turns are aligned to the interval, so that a restart does not shift them. Any other slot than the last one is
+/// a new turn, a lower one too: a clock that is set, by hours in either direction, delays a group by no more than its interval.
+fn take_turn(last: &mut HashMap<String, i64>, group: &str, interval_ms: i64, now_ms: i64) -> bool {
+    let slot = now_ms.div_euclid(interval_ms);
+    last.insert(group.to_owned(), slot) != Some(slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_delays_no_group_by_more_than_its_interval() {
+        const INTERVAL: i64 = 15_000;
+        let mut last = HashMap::new();
+        let (mut offset, mut waited) = (0, 0);
+        for second in 0..600 {
+            match second {
+                120 => offset = 7_200_000,
+                300 => offset = 0,
+                420 => offset = -7_200_007,
+                _ => {}
+            }
+            let now_ms = 1_700_000_000_000 + second * 1000 + offset;
+            waited = if take_turn(&mut last, "g", INTERVAL, now_ms) {
+                0
+            } else {
+                waited + 1000
+            };
+            assert!(waited < INTERVAL, "second {second}");
         }
     }
 }
