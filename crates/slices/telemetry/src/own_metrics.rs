@@ -10,10 +10,6 @@ use crate::Telemetry;
 /// Counters of what was dropped, refused or could not be done.
 pub(crate) const LOSSES: &[(&str, &str)] = &[
     (
-        "mainstay_clock_steps_total",
-        "How often the clock of this server was set while it ran.",
-    ),
-    (
         "mainstay_live_series_left_out_total",
         "Series that live charts left out because a selection had too many.",
     ),

@@ -12,7 +12,6 @@ use tsdb::{Batch, Durability, Tsdb};
 use super::active::{Active, Extent, Found, Held, Known, Row};
 use super::ask::Asker;
 use super::audience::Audience;
-use super::clock::StepWatch;
 use super::model::{Group, Rule, RuleSet, Sample};
 use super::record;
 use super::template::External;
@@ -48,7 +47,7 @@ struct State {
     recorded: HashMap<String, HashSet<promql::Labels>>,
     /// What the tunings covered when the rules were loaded.
     tuned: Vec<Coverage>,
-    steps: StepWatch,
+    steps: Option<kernel::StepWatch>,
 }
 
 /// How a rule's last evaluation went.
@@ -206,24 +205,14 @@ impl RuleEngine {
         }
     }
 
-    /// Moves what is held to the new time when the machine's clock was set. Other clocks go as their owner wants.
+    /// Moves what is held to the new time when the machine's clock was set.
     fn heed_clock(&self) {
-        if !matches!(self.kernel.clock, kernel::Clock::System) {
-            return;
-        }
-        let now_ms = self.kernel.clock.now_ms();
+        let clock = &self.kernel.clock;
         let mut state = self.lock();
-        let by_ms = state.steps.step_ms(now_ms, std::time::Instant::now());
-        if by_ms != 0 {
-            tracing::warn!(
-                by_ms,
-                "the clock of this server was set; alerts go on under the new time"
-            );
-            state.active.clock_set(by_ms, now_ms);
-            self.kernel
-                .metrics
-                .counter("mainstay_clock_steps_total", &[])
-                .add(1);
+        let watch = state.steps.get_or_insert_with(|| kernel::StepWatch::new(clock));
+        if let Some(step) = watch.step(clock) {
+            let by_ms = i64::try_from(step.as_millis()).unwrap_or(0);
+            state.active.clock_set(by_ms, clock.now_ms());
         }
     }
 

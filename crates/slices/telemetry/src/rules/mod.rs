@@ -4,7 +4,6 @@ pub(crate) mod active;
 pub(crate) mod api;
 mod ask;
 mod audience;
-mod clock;
 pub(crate) mod engine;
 mod file;
 mod known;
