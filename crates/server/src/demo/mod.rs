@@ -166,7 +166,7 @@ async fn fill(
     let teams = seed::plant(&wired.handles, &caller).await?;
     if args.history_days > 0 {
         out::complain("what happened since …");
-        relive::week(kernel, company, &caller, args.history_days).await?;
+        relive::week(kernel, company, &caller, &teams, args.history_days).await?;
     }
     kernel.clock.catch_up_to(Timestamp::MAX);
     let now_ms = kernel.clock.now_ms();

@@ -16,7 +16,7 @@ use super::host::Host;
 use super::past::{self, Deed, Episode, Trouble};
 use super::read::DISKS;
 use super::seed::Caller;
-use super::{facts, world};
+use super::{facts, seed, world};
 
 /// What the house does by itself is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,7 +34,13 @@ struct Replay<'a> {
 }
 
 /// From a clock that is behind by `days` to the end of the last episode.
-pub async fn week(kernel: &Kernel, company: &Arc<Company>, caller: &Caller, days: u32) -> Result<()> {
+pub async fn week(
+    kernel: &Kernel,
+    company: &Arc<Company>,
+    caller: &Caller,
+    teams: &BTreeMap<&'static str, String>,
+    days: u32,
+) -> Result<()> {
     let mut replay = Replay {
         kernel,
         company,
@@ -45,6 +51,7 @@ pub async fn week(kernel: &Kernel, company: &Arc<Company>, caller: &Caller, days
     for host in &company.hosts {
         replay.observe(host, replay.kernel.clock.now_ms()).await?;
     }
+    seed::own_hosts(caller, company, teams).await?;
     for episode in past::within(days) {
         let lived = replay.live(episode).await;
         lived.with_context(|| format!("the past of {}", episode.host))?;
@@ -221,7 +228,7 @@ fn causes(episode: &Episode, struck: &[Arc<Host>]) -> Vec<Signal> {
             signal("DiskFull", host, Severity::Critical, &on, summary, 95.4)
         }
         Trouble::Leak => {
-            let summary = format!("{} has 4.2 % of its memory available", host.spec.name);
+            let summary = format!("Memory of {}: 4.2 % available", host.spec.name);
             signal("MemoryShort", host, Severity::Warning, &[], summary, 4.2)
         }
         Trouble::BadRelease => failing(host, episode.failing(host)),

@@ -1,6 +1,7 @@
 //! People, teams, channels, rules and runbooks of the made-up company, made through the API as a person would.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,8 @@ use fleet::NewToken;
 use kernel::{Actor, Kernel};
 use serde_json::{Value, json};
 
+use super::fault::Company;
+use super::host::Host;
 use super::world::TEAMS;
 use crate::wire::Handles;
 
@@ -110,6 +113,11 @@ impl Caller {
     pub async fn get(&self, path: &str) -> Result<Value> {
         let request = self.http.get(format!("{}{path}", self.base));
         Self::read(path, request.bearer_auth(&self.token)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Value> {
+        let request = self.http.patch(format!("{}{path}", self.base));
+        Self::read(path, request.bearer_auth(&self.token).json(&body)).await
     }
 
     async fn read(path: &str, request: reqwest::RequestBuilder) -> Result<Value> {
@@ -236,6 +244,36 @@ async fn channels(caller: &Caller, teams: &BTreeMap<&'static str, String>) -> Re
     Ok(())
 }
 
+fn tags() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("env".to_owned(), "prod".to_owned()),
+        ("system".to_owned(), "shop".to_owned()),
+    ])
+}
+
+/// Gives the hosts of the past to their teams: a join token takes over only what its team and tags cover.
+pub async fn own_hosts(
+    caller: &Caller,
+    company: &Company,
+    teams: &BTreeMap<&'static str, String>,
+) -> Result<()> {
+    let page = caller.get("/api/v1/items?q=kind%3Dhost&limit=500").await?;
+    for item in page["items"].as_array().into_iter().flatten() {
+        let is_it = |host: &&Arc<Host>| item["name"] == host.spec.name.as_str();
+        let Some(host) = company.hosts.iter().find(is_it) else {
+            continue;
+        };
+        let team = teams
+            .get(host.spec.role.team)
+            .context("a host of an unknown team")?;
+        let path = format!("/api/v1/items/{}", id(item)?);
+        caller
+            .patch(&path, json!({ "team": team, "tags": tags() }))
+            .await?;
+    }
+    Ok(())
+}
+
 /// A join token for the hosts of one team.
 pub async fn join_token(
     kernel: &Kernel,
@@ -247,10 +285,7 @@ pub async fn join_token(
     let new = NewToken {
         note: format!("made-up hosts of {}", team.0),
         team: Some(team.1.to_owned()),
-        tags: BTreeMap::from([
-            ("env".to_owned(), "prod".to_owned()),
-            ("system".to_owned(), "shop".to_owned()),
-        ]),
+        tags: tags(),
         uses: hosts,
         life: Duration::from_secs(600),
         addresses: vec![address.to_string()],

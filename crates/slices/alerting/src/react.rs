@@ -56,7 +56,7 @@ async fn take(tx: &mut Tx, event: &Event) -> Result<(), AnyError> {
 }
 
 fn host_lost(host: &str, source: String, event: &Event) -> Signal {
-    let summary = format!("{host} is silent: its agent does not answer");
+    let summary = format!("{host} stopped reporting: its agent does not respond");
     let description = "The host is down, cut off from the network, or its agent has stopped. \
         Alerts about things on it are gathered in the same incident.";
     Signal {

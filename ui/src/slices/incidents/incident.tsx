@@ -97,16 +97,15 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
                 {incident.resolution ?? 'Merged into another incident'}
               </Link>
             )}
+            {incident.reopened > 0 && (
+              <span>reopened {incident.reopened === 1 ? 'once' : `${incident.reopened} times`}</span>
+            )}
             <span>
               open for{' '}
               <b>
                 <Since at={began(incident)} until={overAt(incident)} />
               </b>
-              {incident.reopened_at && ' since it was reopened'}
             </span>
-            {incident.reopened > 0 && (
-              <span>reopened {incident.reopened === 1 ? 'once' : `${incident.reopened} times`}</span>
-            )}
             <span>
               {incident.state === 'triggered'
                 ? 'Unacknowledged'

@@ -11,7 +11,7 @@ import { useVerbs } from './verbs';
 export function Related({ incident }: { incident: IncidentDetail }) {
   if (incident.candidates.length === 0) return null;
   return (
-    <Card title="May be the same incident" flush>
+    <Card title="Possibly the same incident" flush>
       {incident.candidates.map((candidate) => (
         <Line key={candidate.id} incident={incident} candidate={candidate} />
       ))}

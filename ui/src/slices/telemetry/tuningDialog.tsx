@@ -57,8 +57,8 @@ export function TuningDialog({ rules, close, done }: TuningDialogProps) {
       open
       close={close}
       size={560}
-      verb={off ? 'Switch the rule off there' : 'Tune the rule'}
-      refusal={!parsed ? 'Write labels as name=value.' : changes ? null : 'Change something, or switch the rule off.'}
+      verb={off ? 'Disable rule for this scope' : 'Tune rule'}
+      refusal={!parsed ? 'Use labels as name=value.' : changes ? null : 'Change a value, or disable the rule.'}
       submit={async () => {
         await createTuning(tuning);
         say('Tuned');
@@ -96,21 +96,21 @@ export function TuningDialog({ rules, close, done }: TuningDialogProps) {
           />
           <Checkbox
             size="xs"
-            label="No alert at all there"
+            label="Disable the rule for this scope"
             checked={off}
             onChange={(e) => setOff(e.currentTarget.checked)}
           />
           <div className="row wrap" style={{ alignItems: 'flex-start' }}>
             <NumberInput
               label={rule?.unit ? `Threshold, ${rule.unit}` : 'Threshold'}
-              placeholder={rule?.threshold == null ? 'this rule has none' : String(rule.threshold)}
+              placeholder={rule?.threshold == null ? 'no threshold' : String(rule.threshold)}
               disabled={off || rule?.threshold == null}
               value={threshold}
               onChange={setThreshold}
               error={fault('threshold')}
             />
             <NumberInput
-              label="For, minutes"
+              label="For (minutes)"
               placeholder={String((rule?.for_s ?? 0) / 60)}
               min={0}
               disabled={off}
@@ -130,7 +130,7 @@ export function TuningDialog({ rules, close, done }: TuningDialogProps) {
             />
           </div>
           <Textarea
-            label="Why"
+            label="Reason"
             autosize
             value={note}
             onChange={(e) => setNote(e.currentTarget.value)}
@@ -150,7 +150,7 @@ export function TuningDialog({ rules, close, done }: TuningDialogProps) {
             {preview.data && <Firings preview={preview.data} />}
             {!preview.data && !preview.isError && (
               <div className="empty">
-                {changes ? 'Evaluating the past week …' : 'Change something to see its effect.'}
+                {changes ? 'Evaluating the past week …' : 'Change a value to see its effect.'}
               </div>
             )}
           </section>

@@ -22,7 +22,7 @@ export function tunedChange(tuning: TuningBody, rule?: Tunable): string {
   if (tuning.is_off) return 'off';
   const parts: string[] = [];
   if (tuning.threshold != null) parts.push(`threshold ${tuning.threshold} ${rule?.unit ?? ''}`.trim());
-  if (tuning.for_s != null) parts.push(tuning.for_s > 0 ? `for ${span(tuning.for_s)}` : 'at once');
+  if (tuning.for_s != null) parts.push(tuning.for_s > 0 ? `for ${span(tuning.for_s)}` : 'immediately');
   if (tuning.severity) parts.push(`severity ${tuning.severity}`);
   return parts.join(', ');
 }
@@ -35,7 +35,7 @@ export function Tunings() {
   const remove = (tuning: Tuning) =>
     void deleteTuning(tuning.id)
       .then(
-        () => say('Removed; the rule is as it was'),
+        () => say('Tuning removed; defaults apply'),
         (error) => complain(error, 'Not removed'),
       )
       .then(again);
@@ -44,7 +44,7 @@ export function Tunings() {
       title="Tuned rules"
       flush
       aside={
-        <Guarded permission="rules.write" onClick={() => setAdding(true)} label="Tune a built-in rule">
+        <Guarded permission="rules.write" onClick={() => setAdding(true)} label="Tune rule">
           Tune a rule
         </Guarded>
       }
@@ -55,8 +55,8 @@ export function Tunings() {
         empty={{
           when: (data) => data.items.length === 0,
           show: (
-            <Empty title="Built-in rules apply as they are">
-              A tuning gives a rule another threshold, duration or severity on some hosts, services or disks.
+            <Empty title="No tuned rules: defaults apply everywhere">
+              A tuning sets another threshold, duration or severity for selected hosts, services or disks.
             </Empty>
           ),
         }}

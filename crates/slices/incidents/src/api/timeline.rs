@@ -108,7 +108,7 @@ fn sentence(event: &Event) -> String {
         "alert.silenced" => format!("{} was silenced", text("name")),
         "alert.suppressed" => format!("{} is expected: its item is in maintenance", text("name")),
         "alert.unmuted" => format!("{} is no longer muted", text("name")),
-        "agent.lost" => format!("{} does not answer", text("name")),
+        "agent.lost" => format!("{} stopped reporting", text("name")),
         "agent.returned" => format!("{} answers again", text("name")),
         "message.queued" => format!("Message to {} queued", text("channel_name")),
         "message.sent" => format!("Told {}", text("channel_name")),
