@@ -1,6 +1,10 @@
 //! Tests over the whole interface: every endpoint is in the permission table and described, every problem has its page, and the
 //! description that the web page is generated from is current.
 
+mod table;
+mod walk;
+mod world;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
