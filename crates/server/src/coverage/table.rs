@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::world::later;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// It is about another owner's thing: not let through, whatever the role for a part.
@@ -147,7 +149,6 @@ fn queries(method: &str, path: &str) -> Option<Vec<Call>> {
             | "logs/query"
             | "logs/labels/{name}/values"
             | "events"
-            | "alerts"
             | "events/stream"
     );
     let mut all = Vec::new();
@@ -170,8 +171,10 @@ fn queries(method: &str, path: &str) -> Option<Vec<Call>> {
 }
 
 fn items(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
-    let of = |words: &[&str]| -> Vec<&String> { words.iter().filter_map(|word| ids.get(word)).collect() };
-    let every = of(&["host", "service", "parentless", "retired", "moved"]);
+    let every: Vec<&String> = ["host", "service", "parentless", "retired", "moved"]
+        .iter()
+        .map(|word| &ids[word])
+        .collect();
     Some(match (method, path) {
         ("GET", "/api/v1/items" | "/api/v1/map") => vec![shown(path)],
         ("POST", "/api/v1/items") => [&ids["host"], &ids["parentless"]]
@@ -200,17 +203,20 @@ fn items(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
         ("DELETE", "/api/v1/items/{id}/relations/{kind}/{to}") => {
             vec![with(method, format!("/api/v1/items/{}/relations/depends_on/{}", ids["service"], ids["parentless"]), Value::Null)]
         }
-        ("GET", "/api/v1/agents" | "/api/v1/join-tokens") => vec![shown(path)],
+        ("GET", "/api/v1/agents" | "/api/v1/join-tokens" | "/api/v1/join-requests") => vec![shown(path)],
+        ("POST", path) if path.starts_with("/api/v1/join-requests/{id}/") => {
+            each(method, path, &[&ids["join_request"]], &Value::Null, false)
+        }
         ("POST", "/api/v1/join-tokens") => [json!({ "tags": { "grp": "y" } }), json!({}), json!({ "team": ids["team"] })]
             .into_iter()
             .map(|body| with(method, path.to_owned(), body))
             .collect(),
-        ("DELETE", "/api/v1/join-tokens/{id}") => each(method, path, &of(&["join_token"]), &Value::Null, false),
+        ("DELETE", "/api/v1/join-tokens/{id}") => each(method, path, &[&ids["join_token"]], &Value::Null, false),
         ("GET" | "DELETE" | "PUT", path) if path.starts_with("/api/v1/agents/{id}") => {
-            each(method, path, &of(&["agent"]), &json!({}), path == "/api/v1/agents/{id}")
+            each(method, path, &[&ids["agent"]], &json!({}), path == "/api/v1/agents/{id}")
         }
         ("GET" | "POST", path) if path.starts_with("/api/v1/commands/{id}") => {
-            each(method, path, &of(&["command"]), &Value::Null, path == "/api/v1/commands/{id}")
+            each(method, path, &[&ids["command"]], &Value::Null, path == "/api/v1/commands/{id}")
         }
         _ => return None,
     })
@@ -219,7 +225,7 @@ fn items(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
 /// Alerts, silences, windows, freezes, rules and channels.
 fn planned(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
     let of = |word: &str| vec![&ids[word]];
-    let (start, end) = ("2098-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
+    let (start, end) = (later(30), later(60));
     let matchers = json!([{ "name": "grp", "op": "=", "value": "y" }]);
     let body = |body: Value| vec![with(method, path.to_owned(), body)];
     let rules = "groups:\n  - name: g\n    rules:\n      - alert: New\n        expr: load > 0\n";

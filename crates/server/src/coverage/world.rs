@@ -12,6 +12,14 @@ use crate::wire::Wired;
 /// Stands in whatever belongs to the other owner, and nowhere else.
 pub const MARK: &str = "zqforeign";
 
+/// A time so many days ahead: planned, and not on.
+pub fn later(days: i64) -> String {
+    let now = kernel::Clock::System.now();
+    now.checked_add(jiff::SignedDuration::from_hours(24 * days))
+        .unwrap()
+        .to_string()
+}
+
 pub struct World {
     pub bed: Bed,
     pub wired: Wired,
@@ -143,6 +151,20 @@ impl World {
         tx.commit().await.unwrap();
         let token = json!({ "note": MARK, "tags": { "grp": "y" } });
         self.make("join_token", "/api/v1/join-tokens", token).await;
+        let mut tx = self.bed.kernel().db.write().await.unwrap();
+        sqlx::query(
+            "INSERT INTO join_request (id, token, item, claim, reason, state, hostname, address, version, attempts, created_at, seen_at) \
+             VALUES ('jrq_019300000000700080000000000000ab', $3, $1, 'c', 'live', 'pending', $2, 'a', '0', 1, 0, 0)",
+        )
+        .bind(self.ids["host"].clone())
+        .bind(MARK)
+        .bind(self.ids["join_token"].clone())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        self.ids
+            .insert("join_request", "jrq_019300000000700080000000000000ab".into());
     }
 
     async fn signals(&mut self) {
@@ -185,18 +207,18 @@ impl World {
     }
 
     async fn calendar(&mut self) {
-        let (start, end) = ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
-        let freeze = json!({ "title": MARK, "tags": { "grp": "y" }, "starts_at": "2098-01-01T00:00:00Z", "ends_at": end });
+        let (start, end) = (later(30), later(60));
+        let freeze = json!({ "title": MARK, "tags": { "grp": "y" }, "starts_at": start, "ends_at": end });
         self.make("freeze", "/api/v1/freezes", freeze).await;
         let window = json!({ "title": MARK, "tags": { "grp": "y" }, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
             "start_minute": 0, "end_minute": 1440, "time_zone": "UTC" });
         self.make("window", "/api/v1/change-windows", window).await;
         let matchers = json!([{ "name": "instance", "op": "=", "value": format!("{MARK}-1") }]);
-        let silence = json!({ "comment": MARK, "matchers": matchers, "starts_at": "2098-01-01T00:00:00Z", "ends_at": end });
+        let silence = json!({ "comment": MARK, "matchers": matchers, "starts_at": start, "ends_at": end });
         self.make("silence", "/api/v1/silences", silence).await;
-        let maintenance = json!({ "title": MARK, "items": [self.ids["host"]], "starts_at": "2098-01-01T00:00:00Z", "ends_at": end });
+        let maintenance =
+            json!({ "title": MARK, "items": [self.ids["host"]], "starts_at": start, "ends_at": end });
         self.make("maintenance", "/api/v1/maintenance", maintenance).await;
-        let _ = start;
     }
 
     async fn work(&mut self) {
@@ -286,7 +308,8 @@ impl World {
                 .unwrap();
             let columns: Vec<String> = columns
                 .iter()
-                .map(|column| format!("COALESCE(CAST(\"{}\" AS TEXT), '-')", column.get::<String, _>(0)))
+                .map(|column| column.get::<String, _>(0))
+                .map(|name| format!("COALESCE(CASE typeof(\"{name}\") WHEN 'blob' THEN hex(\"{name}\") ELSE \"{name}\" END, '-')"))
                 .collect();
             let sql = format!("SELECT {} FROM {table} ORDER BY 1", columns.join(" || '|' || "));
             for row in sqlx::query(sqlx::AssertSqlSafe(sql))
