@@ -129,10 +129,24 @@ fn info(folder: &Path, manifest: &Manifest) -> SnapshotInfo {
     }
 }
 
+/// A snapshot holds what belongs to everybody.
+fn require_everywhere(actor: &Actor, permission: &str) -> Result<(), Problem> {
+    match actor.may(permission, roles::ADMINISTER, None, &Default::default()) {
+        true => Ok(()),
+        false => Err(Problem::forbidden(
+            "a snapshot holds what belongs to everybody; this needs a role that holds everywhere",
+        )),
+    }
+}
+
 /// Snapshots of the data folder
 #[utoipa::path(get, path = "/api/v1/snapshots", tag = "snapshots",
     responses((status = 200, body = Vec<SnapshotInfo>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-async fn list_snapshots(State(state): State<Snapshots>) -> Result<Json<Vec<SnapshotInfo>>, Problem> {
+async fn list_snapshots(
+    State(state): State<Snapshots>,
+    actor: Actor,
+) -> Result<Json<Vec<SnapshotInfo>>, Problem> {
+    require_everywhere(&actor, "snapshots.read")?;
     let root = state.data.join("snapshots");
     let read = tokio::task::spawn_blocking(move || -> Vec<SnapshotInfo> {
         let folders = std::fs::read_dir(root)
@@ -162,6 +176,7 @@ async fn create_snapshot(
     actor: Actor,
     Json(wanted): Json<NewSnapshot>,
 ) -> Result<Json<SnapshotInfo>, Problem> {
+    require_everywhere(&actor, "snapshots.create")?;
     let Ok(_turn) = state.one_at_a_time.try_lock() else {
         return Err(Problem::conflict("a snapshot is being made already"));
     };
