@@ -29,6 +29,9 @@ pub enum Error {
     Expelled(String),
     #[error("failed to make the agent's key: {0}")]
     Key(String),
+    /// A fault of the agent: it is to be started again as a whole, not to go on without one of its duties.
+    #[error("the duty {0} of the agent ended by itself; the log says why")]
+    DutyEnded(&'static str),
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }

@@ -125,8 +125,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     };
     tracing::info!(agent_id = enrolment.agent_id, "the agent starts");
     let parts = Parts::open(state, options, enrolment)?;
-    parts.run(stop).await;
-    Ok(())
+    parts.run(stop).await
 }
 
 /// The enrolment, after joining if there is none; `None` when stopped before.

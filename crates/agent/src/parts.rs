@@ -94,8 +94,10 @@ impl Parts {
         })
     }
 
-    /// Runs until `stop`; then collectors and commands end, and the uplink puts away all that they have said.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    /// Runs until `stop`, or until a duty has ended by itself; then collectors and commands end, and the uplink puts away all that
+    /// they have said.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let stop = stop.child_token();
         let Self {
             options,
             greeter,
@@ -127,21 +129,51 @@ impl Parts {
             "uplink",
             uplink.run(observation_queue, event_queue, uplink_stop.clone()),
         );
-        let mut tasks = ground.start(services_path);
+        let logs = ground.start_logs();
+        let mut duties = ground.start(services_path);
         drop(ground);
-        stop.cancelled().await;
-        shutdown.cancel();
-        tasks.push(commands);
-        let all = async {
-            for task in tasks {
-                // A task that panicked has said so.
-                let _ = task.await;
-            }
+        duties.extend([
+            ("commands", commands),
+            ("session", connection),
+            ("uplink", uplink),
+        ]);
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            name = first_ended(&mut duties) => Some(name).filter(|_| !stop.is_cancelled()),
         };
-        let _ = tokio::time::timeout(Duration::from_secs(8), all).await;
+        stop.cancel();
+        shutdown.cancel();
+        let (transport, collecting): (Vec<_>, Vec<_>) = duties
+            .into_iter()
+            .partition(|(name, _)| matches!(*name, "session" | "uplink"));
+        let collecting = collecting.into_iter().map(|(_, task)| task).chain([logs]);
+        let _ = tokio::time::timeout(Duration::from_secs(8), all_ended(collecting)).await;
         uplink_stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(10), uplink).await;
-        connection.abort();
+        let transport = transport.into_iter().map(|(_, task)| task);
+        let _ = tokio::time::timeout(Duration::from_secs(10), all_ended(transport)).await;
+        ended.map_or(Ok(()), |name| Err(Error::DutyEnded(name)))
+    }
+}
+
+/// A task and what it is called.
+type Duty = (&'static str, JoinHandle<()>);
+
+/// The first duty that ends, if only by a panic. All of them last as long as the agent.
+async fn first_ended(duties: &mut [Duty]) -> &'static str {
+    let waits = duties.iter_mut().map(|(name, task)| {
+        Box::pin(async move {
+            // A task that panicked has said so.
+            let _ = task.await;
+            *name
+        })
+    });
+    futures_util::future::select_all(waits).await.0
+}
+
+async fn all_ended(tasks: impl Iterator<Item = JoinHandle<()>>) {
+    for task in tasks.filter(|task| !task.is_finished()) {
+        let _ = task.await;
     }
 }
 
@@ -159,7 +191,7 @@ struct Ground {
 }
 
 impl Ground {
-    fn start(&self, services_path: PathBuf) -> Vec<JoinHandle<()>> {
+    fn start(&self, services_path: PathBuf) -> Vec<Duty> {
         let roots = &self.options.roots;
         let watch = Watch {
             roots: roots.clone(),
@@ -170,26 +202,22 @@ impl Ground {
         };
         let sampler = Sampler::new(self.collectors(), &self.series);
         let (config, observations, stop) = (&self.config, &self.observations, &self.stop);
+        let services = watch.run(config.clone(), observations.clone(), stop.clone());
+        let facts = facts::follow(
+            facts::Sources {
+                roots: roots.clone(),
+                services: self.services.clone(),
+                figures: self.figures.clone(),
+            },
+            config.clone(),
+            observations.clone(),
+            stop.clone(),
+        );
+        let samples = sample(sampler, config.clone(), observations.clone(), stop.clone());
         vec![
-            rt::spawn(
-                "sampler",
-                sample(sampler, config.clone(), observations.clone(), stop.clone()),
-            ),
-            rt::spawn(
-                "services",
-                watch.run(config.clone(), observations.clone(), stop.clone()),
-            ),
-            rt::spawn(
-                "facts",
-                facts::follow(
-                    roots.clone(),
-                    self.services.clone(),
-                    config.clone(),
-                    observations.clone(),
-                    stop.clone(),
-                ),
-            ),
-            self.start_logs(),
+            ("sampler", rt::spawn("sampler", samples)),
+            ("services", rt::spawn("services", services)),
+            ("facts", rt::spawn("facts", facts)),
         ]
     }
 
@@ -336,5 +364,26 @@ impl Greeter for Credentials {
             self.started_at_ms,
             running,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_duty_that_ends_by_itself_is_noticed_and_the_others_can_still_be_waited_for() {
+        let stop = CancellationToken::new();
+        let until = stop.clone();
+        let mut duties = vec![
+            (
+                "lasts",
+                rt::spawn("lasts", async move { until.cancelled().await }),
+            ),
+            ("breaks", rt::spawn("breaks", async { panic!("a fault") })),
+        ];
+        assert_eq!(first_ended(&mut duties).await, "breaks");
+        stop.cancel();
+        all_ended(duties.into_iter().map(|(_, task)| task)).await;
     }
 }

@@ -28,7 +28,7 @@ pub enum Action {
         user: Option<String>,
         stdin: Option<String>,
     },
-    /// A script handed to `interpreter` (default `/bin/sh`) from a private file.
+    /// A script handed to `interpreter` from a private file; without one, to what its first line says (`#!`), else to `/bin/sh`.
     Script {
         interpreter: Option<String>,
         script: String,

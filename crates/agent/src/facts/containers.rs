@@ -12,7 +12,7 @@ use crate::host::open::open_file;
 use crate::host::processes::{Processes, TICKS};
 
 /// Containers that are told of at most.
-const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 /// Largest description that is read.
 const MOST_BYTES: u64 = 4 << 20;
 /// Of an id, when there is no name.
@@ -38,7 +38,6 @@ pub(crate) fn find(roots: &Roots) -> Vec<ContainerFact> {
     let podman = podman_names(roots);
     let mut all: Vec<ContainerFact> = first
         .into_iter()
-        .take(MOST)
         .map(|((runtime, id), (started_ticks, pid))| {
             let (name, image) = match runtime {
                 "docker" => docker_name(roots, &id),

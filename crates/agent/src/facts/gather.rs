@@ -1,6 +1,7 @@
 //! All facts together, and when they are sent: when something changed, and once an hour.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{AgentConfig, DiskFact, Facts, PeerFact, ServiceFact};
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::packages::Packages;
-use super::{certificates, containers, databases, identity, network};
+use super::{certificates, containers, databases, identity, network, packages};
 use crate::collect::node::filesystem::{MAX_MOUNTS, parse_mounts};
 use crate::collect::node::identity::{os_release, parse_os_release};
 use crate::collect::own::certificate_paths;
@@ -17,6 +18,7 @@ use crate::host::names;
 use crate::host::processes::Processes;
 use crate::observe::{Observation, Observations};
 use crate::services::{Service, Services};
+use crate::uplink::Figures;
 
 /// The first facts wait until the first look at services is over.
 const FIRST: Duration = Duration::from_secs(2);
@@ -36,18 +38,24 @@ const REMOTE: [&str; 9] = [
     "ncpfs",
 ];
 
+/// What facts are gathered from, and where it is counted what is left out.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) roots: Roots,
+    pub(crate) services: Services,
+    pub(crate) figures: Arc<Figures>,
+}
+
 /// Looks and sends until stopped.
 pub(crate) async fn follow(
-    roots: Roots,
-    services: Services,
+    sources: Sources,
     config: watch::Receiver<AgentConfig>,
     observations: Observations,
     stop: CancellationToken,
 ) {
     let fresh = || Gatherer {
-        packages: Packages::new(&roots),
-        roots: roots.clone(),
-        services: services.clone(),
+        packages: Packages::new(&sources.roots),
+        sources: sources.clone(),
     };
     let mut gatherer = fresh();
     let mut sent: Option<(u64, tokio::time::Instant)> = None;
@@ -84,16 +92,28 @@ pub(crate) async fn follow(
 }
 
 struct Gatherer {
-    roots: Roots,
-    services: Services,
+    sources: Sources,
     packages: Packages,
 }
 
 impl Gatherer {
+    /// The first of a list; what is left out is counted.
+    fn bounded<T>(&self, what: &'static str, mut list: Vec<T>, most: usize) -> Vec<T> {
+        self.sources
+            .figures
+            .left_out(what, list.len().saturating_sub(most) as u64);
+        list.truncate(most);
+        list
+    }
+
     fn gather(&mut self, config: &AgentConfig) -> Facts {
-        let roots = &self.roots;
-        let services = self.services.all();
+        let roots = &self.sources.roots;
+        let services = self.sources.services.all();
         let (listening, peers) = network::sockets(roots, &services);
+        let peers = self.bounded("conversations", peers, network::MOST_PEERS);
+        let containers = self.bounded("containers", containers::find(roots), containers::MOST);
+        let packages = self.packages.look();
+        let packages = self.bounded("packages", packages, packages::MOST);
         let databases = databases::find(roots, &listening);
         let release = os_release(roots).unwrap_or_default();
         let release = parse_os_release(&release);
@@ -129,9 +149,9 @@ impl Gatherer {
             services: services.into_iter().map(service_fact).collect(),
             listening,
             peers,
-            packages: self.packages.look(),
+            packages,
             certificates: certificates::find(&roots.rootfs, &certificate_paths(roots, config)).certificates,
-            containers: containers::find(roots),
+            containers,
             databases,
         }
     }
@@ -267,8 +287,11 @@ mod tests {
         let roots = Roots::default();
         let mut gatherer = Gatherer {
             packages: Packages::new(&roots),
-            roots,
-            services: Services::default(),
+            sources: Sources {
+                roots,
+                services: Services::default(),
+                figures: Arc::default(),
+            },
         };
         let mut facts = gatherer.gather(&AgentConfig::default());
         assert!(
@@ -288,6 +311,9 @@ mod tests {
             peer.connections += 1;
         }
         assert_eq!(digest(&facts), before);
+        assert_eq!(gatherer.bounded("containers", vec![1, 2, 3], 2), [1, 2]);
+        let left_out = gatherer.sources.figures.bounds.lock().left_out.clone();
+        assert_eq!((left_out["containers"], left_out["packages"]), (1, 0));
         facts.hostname.push('x');
         assert_ne!(digest(&facts), before);
     }

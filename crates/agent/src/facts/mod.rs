@@ -8,4 +8,4 @@ pub(crate) mod identity;
 mod network;
 pub(crate) mod packages;
 
-pub(crate) use gather::follow;
+pub(crate) use gather::{Sources, follow};

@@ -14,7 +14,7 @@ use crate::services::Service;
 use crate::services::systemd::short;
 
 /// Conversations that are told of at most.
-const MOST_PEERS: usize = 2000;
+pub(crate) const MOST_PEERS: usize = 2000;
 
 pub(crate) fn interfaces(roots: &Roots) -> Vec<InterfaceFact> {
     let addresses = addresses::by_interface();
@@ -135,7 +135,7 @@ fn peers(tcp: &[Socket], open: &[Socket], owners: &HashMap<u64, Owner>) -> Vec<P
         inbound: conversation.inbound,
         connections,
     };
-    sums.into_iter().map(fact).take(MOST_PEERS).collect()
+    sums.into_iter().map(fact).collect()
 }
 
 /// What connections are summed over.

@@ -9,7 +9,7 @@ use protocol::PackageFact;
 use crate::collect::Roots;
 
 /// Packages that are told of at most.
-const MOST: usize = 20_000;
+pub(crate) const MOST: usize = 20_000;
 
 pub(crate) struct Packages {
     roots: Roots,
@@ -56,7 +56,6 @@ impl Packages {
             Some("installed") => parse_apk(&text()),
             _ => parse_rpm(&self.ask_rpm()),
         };
-        packages.truncate(MOST);
         packages.sort_unstable_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
         packages
     }

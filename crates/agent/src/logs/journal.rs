@@ -20,6 +20,8 @@ use crate::uplink::Figures;
 const KEY: &str = "journal";
 /// Of a journal that is seen for the first time, so many entries are taken.
 const BACKLOG: &str = "500";
+/// Runs of journalctl in a row that end without an entry, after which the place is given up.
+const MOST_VAIN: u32 = 5;
 /// An entry larger than this is skipped (a core dump may be in it).
 const MAX_ENTRY: u64 = 1024 * 1024;
 const MAX_TOGETHER: usize = 500;
@@ -47,13 +49,24 @@ pub(crate) struct Journal {
 /// Follows the journal until stopped.
 pub(crate) async fn follow(journal: Journal, stop: CancellationToken) {
     let mut cursor = journal.checkpoints.get(KEY);
+    let mut vain = 0;
     loop {
+        let before = cursor.clone();
         tokio::select! {
             outcome = journal.once(&mut cursor) => match outcome {
                 Ok(()) => tracing::info!("journalctl ended; starting it again"),
                 Err(error) => tracing::warn!(%error, "failed to read the journal"),
             },
             () = stop.cancelled() => return,
+        }
+        vain = if cursor == before { vain + 1 } else { 0 };
+        if vain >= MOST_VAIN && cursor.is_some() {
+            // A place that the journal does not take (its files were replaced) must not end the reading for good.
+            tracing::warn!(
+                "journalctl ends at once from where it was left; reading its last entries instead"
+            );
+            journal.figures.dropped("journal_places", 1);
+            (cursor, vain) = (None, 0);
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
@@ -118,6 +131,7 @@ impl Journal {
     /// Sends entries, those of one source together; the place is moved with the last.
     async fn send(&self, entries: &mut Vec<Entry>, cursor: &mut Option<String>) -> Option<()> {
         let mut groups: Vec<(String, Vec<LogLine>)> = Vec::new();
+        let before = cursor.clone();
         for entry in entries.drain(..) {
             *cursor = Some(entry.cursor);
             match groups.iter_mut().find(|(unit, _)| *unit == entry.unit) {
@@ -125,11 +139,16 @@ impl Journal {
                 None => groups.push((entry.unit, vec![entry.line])),
             }
         }
-        let mark = Mark {
+        let mark = |value: String| Mark {
             key: KEY.to_owned(),
-            value: cursor.clone()?,
+            value,
         };
-        for (name, lines) in groups {
+        let reached = cursor.clone()?;
+        // The place moves with the last group only: the others may be safe before it is.
+        let before = before.unwrap_or_else(|| reached.clone());
+        let last = groups.len();
+        for (number, (name, lines)) in (1..).zip(groups) {
+            let place = if number == last { &reached } else { &before };
             self.figures
                 .log_lines
                 .fetch_add(lines.len() as u64, Ordering::Relaxed);
@@ -141,7 +160,7 @@ impl Journal {
                 .send(Observation::Logs {
                     source,
                     lines,
-                    mark: mark.clone(),
+                    mark: mark(place.clone()),
                 })
                 .await
                 .ok()?;
@@ -309,5 +328,40 @@ mod tests {
             calls[0].contains("--lines=500") && calls[1].contains("--after-cursor=c7"),
             "{calls:?}"
         );
+    }
+
+    /// A `journalctl` that takes no place: it ends at once unless it is asked for the last entries.
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_the_journal_does_not_take_ends_no_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("journalctl");
+        let entry =
+            r#"{"__CURSOR":"c9","__REALTIME_TIMESTAMP":"1000","MESSAGE":"hello","_SYSTEMD_UNIT":"u"}"#;
+        let script =
+            format!("#!/bin/sh\ncase \"$*\" in *after-cursor*) exit 1;; esac\necho '{entry}'\nsleep 600\n");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (observations, mut queue) = tokio::sync::mpsc::channel(8);
+        let checkpoints = Checkpoints::open(&dir.path().join("checkpoints.json"));
+        checkpoints.set(Mark {
+            key: KEY.into(),
+            value: "gone".into(),
+        });
+        let figures: Arc<Figures> = Arc::default();
+        let journal = Journal {
+            checkpoints,
+            observations,
+            figures: figures.clone(),
+            program: program.to_str().unwrap().to_owned(),
+        };
+        let stop = CancellationToken::new();
+        let following = crate::rt::spawn("journal", follow(journal, stop.clone()));
+        let Some(Observation::Logs { lines, mark, .. }) = queue.recv().await else {
+            panic!("no lines")
+        };
+        assert_eq!((lines[0].text.as_str(), mark.value.as_str()), ("hello", "c9"));
+        assert_eq!(figures.bounds.lock().dropped["journal_places"], 1);
+        stop.cancel();
+        following.await.unwrap();
     }
 }
