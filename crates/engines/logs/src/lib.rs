@@ -25,6 +25,7 @@ mod store;
 mod tail;
 mod trigram;
 mod wal;
+mod within;
 
 pub use disk::FaultHook;
 pub use error::{Error, Result};
@@ -36,3 +37,4 @@ pub use record::{Found, Position, Record, severity_name, severity_number};
 pub use stats::{Notice, Stats};
 pub use store::{AppendOutcome, Logs, Maintained, Options, Refusal};
 pub use tail::{Delivery, Tail};
+pub use within::{Spans, Within};

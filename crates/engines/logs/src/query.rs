@@ -3,6 +3,7 @@ use crate::error::{Error, Result};
 use crate::expr::{TextQuery, Verdict, compile_regex};
 use crate::labels::Labels;
 use crate::record::{Found, Position};
+use crate::within::Within;
 use regex_automata::meta::Regex;
 use std::time::Instant;
 
@@ -72,19 +73,22 @@ pub struct Selection {
     pub matchers: Vec<Matcher>,
     /// And this too.
     pub text: TextQuery,
+    /// And, where there is one, this.
+    pub within: Option<Within>,
 }
 
 impl Selection {
     /// Lines that a query text selects.
     pub fn text(text: TextQuery) -> Self {
         Selection {
-            matchers: Vec::new(),
             text,
+            ..Selection::default()
         }
     }
 
     pub(crate) fn bind(&self, labels: &Labels) -> Verdict {
-        if self.matchers.iter().all(|matcher| matcher.matches(labels)) {
+        let is_within = self.within.as_ref().is_none_or(|within| within.spans(labels).is_some());
+        if is_within && self.matchers.iter().all(|matcher| matcher.matches(labels)) {
             self.text.node.bind(labels)
         } else {
             Verdict::Never

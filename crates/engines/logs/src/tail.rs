@@ -141,7 +141,10 @@ impl Subscriber {
                 Verdict::Always => true,
                 Verdict::Test(node) => node.matches(&mut Line::new(text, severity, &mut scratch)),
             };
-            if !wanted {
+            let within = self.selection.within.as_ref();
+            let is_within =
+                within.is_none_or(|within| within.holds(&batch.streams[stream], columns.at_ms[row]));
+            if !(wanted && is_within) {
                 continue;
             }
             let position = Position::new(columns.at_ms[row], first_seq + row as u64);

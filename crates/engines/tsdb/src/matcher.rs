@@ -1,7 +1,9 @@
 //! Label matchers with Prometheus' meaning: a missing label equals an empty value, and regular
 //! expressions are RE2, anchored at both ends, with `.` matching a newline.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
@@ -36,6 +38,8 @@ pub struct Matcher {
 enum Test {
     /// The value is one of these.
     OneOf(Vec<String>),
+    /// The value is in this set.
+    Among(Arc<HashSet<String>>),
     Regex(Box<Regex>),
     /// `.*`
     Anything,
@@ -84,6 +88,16 @@ impl Matcher {
         }
     }
 
+    /// One of many values, without an expression that grows with them. Cheap to clone.
+    pub fn among(name: &str, values: Arc<HashSet<String>>) -> Self {
+        Matcher {
+            op: MatchOp::Re,
+            name: name.to_owned(),
+            value: format!("one of {}", values.len()),
+            test: Test::Among(values),
+        }
+    }
+
     /// `__name__="metric"`
     pub fn metric(metric: &str) -> Self {
         Self::eq(METRIC_NAME, metric)
@@ -118,6 +132,7 @@ impl Matcher {
     pub(crate) fn selects(&self, value: &str) -> bool {
         match &self.test {
             Test::OneOf(values) => values.iter().any(|v| v == value),
+            Test::Among(values) => values.contains(value),
             Test::Regex(regex) => regex.is_match(value),
             Test::Anything => true,
             Test::NotEmpty => !value.is_empty(),
@@ -202,6 +217,14 @@ mod tests {
         assert!(new(MatchOp::Nre, ".+").matches(""));
         assert!(new(MatchOp::Re, "x|").matches(""));
         assert!(!new(MatchOp::Nre, "x|").matches(""));
+    }
+
+    #[test]
+    fn a_set_matches_its_values() {
+        let set = Arc::new((0..10_000).map(|n| format!("web-{n}")).collect::<HashSet<_>>());
+        let matcher = Matcher::among("instance", set);
+        assert!(matcher.matches("web-9999") && !matcher.matches("web-10000") && !matcher.matches(""));
+        assert!(!Matcher::among("instance", Arc::default()).matches(""));
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "listener_process",
         sql: include_str!("../migrations/0003_listener_process.sql"),
     },
+    Migration {
+        version: 4,
+        name: "name",
+        sql: include_str!("../migrations/0004_name.sql"),
+    },
 ];
 
 /// The slice's handle.

@@ -65,7 +65,7 @@ struct LastSample {
 }
 
 fn selectors(text: &str, reach: &Reach) -> Result<Vec<Vec<tsdb::Matcher>>, Problem> {
-    let only = reach.stored()?;
+    let only = reach.stored();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let wanted: Vec<_> = lines
         .map(|line| {
@@ -88,12 +88,14 @@ fn selectors(text: &str, reach: &Reach) -> Result<Vec<Vec<tsdb::Matcher>>, Probl
 /// Samples that are newer than the last one of their series.
 fn read(
     telemetry: &Telemetry,
+    reach: &Reach,
     wanted: &[Vec<tsdb::Matcher>],
     told: &mut HashMap<u64, i64>,
 ) -> Vec<LastSample> {
     wanted
         .iter()
         .flat_map(|matchers| telemetry.tsdb().last(matchers))
+        .filter(|(labels, sample)| reach.sees_at(labels.get("instance"), sample.t_ms))
         .take(MAX_SERIES)
         .filter(|(labels, sample)| {
             let before = told.insert(key(labels), sample.t_ms);
@@ -124,7 +126,7 @@ async fn last_samples(
     Query(selection): Query<Selection>,
 ) -> Result<Json<Vec<LastSample>>, Problem> {
     let wanted = selectors(&selection.selector, &reach)?;
-    Ok(Json(read(&telemetry, &wanted, &mut HashMap::new())))
+    Ok(Json(read(&telemetry, &reach, &wanted, &mut HashMap::new())))
 }
 
 /// New samples of the selected series, each second, as server-sent events with a list of samples
@@ -139,6 +141,7 @@ async fn stream_samples(
     let wanted = selectors(&selection.selector, &reach)?;
     let feed = Feed {
         telemetry,
+        reach,
         wanted,
         told: HashMap::new(),
         is_first: true,
@@ -156,6 +159,7 @@ async fn stream_samples(
 
 struct Feed {
     telemetry: Telemetry,
+    reach: Reach,
     wanted: Vec<Vec<tsdb::Matcher>>,
     told: HashMap<u64, i64>,
     is_first: bool,
@@ -171,7 +175,7 @@ impl Feed {
                     () = tokio::time::sleep(EVERY) => {}
                 }
             }
-            let samples = read(&self.telemetry, &self.wanted, &mut self.told);
+            let samples = read(&self.telemetry, &self.reach, &self.wanted, &mut self.told);
             if !samples.is_empty() {
                 return Some(samples);
             }

@@ -160,7 +160,7 @@ impl LogQuery {
         }
         let parsed = TextQuery::parse(text).map_err(|error| Problem::invalid_field("q", error))?;
         Ok(Selection {
-            matchers: reach.lines()?,
+            within: reach.lines(),
             ..Selection::text(parsed)
         })
     }
@@ -273,7 +273,7 @@ async fn log_histogram(
 #[utoipa::path(get, path = "/api/v1/logs/labels", tag = "logs",
     responses((status = 200, body = Vec<String>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 async fn log_labels(State(telemetry): State<Telemetry>, reach: Reach) -> Result<Json<Vec<String>>, Problem> {
-    let (store, selection) = (telemetry.logs().clone(), visible(&reach)?);
+    let (store, selection) = (telemetry.logs().clone(), visible(&reach));
     let work = move |_| store.labels(&selection, i64::MIN, i64::MAX);
     let found = telemetry.queries().blocking(SEARCH_TIME, work).await;
     Ok(Json(found.map_err(busy)?.into_iter().collect()))
@@ -287,17 +287,17 @@ async fn log_label_values(
     reach: Reach,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    let (store, selection) = (telemetry.logs().clone(), visible(&reach)?);
+    let (store, selection) = (telemetry.logs().clone(), visible(&reach));
     let work = move |_| store.label_values(&name, &selection, i64::MIN, i64::MAX);
     let found = telemetry.queries().blocking(SEARCH_TIME, work).await;
     Ok(Json(found.map_err(busy)?.into_iter().take(5000).collect()))
 }
 
-fn visible(reach: &Reach) -> Result<Selection, Problem> {
-    Ok(Selection {
-        matchers: reach.lines()?,
+fn visible(reach: &Reach) -> Selection {
+    Selection {
+        within: reach.lines(),
         ..Selection::default()
-    })
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -326,7 +326,7 @@ async fn tail_logs(
     }
     let parsed = TextQuery::parse(text);
     let selection = Selection {
-        matchers: reach.lines()?,
+        within: reach.lines(),
         ..Selection::text(parsed.map_err(|error| Problem::invalid_field("q", error))?)
     };
     let (sender, receiver) = tokio::sync::mpsc::channel::<Found>(TAIL_QUEUE);

@@ -83,7 +83,7 @@ impl Queries {
         then: impl FnOnce(Outcome) -> T + Send + 'static,
     ) -> Result<(T, OwnedSemaphorePermit), QueryError> {
         let expr = promql::parse(text)?;
-        let only = reach.series().map_err(EvalError::BadRequest)?;
+        let only = reach.names();
         let tsdb = self.tsdb.clone();
         let work = move |deadline| {
             let source = Reached {

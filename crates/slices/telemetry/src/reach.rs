@@ -1,22 +1,36 @@
 //! Whose samples and lines somebody may read: those of the hosts inside of their roles' scopes.
+//!
+//! Series and lines carry a host's name, and a name may go to another host. So reach is a set of names, each with the times at
+//! which it belonged to a visible host; a reader of the new holder sees nothing of the one before, and the other way around.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use inventory::Selector;
 use kernel::{Actor, Problem};
-use promql::{MatchOp, Series, Source, SourceError};
+use logs::{Spans, Within};
+use promql::{Series, Source, SourceError};
 
 use crate::Telemetry;
 use crate::source::StoreSource;
 
 /// Taken from the request. What is about no host is for those alone whose roles hold everywhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Reach(Option<Vec<String>>);
+pub(crate) struct Reach(Option<Arc<Names>>);
 
-/// No host has it: names are without control characters.
-const NOBODY: &str = "\u{1}";
+/// Names of visible hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Those that have always been theirs.
+    whole: Arc<HashSet<String>>,
+    /// Those that were at some time somebody else's.
+    shared: Vec<(String, Spans)>,
+    /// All of them.
+    all: Arc<HashSet<String>>,
+    spans: Arc<HashMap<String, Spans>>,
+}
 
 impl FromRequestParts<Telemetry> for Reach {
     type Rejection = Problem;
@@ -27,13 +41,74 @@ impl FromRequestParts<Telemetry> for Reach {
             return Ok(Self(None));
         }
         let mut reader = telemetry.kernel().db.read().await?;
-        let hosts = inventory::store::select(&mut reader, &Selector::kind("host")).await?;
-        let seen = hosts
-            .into_iter()
-            .filter(|host| actor.sees(host.team.as_deref(), &host.tags));
-        Ok(Self(Some(seen.map(|host| host.name).collect())))
+        let may_see = |team: Option<&str>, tags: &_| actor.sees(team, tags);
+        let names = inventory::store::host_names(&mut reader, &may_see).await?;
+        Ok(Self(Some(Arc::new(Names::new(names)))))
     }
 }
+
+/// Microseconds as milliseconds: the first whole one at or after, so that a start excludes and an end includes what it cuts.
+fn ceil_ms(us: i64) -> i64 {
+    match us {
+        i64::MIN | i64::MAX => us,
+        us => us.saturating_add(999).div_euclid(1000),
+    }
+}
+
+fn is_whole(spans: &Spans) -> bool {
+    matches!(spans.as_slice(), [(i64::MIN, i64::MAX)])
+}
+
+impl Names {
+    fn new(names: HashMap<String, Vec<inventory::store::Span>>) -> Self {
+        let spans: HashMap<String, Spans> = names
+            .into_iter()
+            .map(|(name, spans)| {
+                let spans = spans.into_iter().map(|(from, to)| (ceil_ms(from), ceil_ms(to)));
+                (name, spans.collect())
+            })
+            .collect();
+        let (whole, shared): (Vec<_>, Vec<_>) = spans.iter().partition(|(_, spans)| is_whole(spans));
+        Self {
+            whole: Arc::new(whole.into_iter().map(|(name, _)| name.clone()).collect()),
+            shared: shared
+                .into_iter()
+                .map(|(name, spans)| (name.clone(), spans.clone()))
+                .collect(),
+            all: Arc::new(spans.keys().cloned().collect()),
+            spans: Arc::new(spans),
+        }
+    }
+
+    fn holds(&self, name: &str, at_ms: i64) -> bool {
+        self.spans
+            .get(name)
+            .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..*to).contains(&at_ms)))
+    }
+
+    /// Takes out the samples of other holders of the name. False when none is left.
+    fn trim(&self, series: &mut Series) -> bool {
+        let name = series
+            .labels
+            .iter()
+            .find(|label| label.name.as_ref() == INSTANCE)
+            .map(|label| label.value.clone());
+        let Some(spans) = name.and_then(|name| self.spans.get(name.as_ref())) else {
+            return false;
+        };
+        if !is_whole(spans) {
+            series
+                .samples
+                .retain(|(t_ms, _)| spans.iter().any(|(from, to)| (*from..*to).contains(t_ms)));
+        }
+        !series.samples.is_empty()
+    }
+}
+
+const INSTANCE: &str = "instance";
+
+/// Matchers and a time range, both ends included.
+pub(crate) type Part = (Option<tsdb::Matcher>, i64, i64);
 
 impl Reach {
     /// For what the program asks itself.
@@ -41,56 +116,55 @@ impl Reach {
         Self(None)
     }
 
+    /// Is this name a visible host's now?
     pub(crate) fn sees(&self, host: Option<&str>) -> bool {
-        let among = |hosts: &Vec<String>| host.is_some_and(|host| hosts.iter().any(|name| name == host));
-        self.0.as_ref().is_none_or(among)
+        self.sees_at(host, i64::MAX - 1)
     }
 
-    /// A regular expression that only the visible hosts match; `None` when everything is visible.
-    fn pattern(&self) -> Option<String> {
-        let names: Vec<String> = self
-            .0
-            .as_ref()?
-            .iter()
-            .map(|name| promql::quote_regex(name))
-            .collect();
-        Some(if names.is_empty() {
-            NOBODY.to_owned()
-        } else {
-            names.join("|")
-        })
+    pub(crate) fn sees_at(&self, host: Option<&str>, at_ms: i64) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|names| host.is_some_and(|host| names.holds(host, at_ms)))
     }
 
-    /// What a selection of series must match besides its own matchers.
-    pub(crate) fn series(&self) -> Result<Option<promql::Matcher>, String> {
-        let matcher = |pattern| promql::Matcher::new(MatchOp::Regex, "instance", pattern);
-        self.pattern().map(matcher).transpose()
+    pub(crate) fn names(&self) -> Option<Arc<Names>> {
+        self.0.clone()
     }
 
-    /// The same for the store itself.
-    pub(crate) fn stored(&self) -> Result<Option<tsdb::Matcher>, Problem> {
-        let matcher = |pattern: String| tsdb::Matcher::new(tsdb::MatchOp::Re, "instance", &pattern);
-        self.pattern().map(matcher).transpose().map_err(Problem::internal)
+    /// What a selection of series must match besides its own matchers; the samples are still to be judged by their time.
+    pub(crate) fn stored(&self) -> Option<tsdb::Matcher> {
+        let names = self.0.as_ref()?;
+        Some(tsdb::Matcher::among(INSTANCE, names.all.clone()))
     }
 
-    /// What a selection of log lines must match besides its own matchers.
-    pub(crate) fn lines(&self) -> Result<Vec<logs::Matcher>, Problem> {
-        let matcher = |pattern| logs::Matcher::new("host", logs::MatchOp::Re, pattern);
-        let matcher = self.pattern().map(matcher).transpose();
-        Ok(matcher.map_err(Problem::internal)?.into_iter().collect())
+    /// A time range in parts within which every series that matches is visible.
+    pub(crate) fn parts(&self, start_ms: i64, end_ms: i64) -> Vec<Part> {
+        let Some(names) = &self.0 else {
+            return vec![(None, start_ms, end_ms)];
+        };
+        let whole = tsdb::Matcher::among(INSTANCE, names.whole.clone());
+        let shared = names.shared.iter().flat_map(|(name, spans)| {
+            spans.iter().filter_map(move |(from, to)| {
+                let (start, end) = (start_ms.max(*from), end_ms.min(to.saturating_sub(1)));
+                (start <= end).then(|| (Some(tsdb::Matcher::eq(INSTANCE, name)), start, end))
+            })
+        });
+        std::iter::once((Some(whole), start_ms, end_ms))
+            .chain(shared)
+            .collect()
+    }
+
+    /// Which log lines may be seen.
+    pub(crate) fn lines(&self) -> Option<Within> {
+        let names = self.0.as_ref()?;
+        Some(Within::new("host", names.spans.clone()))
     }
 }
 
 /// The store as somebody may see it.
 pub(crate) struct Reached<'a> {
     pub source: StoreSource<'a>,
-    pub only: Option<promql::Matcher>,
-}
-
-impl Reached<'_> {
-    fn narrowed(&self, matchers: &[promql::Matcher]) -> Vec<promql::Matcher> {
-        matchers.iter().chain(&self.only).cloned().collect()
-    }
+    pub only: Option<Arc<Names>>,
 }
 
 impl Source for Reached<'_> {
@@ -101,8 +175,12 @@ impl Source for Reached<'_> {
         end_ms: i64,
         sample_limit: usize,
     ) -> Result<Vec<Series>, SourceError> {
-        let matchers = self.narrowed(matchers);
-        self.source.select(&matchers, start_ms, end_ms, sample_limit)
+        let mut all = Vec::new();
+        self.visit(matchers, start_ms, end_ms, sample_limit, &mut |series| {
+            all.push(series);
+            ControlFlow::Continue(())
+        })?;
+        Ok(all)
     }
 
     fn visit(
@@ -113,7 +191,17 @@ impl Source for Reached<'_> {
         sample_limit: usize,
         each: &mut dyn FnMut(Series) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        let matchers = self.narrowed(matchers);
-        self.source.visit(&matchers, start_ms, end_ms, sample_limit, each)
+        let Some(names) = &self.only else {
+            return self.source.visit(matchers, start_ms, end_ms, sample_limit, each);
+        };
+        let among = tsdb::Matcher::among(INSTANCE, names.all.clone());
+        self.source
+            .visit_among(matchers, Some(among), (start_ms, end_ms), sample_limit, &mut |mut series| {
+                if names.trim(&mut series) {
+                    each(series)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })
     }
 }

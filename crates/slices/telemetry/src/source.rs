@@ -43,10 +43,12 @@ impl<'a> StoreSource<'a> {
     fn stream(
         &self,
         matchers: &[promql::Matcher],
+        also: Option<tsdb::Matcher>,
         (start_ms, end_ms): (i64, i64),
         sample_limit: usize,
     ) -> Result<tsdb::SeriesStream, SourceError> {
         let mut wanted = store_matchers(matchers).map_err(SourceError::Failed)?;
+        wanted.extend(also);
         if let Some(instance) = self.instance {
             wanted.push(tsdb::Matcher::eq("instance", instance));
         }
@@ -57,6 +59,30 @@ impl<'a> StoreSource<'a> {
         self.tsdb
             .stream(&wanted, start_ms, end_ms, limits)
             .map_err(|error| source_error(error, sample_limit))
+    }
+
+    /// Hands out the series that match, and `also` this.
+    pub(crate) fn visit_among(
+        &self,
+        matchers: &[promql::Matcher],
+        also: Option<tsdb::Matcher>,
+        range: (i64, i64),
+        sample_limit: usize,
+        each: &mut dyn FnMut(Series) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let mut stream = self.stream(matchers, also, range, sample_limit)?;
+        for series in stream.by_ref() {
+            let series = series.map_err(|error| source_error(error, sample_limit))?;
+            let series = Series {
+                labels: query_labels(&series.labels),
+                samples: series.samples,
+            };
+            if each(series).is_break() {
+                break;
+            }
+        }
+        self.note(stream.warnings());
+        Ok(())
     }
 }
 
@@ -91,19 +117,7 @@ impl Source for StoreSource<'_> {
         sample_limit: usize,
         each: &mut dyn FnMut(Series) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        let mut stream = self.stream(matchers, (start_ms, end_ms), sample_limit)?;
-        for series in stream.by_ref() {
-            let series = series.map_err(|error| source_error(error, sample_limit))?;
-            let series = Series {
-                labels: query_labels(&series.labels),
-                samples: series.samples,
-            };
-            if each(series).is_break() {
-                break;
-            }
-        }
-        self.note(stream.warnings());
-        Ok(())
+        self.visit_among(matchers, None, (start_ms, end_ms), sample_limit, each)
     }
 }
 

@@ -72,6 +72,11 @@ pub(crate) fn streams(
     for source in 0..walk.sources.len() {
         let source_ref = &walk.sources[source];
         let mut seen = vec![false; source_ref.streams.len()];
+        let may_hold = |id: usize, task: &super::Task| {
+            let labels = &source_ref.streams[id];
+            let within = selection.within.as_ref();
+            within.is_none_or(|within| within.may_hold(labels, task.first.at_ms, task.last.at_ms))
+        };
         for task in walk.tasks.iter().filter(|task| task.source == source) {
             match source_ref.blocks {
                 Blocks::Memory(chunks) => {
@@ -79,13 +84,13 @@ pub(crate) fn streams(
                         .columns
                         .stream
                         .iter()
-                        .for_each(|id| seen[*id as usize] = true);
+                        .for_each(|id| seen[*id as usize] |= may_hold(*id as usize, task));
                 }
                 Blocks::Disk(segment) => {
                     segment.blocks[task.block]
                         .streams
                         .iter()
-                        .for_each(|id| seen[*id as usize] = true);
+                        .for_each(|id| seen[*id as usize] |= may_hold(*id as usize, task));
                 }
             }
         }

@@ -16,6 +16,7 @@ use crate::labels::Labels;
 use crate::query::Selection;
 use crate::record::Position;
 use crate::segment::{BlockMeta, OpenSegment, Segment};
+use crate::within::Within;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,6 +84,8 @@ struct Walk<'a> {
     tasks: Vec<Task>,
     low: Position,
     high: Position,
+    /// Which times of a stream count.
+    within: Option<Within>,
     /// Texts are needed even where the verdict does not ask for them.
     wants_text: bool,
     open: Option<(usize, OpenSegment<'a>)>,
@@ -107,6 +110,7 @@ impl<'a> Walk<'a> {
             tasks: Vec::new(),
             low,
             high,
+            within: selection.within.clone(),
             wants_text,
             open: None,
             scratch: String::new(),
@@ -195,7 +199,8 @@ impl<'a> Walk<'a> {
                 Verdict::Always => true,
                 Verdict::Test(node) => node.matches(&mut Line::new(text, severity, &mut self.scratch)),
             };
-            if selected {
+            let is_within = |within: &Within| within.holds(&source.streams[stream], position.at_ms);
+            if selected && self.within.as_ref().is_none_or(is_within) {
                 show(&Row {
                     position,
                     labels: &source.streams[stream],

@@ -11,6 +11,8 @@ use sqlx::{AnyConnection, Row};
 use crate::model::{Item, ItemId, State};
 use crate::selector::Selector;
 
+use super::name::hold_name;
+
 /// Rows that one round of a filtered list reads.
 const CHUNK: i64 = 500;
 
@@ -236,9 +238,13 @@ pub async fn insert(conn: &mut AnyConnection, item: &Item) -> Result<bool, DbErr
         .bind(item.observed_at.as_microsecond())
         .bind(item.retired_at.map(Timestamp::as_microsecond))
         .bind(item.version)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    Ok(done.rows_affected() > 0)
+    let is_new = done.rows_affected() > 0;
+    if is_new && item.kind == "host" && item.is_active() {
+        hold_name(conn, item, item.created_at).await?;
+    }
+    Ok(is_new)
 }
 
 /// Writes everything of an item but its kind, key and parent, with the next version.
@@ -261,9 +267,12 @@ pub async fn save(conn: &mut AnyConnection, item: &mut Item, now: Timestamp) -> 
         .bind(now.as_microsecond())
         .bind(item.observed_at.as_microsecond())
         .bind(item.retired_at.map(Timestamp::as_microsecond))
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
     item.version += 1;
+    if item.kind == "host" && item.is_active() {
+        hold_name(conn, item, now).await?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod identity;
 mod item;
+mod name;
 mod network;
 mod old;
 mod package;
@@ -16,6 +17,7 @@ pub(crate) use network::{
     Listener, Peer, addresses, count_endpoints, delete_peers_before, hosts_of_address, listener_service,
     listeners, peers, peers_at, replace_addresses, replace_listeners, save_peer, touch_peer,
 };
+pub use name::{Span, holder_of_name, host_names};
 pub(crate) use old::delete_retired;
 pub use package::{Package, package_page, packages};
 pub(crate) use package::{delete_packages, insert_packages};

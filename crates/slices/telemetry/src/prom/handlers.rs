@@ -113,7 +113,8 @@ async fn range(telemetry: &Telemetry, reach: &Reach, params: &Params) -> Result<
 }
 
 struct Scope {
-    selectors: Vec<Vec<tsdb::Matcher>>,
+    /// Matchers with the time range in which what they match may be seen.
+    wanted: Vec<(Vec<tsdb::Matcher>, i64, i64)>,
     start_ms: i64,
     end_ms: i64,
     limit: usize,
@@ -130,19 +131,21 @@ impl Scope {
         if end_ms < start_ms {
             return Err(Refusal::bad_data("end must not be before start"));
         }
-        let mut selectors = if selectors.is_empty() {
+        let selectors = if selectors.is_empty() {
             vec![Vec::new()]
         } else {
             selectors
         };
-        let only = reach
-            .stored()
-            .map_err(|problem| Refusal::execution(problem.to_string()))?;
-        for selector in &mut selectors {
-            selector.extend(only.clone());
-        }
+        let parts = reach.parts(start_ms, end_ms);
+        let of_selector = |selector: &Vec<tsdb::Matcher>| -> Vec<_> {
+            let narrowed = parts.iter().map(|(only, start_ms, end_ms)| {
+                let matchers = selector.iter().chain(only).cloned().collect();
+                (matchers, *start_ms, *end_ms)
+            });
+            narrowed.collect()
+        };
         Ok(Self {
-            selectors,
+            wanted: selectors.iter().flat_map(of_selector).collect(),
             start_ms,
             end_ms,
             limit: params.limit()?,
@@ -154,8 +157,8 @@ impl Scope {
         let tsdb = telemetry.tsdb().clone();
         let work = move |_| -> tsdb::Result<BTreeSet<String>> {
             let mut found = BTreeSet::new();
-            for selector in &self.selectors {
-                found.extend(tsdb.label_values(promql::METRIC_NAME, selector, self.start_ms, self.end_ms)?);
+            for (matchers, start_ms, end_ms) in &self.wanted {
+                found.extend(tsdb.label_values(promql::METRIC_NAME, matchers, *start_ms, *end_ms)?);
             }
             Ok(found)
         };
@@ -175,8 +178,8 @@ impl Scope {
         let work = move |_| -> Result<String, Refusal> {
             let mut found = BTreeSet::new();
             let mut warnings = Vec::new();
-            for selector in &self.selectors {
-                let some = read(&tsdb, selector, self.start_ms, self.end_ms);
+            for (matchers, start_ms, end_ms) in &self.wanted {
+                let some = read(&tsdb, matchers, *start_ms, *end_ms);
                 found.extend(some.map_err(|error| Refusal::execution(error.to_string()))?);
             }
             warnings.extend(tsdb.unreadable(self.start_ms, self.end_ms));
