@@ -87,7 +87,10 @@ impl Selection {
     }
 
     pub(crate) fn bind(&self, labels: &Labels) -> Verdict {
-        let is_within = self.within.as_ref().is_none_or(|within| within.spans(labels).is_some());
+        let is_within = self
+            .within
+            .as_ref()
+            .is_none_or(|within| within.spans(labels).is_some());
         if is_within && self.matchers.iter().all(|matcher| matcher.matches(labels)) {
             self.text.node.bind(labels)
         } else {

@@ -34,13 +34,55 @@ impl Within {
         self.spans(labels).is_some_and(|spans| contains(spans, at_ms))
     }
 
-    /// Whether some line of a stream between two times, both included, may count.
-    pub(crate) fn may_hold(&self, labels: &Labels, from_ms: i64, to_ms: i64) -> bool {
-        self.spans(labels)
-            .is_some_and(|spans| spans.iter().any(|(from, to)| *from <= to_ms && from_ms < *to))
+    /// How much of a stream's time between two times, both included, counts.
+    pub(crate) fn coverage(&self, labels: &Labels, from_ms: i64, to_ms: i64) -> Coverage {
+        let Some(spans) = self.spans(labels) else {
+            return Coverage::None;
+        };
+        let overlapping = spans.iter().find(|(from, to)| *from <= to_ms && from_ms < *to);
+        match overlapping {
+            None => Coverage::None,
+            Some((from, to)) if *from <= from_ms && to_ms < *to => Coverage::Whole,
+            Some(_) => Coverage::Part,
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    None,
+    Part,
+    Whole,
 }
 
 fn contains(spans: &Spans, at_ms: i64) -> bool {
     spans.iter().any(|(from, to)| (*from..*to).contains(&at_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_counts_at_its_times() {
+        let spans = HashMap::from([
+            ("web".to_owned(), vec![(i64::MIN, 10), (20, 30)]),
+            ("db".to_owned(), Vec::new()),
+        ]);
+        let within = Within::new("host", Arc::new(spans));
+        let of = |host: &str| Labels::new([("host", host)]);
+        for (at, holds) in [(0, true), (9, true), (10, false), (20, true), (30, false)] {
+            assert_eq!(within.holds(&of("web"), at), holds, "{at}");
+        }
+        assert!(!within.holds(&of("db"), 0) && !within.holds(&of("other"), 0));
+        for (from, to, coverage) in [
+            (0, 9, Coverage::Whole),
+            (0, 10, Coverage::Part),
+            (10, 19, Coverage::None),
+            (21, 40, Coverage::Part),
+            (20, 29, Coverage::Whole),
+        ] {
+            assert_eq!(within.coverage(&of("web"), from, to), coverage, "{from} to {to}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use kernel::Wake;
 
+use crate::clock::HostClock;
 use crate::intake::HostRef;
 use crate::model::AgentId;
 use crate::session::is_same_machine;
@@ -34,11 +35,14 @@ pub struct Session {
     pub seq_at_ms: AtomicI64,
     /// The last number that the database knows.
     pub flushed_seq: AtomicU64,
+    /// How far the clock is off, as the database knows it.
+    pub saved_offset_ms: AtomicI64,
     /// The reader waits for us, so silence is not the agent's.
     pub is_held: AtomicBool,
     /// The agent was asked to slow down.
     pub is_throttled: AtomicBool,
     host: RwLock<HostRef>,
+    clock: Mutex<HostClock>,
     heard: Mutex<Instant>,
 }
 
@@ -62,9 +66,11 @@ impl Session {
             seq: AtomicU64::new(0),
             seq_at_ms: AtomicI64::new(0),
             flushed_seq: AtomicU64::new(0),
+            saved_offset_ms: AtomicI64::new(i64::MIN / 2),
             is_held: AtomicBool::new(false),
             is_throttled: AtomicBool::new(false),
             host: RwLock::new(host),
+            clock: Mutex::default(),
             heard: Mutex::new(Instant::now()),
         }
     }
@@ -75,6 +81,17 @@ impl Session {
 
     pub fn set_host(&self, host: HostRef) {
         *self.host.write().unwrap_or_else(PoisonError::into_inner) = host;
+    }
+
+    /// What is known of the host's clock.
+    pub fn clock(&self) -> MutexGuard<'_, HostClock> {
+        lock(&self.clock)
+    }
+
+    /// Asks for a sign of life, and for the host's clock. A full queue has signs of its own.
+    pub fn ping(&self) {
+        let nonce = self.clock().ping(Instant::now());
+        let _ = self.outgoing.try_send(ToAgent::Ping { nonce });
     }
 
     pub fn note_heard(&self) {

@@ -5,6 +5,7 @@
 
 pub mod api;
 mod authority;
+mod clock;
 mod command;
 mod decide;
 pub mod dist;
@@ -58,6 +59,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 3,
         name: "join_request",
         sql: include_str!("../migrations/0003_join_request.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "clock",
+        sql: include_str!("../migrations/0004_clock.sql"),
     },
 ];
 

@@ -37,6 +37,10 @@ pub struct Agent {
     pub seq: u64,
     pub seq_at_ms: i64,
     pub certificate_expires_at: Timestamp,
+    /// The host's clock less the server's, as the agent last said it; exact to a second.
+    pub clock_offset_ms: Option<i64>,
+    /// Things of the last facts that were more than a host may have.
+    pub refused_items: i64,
 }
 
 impl Prefix for Agent {

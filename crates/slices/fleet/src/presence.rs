@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kernel::{Actor, AnyError, Consumer, DbError, NewEvent, Task, Timestamp, Wake};
-use protocol::ToAgent;
 
 use crate::events::AgentEvent;
 use crate::hub::{Absent, Session};
@@ -177,7 +176,7 @@ async fn tick(fleet: &Fleet, ticks: &Mutex<(Instant, Instant)>) -> Result<(), An
             fleet.hub().leave(&session, absent);
             session.cut.cancel();
         } else if is_ping_due || silence > PING_AFTER.min(fleet.lost_after() / 3) {
-            let _ = session.outgoing.try_send(ToAgent::Ping { nonce: 1 });
+            session.ping();
         }
     }
     for (agent, absent) in fleet.hub().take_lost() {
@@ -252,9 +251,13 @@ pub async fn connected(
     let presence = current.presence;
     let is_new_greeting =
         hello.version != agent.version || address != agent.address || hello.identity != agent.identity;
+    let offset_ms = session.clock().offset_ms();
+    if let Some(offset_ms) = offset_ms.filter(|offset| is_news(current.clock_offset_ms, *offset)) {
+        store::save_clock_offset(&mut tx, &agent.id, offset_ms).await?;
+    }
     if presence == Presence::Connected && !is_new_greeting {
         // The server started again or the agent changed connections: nothing to tell.
-        return Ok(());
+        return tx.commit().await;
     }
     store::save_hello(&mut tx, &agent.id, &hello.version, &address, &hello.identity).await?;
     store::save_presence(&mut tx, &agent.id, Presence::Connected, now, now).await?;
@@ -352,6 +355,35 @@ pub async fn tell_duplicate(fleet: &Fleet, agent: &Agent) {
     }
 }
 
+/// Offsets of clocks are kept exact to a second.
+fn is_news(known_ms: Option<i64>, offset_ms: i64) -> bool {
+    known_ms.is_none_or(|known| known.abs_diff(offset_ms) > 1_000)
+}
+
+/// Writes how far the clocks of hosts are off, where that has changed.
+async fn save_clocks(fleet: &Fleet, sessions: &[std::sync::Arc<Session>]) -> Result<(), DbError> {
+    let changed: Vec<_> = sessions
+        .iter()
+        .filter_map(|session| {
+            let offset_ms = session.clock().offset_ms()?;
+            let known = session.saved_offset_ms.load(Ordering::SeqCst);
+            is_news(Some(known), offset_ms).then_some((session, offset_ms))
+        })
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let mut tx = fleet.kernel().db.write().await?;
+    for (session, offset_ms) in &changed {
+        store::save_clock_offset(&mut tx, &session.agent, *offset_ms).await?;
+    }
+    tx.commit().await?;
+    for (session, offset_ms) in changed {
+        session.saved_offset_ms.store(offset_ms, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
 /// Writes the numbers of the last batches: one transaction for the whole fleet.
 async fn save_progress(fleet: &Fleet) -> Result<(), DbError> {
     let sessions = fleet.hub().sessions();
@@ -359,6 +391,7 @@ async fn save_progress(fleet: &Fleet) -> Result<(), DbError> {
         .iter()
         .filter(|s| s.seq.load(Ordering::SeqCst) != s.flushed_seq.load(Ordering::SeqCst))
         .collect();
+    save_clocks(fleet, &sessions).await?;
     if changed.is_empty() {
         return Ok(());
     }

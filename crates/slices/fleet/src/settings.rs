@@ -22,6 +22,9 @@ pub struct Settings {
     pub keep_commands_days: u32,
     /// Connections from agents at the same time.
     pub max_connections: usize,
+    /// Connections that have not said who they are, at the same time; when there are none left, the address with the most gives
+    /// up its oldest.
+    pub max_handshakes: usize,
     /// Settings of agents that have none of their own.
     pub agent: AgentConfig,
 }
@@ -37,6 +40,7 @@ impl Default for Settings {
             keep_output_days: 90,
             keep_commands_days: 400,
             max_connections: 20_000,
+            max_handshakes: 2_048,
             agent: AgentConfig::default(),
         }
     }

@@ -23,7 +23,9 @@ use std::time::Duration;
 use kernel::{Actor, Kernel, Migration, Slice, Task, Wake};
 
 pub use draw::{relate, unrelate};
-pub use facts::{adopt_host, find_host, observe_facts, observe_host, separate_host};
+pub use facts::{
+    MOST_OF_A_KIND, adopt_host, find_host, observe_facts, observe_host, over_limit, separate_host,
+};
 pub use hold::place;
 pub use labels::{resolve_labels, service};
 pub use model::{IdentityKey, Item, ItemId, MANUAL, Observation, Relation, RelationKind, State};

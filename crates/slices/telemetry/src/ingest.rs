@@ -48,6 +48,10 @@ impl SeriesEntry {
         let metric = labels.name().unwrap_or_default().into();
         Self { labels, metric }
     }
+
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
+    }
 }
 
 impl Telemetry {

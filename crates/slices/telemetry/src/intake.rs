@@ -28,10 +28,12 @@ impl Intake for Telemetry {
                         define,
                         samples,
                     } => {
+                        let series = (connection, *epoch);
+                        let (define, samples) = self.within_share(host, series, define, samples).await?;
                         let metrics = Metrics {
                             epoch: *epoch,
-                            define,
-                            samples,
+                            define: &define,
+                            samples: &samples,
                             is_complete: batch.spooled,
                         };
                         let (resolved, unknown) = self
@@ -65,6 +67,7 @@ impl Intake for Telemetry {
 
     fn forget(&self, connection: u64) {
         self.0.dictionaries.forget(connection);
+        self.shares().forget(connection);
     }
 }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod dependents;
 mod dictionary;
+mod host_state;
 mod ingest;
 mod intake;
 mod live_api;
@@ -16,6 +17,7 @@ mod prom;
 mod query;
 mod reach;
 mod rules;
+mod shares;
 mod source;
 mod store;
 mod up;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub log_max_bytes: u64,
     /// Series that the metric store holds at once.
     pub max_series: usize,
+    /// Series that one host may have among them; more of it are refused and told.
+    pub max_series_per_host: usize,
     /// Address under which people reach this server; rule templates know it as `externalURL`. Set by the server, not in the file.
     #[serde(skip)]
     pub public_url: String,
@@ -81,6 +85,7 @@ impl Default for Settings {
             log_retention_days: 30,
             log_max_bytes: 10 << 30,
             max_series: 2_000_000,
+            max_series_per_host: 100_000,
             public_url: String::new(),
             external_labels: BTreeMap::new(),
         }
@@ -103,6 +108,8 @@ struct Inner {
     written_dependents: dependents::Written,
     max_series: usize,
     log_retention_ms: i64,
+    written_states: host_state::Written,
+    shares: shares::Shares,
 }
 
 /// Why the stores do not open.
@@ -157,6 +164,8 @@ impl Telemetry {
             written_dependents: dependents::Written::default(),
             max_series: settings.max_series,
             log_retention_ms: i64::from(settings.log_retention_days.max(1)) * DAY_MS,
+            written_states: host_state::Written::default(),
+            shares: shares::Shares::new(settings.max_series_per_host),
             tsdb,
             logs,
         };
@@ -216,6 +225,14 @@ impl Telemetry {
         &self.0.written_dependents
     }
 
+    pub(crate) fn written_states(&self) -> &host_state::Written {
+        &self.0.written_states
+    }
+
+    pub(crate) fn shares(&self) -> &shares::Shares {
+        &self.0.shares
+    }
+
     pub(crate) fn written_up(&self) -> &up::Written {
         &self.0.written_up
     }
@@ -246,6 +263,8 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
     let (up, presence) = up::duties(telemetry);
     tasks.push(up);
     tasks.push(dependents::task(telemetry));
+    let (host_state, host_events) = host_state::duties(telemetry);
+    tasks.push(host_state);
     tasks.push(kernel::retention::task(
         "telemetry.retention",
         vec![store::gap_marks()],
@@ -259,7 +278,7 @@ pub fn slice(telemetry: &Telemetry) -> Slice {
             .merge(rules::api::routes(telemetry))
             .merge(rules::tuning::api::routes(telemetry)),
         permissions,
-        consumers: vec![presence],
+        consumers: vec![presence, host_events],
         tasks,
         ..Slice::named("telemetry")
     }

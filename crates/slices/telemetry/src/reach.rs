@@ -195,13 +195,18 @@ impl Source for Reached<'_> {
             return self.source.visit(matchers, start_ms, end_ms, sample_limit, each);
         };
         let among = tsdb::Matcher::among(INSTANCE, names.all.clone());
-        self.source
-            .visit_among(matchers, Some(among), (start_ms, end_ms), sample_limit, &mut |mut series| {
+        self.source.visit_among(
+            matchers,
+            Some(among),
+            (start_ms, end_ms),
+            sample_limit,
+            &mut |mut series| {
                 if names.trim(&mut series) {
                     each(series)
                 } else {
                     ControlFlow::Continue(())
                 }
-            })
+            },
+        )
     }
 }

@@ -5,6 +5,7 @@ use crate::expr::Verdict;
 use crate::labels::Labels;
 use crate::query::{Bucket, Histogram, Query, Selection};
 use crate::record::Position;
+use crate::within::Coverage;
 use std::collections::BTreeSet;
 
 pub(crate) fn histogram(snapshot: &Snapshot, query: &Query, step_ms: i64) -> Result<Histogram> {
@@ -67,31 +68,40 @@ pub(crate) fn streams(
     to_ms: i64,
 ) -> BTreeSet<Labels> {
     let (low, high) = (Position::new(from_ms, 0), Position::new(to_ms, 0));
-    let walk = Walk::new(snapshot, selection, low, high, false);
+    let mut walk = Walk::new(snapshot, selection, low, high, false);
     let mut found = BTreeSet::new();
+    // Blocks of which only some times count: they are read.
+    let mut doubtful = Vec::new();
     for source in 0..walk.sources.len() {
         let source_ref = &walk.sources[source];
         let mut seen = vec![false; source_ref.streams.len()];
-        let may_hold = |id: usize, task: &super::Task| {
-            let labels = &source_ref.streams[id];
-            let within = selection.within.as_ref();
-            within.is_none_or(|within| within.may_hold(labels, task.first.at_ms, task.last.at_ms))
-        };
         for task in walk.tasks.iter().filter(|task| task.source == source) {
+            let mut is_doubtful = false;
+            let mut holds = |id: usize| {
+                let Some(within) = &selection.within else {
+                    return true;
+                };
+                let coverage = within.coverage(&source_ref.streams[id], task.first.at_ms, task.last.at_ms);
+                is_doubtful |= coverage == Coverage::Part;
+                coverage == Coverage::Whole
+            };
             match source_ref.blocks {
                 Blocks::Memory(chunks) => {
                     chunks[task.block]
                         .columns
                         .stream
                         .iter()
-                        .for_each(|id| seen[*id as usize] |= may_hold(*id as usize, task));
+                        .for_each(|id| seen[*id as usize] |= holds(*id as usize));
                 }
                 Blocks::Disk(segment) => {
                     segment.blocks[task.block]
                         .streams
                         .iter()
-                        .for_each(|id| seen[*id as usize] |= may_hold(*id as usize, task));
+                        .for_each(|id| seen[*id as usize] |= holds(*id as usize));
                 }
+            }
+            if is_doubtful {
+                doubtful.push(*task);
             }
         }
         let allowed = |id: &usize| seen[*id] && !matches!(source_ref.verdicts[*id], Verdict::Never);
@@ -100,6 +110,12 @@ pub(crate) fn streams(
                 .filter(allowed)
                 .map(|id| source_ref.streams[id].clone()),
         );
+    }
+    for task in doubtful {
+        // What cannot be read shows nothing.
+        let _ = walk.visit(task, |row| {
+            found.insert(row.labels.clone());
+        });
     }
     found
 }

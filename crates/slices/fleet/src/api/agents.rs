@@ -42,6 +42,8 @@ pub struct AgentView {
     pub join_token: String,
     #[schema(value_type = String, format = DateTime)]
     pub certificate_expires_at: Timestamp,
+    /// The host's clock less the server's; `null` when the agent has not said it. Its times are corrected by it.
+    pub clock_offset_ms: Option<i64>,
     /// It has settings of its own.
     pub has_own_config: bool,
 }
@@ -60,6 +62,7 @@ fn view(agent: Agent, name: String) -> AgentView {
         joined_at: agent.joined_at,
         join_token: agent.join_token,
         certificate_expires_at: agent.certificate_expires_at,
+        clock_offset_ms: agent.clock_offset_ms,
         has_own_config: agent.config.is_some(),
     }
 }

@@ -18,7 +18,7 @@ use crate::events::ServiceChanged;
 use crate::hub::Session;
 use crate::intake::{HostRef, Rejected, Renew};
 use crate::model::agent_actor;
-use crate::{Fleet, decide, store};
+use crate::{Fleet, clock, decide, store};
 
 /// Batches that one acknowledgement covers at most.
 const PER_ACK: usize = 16;
@@ -54,6 +54,9 @@ async fn take(fleet: &Fleet, session: &Session, batch: &Batch) -> bool {
         return true;
     }
     let host = session.host();
+    // Once for all attempts: what comes again has the same times.
+    let corrected = clock::corrected(batch, session.clock().shift_ms(), fleet.kernel().clock.now_ms());
+    let batch = corrected.as_ref();
     let mut is_in = false;
     let mut attempt: u32 = 0;
     loop {
@@ -156,6 +159,14 @@ async fn take_facts(
     let source = format!("agent:{}", session.agent);
     let item = host.item_id.parse()?;
     inventory::observe_facts(tx, actor, &source, facts, &session.identity, Some(item)).await?;
+    let refused = inventory::over_limit(facts);
+    note_refused(tx, session, refused).await
+}
+
+/// Counts what was more than a host may have.
+async fn note_refused(tx: &mut Tx, session: &Session, count: usize) -> Result<(), AnyError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    store::save_refused_items(tx, &session.agent, count).await?;
     Ok(())
 }
 
@@ -181,6 +192,12 @@ async fn take_unit(tx: &mut Tx, actor: &Actor, host: &HostRef, change: &UnitChan
         .map(str::to_owned);
     let id = match known {
         Some(item) => item.id,
+        None if inventory::store::count_active(tx, &host_id, "service").await?
+            >= inventory::MOST_OF_A_KIND =>
+        {
+            // The next facts tell of it.
+            return Ok(());
+        }
         None => {
             let seen = Observation {
                 kind: "service".into(),

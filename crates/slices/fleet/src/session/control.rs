@@ -71,6 +71,7 @@ async fn take(
             }
         }
         ToServer::Command { id, at_ms, state } => {
+            let at_ms = at_ms.saturating_sub(session.clock().shift_ms());
             if state.is_end() {
                 // Output before the end: whoever sees the end has seen all of it.
                 outputs.flush(fleet).await?;

@@ -261,6 +261,8 @@ fn newcomer(
         seq: 0,
         seq_at_ms: 0,
         certificate_expires_at,
+        clock_offset_ms: None,
+        refused_items: 0,
     }
 }
 

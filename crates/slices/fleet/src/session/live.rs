@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use protocol::{Batch, MAX_FRAME, PROTOCOL, ToAgent, ToServer};
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::join::{self, Request};
-use super::{Connection, PATIENCE, batches, control, refuse};
+use super::{Connection, Door, PATIENCE, batches, control, refuse};
 use crate::hub::Session;
 use crate::intake::HostRef;
 use crate::model::{Agent, AgentId, AgentState, agent_actor};
@@ -35,6 +35,8 @@ pub struct Hello {
     pub version: String,
     pub identity: protocol::Identity,
     pub running: Vec<String>,
+    /// The agent's clock and ours, Unix milliseconds.
+    pub clocks: Option<(i64, i64)>,
 }
 
 pub async fn serve(
@@ -42,7 +44,7 @@ pub async fn serve(
     mut stream: Connection,
     from: SocketAddr,
     id: AgentId,
-    door: OwnedSemaphorePermit,
+    door: Door,
     is_expired: bool,
 ) {
     let hello = tokio::time::timeout(PATIENCE, wire::read::<ToServer, _>(&mut stream, MAX_FRAME)).await;
@@ -52,6 +54,7 @@ pub async fn serve(
             agent_version,
             identity,
             running,
+            now_ms,
             ..
         })))) => Hello {
             protocol,
@@ -62,6 +65,7 @@ pub async fn serve(
                 .collect(),
             identity,
             running,
+            clocks: now_ms.map(|agent_ms| (agent_ms, fleet.kernel().clock.now_ms())),
         },
         // A host that joins anew and shows its key from before. One whose certificate has run out is to renew, and joins without it.
         Ok(Ok(Some(Ok(message)))) => {
@@ -73,7 +77,14 @@ pub async fn serve(
         }
         _ => return super::count(fleet, "silent"),
     };
-    drop(door);
+    let Some(_place) = door.enter() else {
+        return refuse(
+            fleet,
+            &mut stream,
+            "the server has as many agents as it takes (`[fleet] max_connections`)",
+        )
+        .await;
+    };
     match admit(fleet, &id, &hello).await {
         Ok(agent) if is_expired => renew_only(fleet, stream, &agent, &hello).await,
         Ok(agent) => {
@@ -165,7 +176,7 @@ async fn is_duplicate(fleet: &Fleet, id: &AgentId, hello: &Hello) -> bool {
         return false;
     }
     let asked = Instant::now();
-    let _ = other.outgoing.try_send(ToAgent::Ping { nonce: 0 });
+    other.ping();
     while asked.elapsed() < Duration::from_secs(2) {
         let is_held = other.is_held.load(Ordering::SeqCst);
         if is_held || other.heard() > asked {
@@ -210,6 +221,9 @@ async fn talk(
     session.seq.store(agent.seq, Ordering::SeqCst);
     session.flushed_seq.store(agent.seq, Ordering::SeqCst);
     session.seq_at_ms.store(agent.seq_at_ms, Ordering::SeqCst);
+    if let Some((agent_ms, server_ms)) = hello.clocks {
+        session.clock().measured(agent_ms, server_ms);
+    }
     let session = Arc::new(session);
     if let Some(previous) = fleet.hub().session(&agent.id) {
         // The connection before ends first: what it has made durable counts.
@@ -338,7 +352,14 @@ async fn read_all(
                 }
                 hand_on(session, batches, batch).await
             }
-            ToServer::Pong { .. } | ToServer::Join { .. } | ToServer::Hello { .. } => true,
+            ToServer::Pong { nonce, now_ms } => {
+                if let Some(agent_ms) = now_ms {
+                    let server_ms = fleet.kernel().clock.now_ms();
+                    session.clock().pong(nonce, agent_ms, server_ms, Instant::now());
+                }
+                true
+            }
+            ToServer::Join { .. } | ToServer::Hello { .. } => true,
             report => hand_on(session, reports, report).await,
         };
         if !is_taken {

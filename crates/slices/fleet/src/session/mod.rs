@@ -1,5 +1,6 @@
 //! Connections of agents: accept, TLS, then a join or a live session.
 
+mod admission;
 mod batches;
 mod control;
 pub mod join;
@@ -11,7 +12,7 @@ pub use takeover::is_same_machine;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::ToAgent;
 use tokio::io::AsyncWrite;
@@ -20,30 +21,22 @@ use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 
 use crate::{Fleet, authority, presence, wire};
+use admission::{Admission, Ticket};
 
 type Connection = TlsStream<TcpStream>;
 
 /// For the TLS handshake, and again for the first message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections that have not said who they are.
-const MOST_STRANGERS: usize = 256;
-
 /// Takes connections until the kernel stops.
 pub async fn accept(fleet: &Fleet, listener: TcpListener) {
     if let Err(error) = presence::expect_known(fleet).await {
         tracing::error!(%error, "the agents that were there before the start are not known; they are not missed");
     }
-    let all = Arc::new(Semaphore::new(fleet.settings().max_connections));
-    let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let admission = Arc::new(Admission::new(fleet.settings().max_handshakes));
+    let sessions = Arc::new(Semaphore::new(fleet.settings().max_connections));
     let stop = fleet.kernel().stop.clone();
     loop {
-        let Ok(place) = all.clone().acquire_owned().await else {
-            return;
-        };
-        let Ok(door) = strangers.clone().acquire_owned().await else {
-            return;
-        };
         let (stream, from) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
@@ -56,15 +49,42 @@ pub async fn accept(fleet: &Fleet, listener: TcpListener) {
                 }
             },
         };
-        let fleet_ = fleet.clone();
+        let Some(ticket) = admission.admit(from.ip(), Instant::now()) else {
+            count(fleet, "crowded");
+            continue;
+        };
+        let pending = i64::try_from(admission.count()).unwrap_or(i64::MAX);
+        fleet
+            .kernel()
+            .metrics
+            .gauge("mainstay_agent_handshakes_pending", &[])
+            .set(pending);
+        let (fleet_, sessions) = (fleet.clone(), sessions.clone());
         kernel::task::spawn(fleet.kernel(), "fleet.connection", async move {
-            serve(&fleet_, stream, from, door).await;
-            drop(place);
+            let cut = ticket.cut.clone();
+            tokio::select! {
+                () = cut.cancelled() => count(&fleet_, "crowded"),
+                () = serve(&fleet_, stream, from, Door { ticket, sessions }) => {}
+            }
         });
     }
 }
 
-async fn serve(fleet: &Fleet, stream: TcpStream, from: SocketAddr, door: tokio::sync::OwnedSemaphorePermit) {
+/// The place among the connections that have not said who they are, and those of the agents that have.
+pub struct Door {
+    ticket: Ticket,
+    sessions: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Gives the place up for one of an agent; `None` when there are none.
+    fn enter(self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        drop(self.ticket);
+        self.sessions.try_acquire_owned().ok()
+    }
+}
+
+async fn serve(fleet: &Fleet, stream: TcpStream, from: SocketAddr, door: Door) {
     let _ = stream.set_nodelay(true);
     let handshake = tokio::time::timeout(PATIENCE, fleet.0.tls.accept(stream)).await;
     let stream = match handshake {

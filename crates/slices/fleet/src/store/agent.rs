@@ -14,7 +14,7 @@ macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "SELECT id, item, state, presence, version, address, identity, config, join_token, joined_at, presence_at, \
-             heard_at, seq, seq_at_ms, certificate_expires_at FROM agent ",
+             heard_at, seq, seq_at_ms, certificate_expires_at, clock_offset_ms, refused_items FROM agent ",
             $rest
         )
     };
@@ -44,6 +44,8 @@ fn row_to_agent(row: &AnyRow) -> Result<Agent, DbError> {
         seq: u64::try_from(row.try_get::<i64, _>(12)?).unwrap_or(0),
         seq_at_ms: row.try_get(13)?,
         certificate_expires_at: time(14)?,
+        clock_offset_ms: row.try_get(15)?,
+        refused_items: row.try_get(16)?,
     })
 }
 
@@ -171,6 +173,28 @@ pub async fn save_progress(
         .bind(i64::try_from(seq).unwrap_or(i64::MAX))
         .bind(seq_at_ms)
         .bind(heard_at.as_microsecond())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn save_clock_offset(
+    conn: &mut AnyConnection,
+    id: &AgentId,
+    offset_ms: i64,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE agent SET clock_offset_ms = $2 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(offset_ms)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn save_refused_items(conn: &mut AnyConnection, id: &AgentId, count: i64) -> Result<(), DbError> {
+    sqlx::query("UPDATE agent SET refused_items = $2 WHERE id = $1 AND refused_items <> $2")
+        .bind(id.as_str())
+        .bind(count)
         .execute(conn)
         .await?;
     Ok(())

@@ -8,7 +8,8 @@ mod request;
 mod token;
 
 pub(crate) use agent::{
-    absent, insert_agent, save_certificate, save_config, save_hello, save_presence, save_progress, save_state,
+    absent, insert_agent, save_certificate, save_clock_offset, save_config, save_hello, save_presence,
+    save_progress, save_refused_items, save_state,
 };
 pub use agent::{agent, agent_of_item, agents};
 pub(crate) use authority::{authority, insert_authority};
@@ -22,6 +23,6 @@ pub use output::{OutputChunk, output};
 pub(crate) use output::{delete_output_before, end_of_stream, insert_output};
 pub(crate) use request::DELETE_OLD as DELETE_OLD_REQUESTS;
 pub(crate) use request::{count_pending_requests, insert_request, request_of_claim, save_request};
-pub use request::{join_request, join_requests};
+pub use request::{join_request, join_requests, pending_by_item};
 pub(crate) use token::{good_token, insert_token, revoke_token, use_token};
 pub use token::{join_token, join_tokens};

@@ -87,6 +87,16 @@ pub async fn join_requests(
     rows.iter().map(row_to_request).collect()
 }
 
+/// How many joins wait for each host: item and number.
+pub async fn pending_by_item(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query("SELECT item, COUNT(*) FROM join_request WHERE state = 'pending' GROUP BY item")
+        .fetch_all(conn)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
 pub async fn count_pending_requests(conn: &mut AnyConnection, token: &TokenId) -> Result<i64, DbError> {
     let row = sqlx::query("SELECT COUNT(*) FROM join_request WHERE token = $1 AND state = 'pending'")
         .bind(token.as_str())

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod admission;
 mod agent_kill;
 mod api;
 mod batches;
+mod clock;
 mod commands;
 mod enrolment;
 mod join_script;

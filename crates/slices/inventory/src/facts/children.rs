@@ -10,7 +10,22 @@ use super::{clean, optional, text};
 use crate::model::{ItemId, Observation};
 
 /// Most things of one kind that are taken from one host.
-const MOST: usize = 2000;
+pub const MOST: usize = 2000;
+
+/// How many things of the facts are more than a host may have; the rest of them is taken.
+pub fn over_limit(facts: &Facts) -> usize {
+    [
+        facts.services.len(),
+        facts.disks.len(),
+        facts.interfaces.len(),
+        facts.certificates.len(),
+        facts.containers.len(),
+        facts.databases.len(),
+    ]
+    .into_iter()
+    .map(|count| count.saturating_sub(MOST))
+    .sum()
+}
 
 /// Kind, key and attributes of a thing.
 type Seen = (&'static str, String, Vec<(&'static str, Value)>);

@@ -19,6 +19,7 @@ use crate::identity::Keys;
 use crate::model::{AGENT, Item, ItemId, Observation};
 use crate::{observe, store};
 
+pub use children::{MOST as MOST_OF_A_KIND, over_limit};
 pub use enrol::{adopt_host, find_host, observe_host, separate_host};
 
 /// Kinds that agents tell of completely: what is missing in new facts is gone.
@@ -84,6 +85,7 @@ async fn observe_children(
     before: Vec<Item>,
     is_first: bool,
 ) -> Result<HashMap<String, ItemId>, DbError> {
+    forget_excess(tx, &before).await?;
     let mut known: HashMap<(String, String), Item> = before
         .into_iter()
         .map(|item| ((item.kind.clone(), item.key.clone()), item))
@@ -113,6 +115,21 @@ async fn observe_children(
         }
     }
     Ok(services)
+}
+
+/// Retired things of a host are kept for long, and a host that makes up names has no end of them: of each kind the oldest go.
+async fn forget_excess(tx: &mut Tx, before: &[Item]) -> Result<(), DbError> {
+    let mut retired: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    for item in before.iter().filter(|item| !item.is_active()) {
+        retired.entry(&item.kind).or_default().push(item);
+    }
+    for mut items in retired.into_values().filter(|items| items.len() > MOST_OF_A_KIND) {
+        items.sort_by_key(|item| item.retired_at);
+        for item in &items[..items.len() - MOST_OF_A_KIND] {
+            store::forget(tx, item.id.as_str()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What is said of a container or a database server that does not run any more.

@@ -98,6 +98,38 @@ pub async fn record_conflict(
     Ok(done.rows_affected() > 0)
 }
 
+/// Two hosts that are there and show one key which should be unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenConflict {
+    pub name: String,
+    pub other: String,
+    /// Kind of the key.
+    pub key: String,
+}
+
+/// Conflicts between active hosts that both still show the key.
+pub async fn open_conflicts(conn: &mut AnyConnection) -> Result<Vec<OpenConflict>, DbError> {
+    let rows = sqlx::query(
+        "SELECT a.name, b.name, c.kind FROM item_conflict c \
+         JOIN item a ON a.id = c.item AND a.kind = 'host' AND a.state = 'active' \
+         JOIN item b ON b.id = c.other AND b.kind = 'host' AND b.state = 'active' \
+         JOIN item_identity ka ON ka.item = a.id AND ka.kind = c.kind AND ka.value = c.value \
+         JOIN item_identity kb ON kb.item = b.id AND kb.kind = c.kind AND kb.value = c.value \
+         ORDER BY a.name, b.name, c.kind LIMIT 1000",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(OpenConflict {
+                name: row.try_get(0)?,
+                other: row.try_get(1)?,
+                key: row.try_get(2)?,
+            })
+        })
+        .collect()
+}
+
 /// Items that share a key with `item` which should be unique.
 pub async fn conflicts(
     conn: &mut AnyConnection,

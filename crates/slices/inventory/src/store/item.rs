@@ -130,6 +130,16 @@ pub async fn children(conn: &mut AnyConnection, parent: &ItemId) -> Result<Vec<I
     rows.iter().map(row_to_item).collect()
 }
 
+/// How many active things of a kind are on an item.
+pub async fn count_active(conn: &mut AnyConnection, parent: &ItemId, kind: &str) -> Result<usize, DbError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM item WHERE parent = $1 AND kind = $2 AND state = 'active'")
+        .bind(parent.as_str())
+        .bind(kind)
+        .fetch_one(conn)
+        .await?;
+    Ok(usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+}
+
 /// Everything under an item, nearest first.
 pub async fn descendants(conn: &mut AnyConnection, parent: &ItemId) -> Result<Vec<Item>, DbError> {
     let mut found: Vec<Item> = children(&mut *conn, parent).await?;

@@ -1,6 +1,6 @@
 //! Which host had a name when: a name may go to another host once its holder is retired or renamed, its history does not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kernel::DbError;
 use kernel::Timestamp;
@@ -11,10 +11,11 @@ use crate::model::{Item, ItemId};
 
 /// Notes that an active host has its name, from now on.
 pub async fn hold_name(conn: &mut AnyConnection, host: &Item, now: Timestamp) -> Result<(), DbError> {
-    let last = sqlx::query("SELECT item, from_us FROM item_name WHERE name = $1 ORDER BY from_us DESC LIMIT 1")
-        .bind(host.name.clone())
-        .fetch_optional(&mut *conn)
-        .await?;
+    let last =
+        sqlx::query("SELECT item, from_us FROM host_name WHERE name = $1 ORDER BY from_us DESC LIMIT 1")
+            .bind(host.name.clone())
+            .fetch_optional(&mut *conn)
+            .await?;
     let mut from_us = now.as_microsecond();
     if let Some(row) = last {
         if row.try_get::<String, _>(0)? == host.id.as_str() {
@@ -23,7 +24,7 @@ pub async fn hold_name(conn: &mut AnyConnection, host: &Item, now: Timestamp) ->
         // The clock may have stepped back; the order of the holders stays.
         from_us = from_us.max(row.try_get::<i64, _>(1)?.saturating_add(1));
     }
-    sqlx::query("INSERT INTO item_name (name, from_us, item) VALUES ($1, $2, $3) ON CONFLICT (name, from_us) DO NOTHING")
+    sqlx::query("INSERT INTO host_name (name, from_us, item) VALUES ($1, $2, $3) ON CONFLICT (name, from_us) DO NOTHING")
         .bind(host.name.clone())
         .bind(from_us)
         .bind(host.id.as_str())
@@ -35,11 +36,14 @@ pub async fn hold_name(conn: &mut AnyConnection, host: &Item, now: Timestamp) ->
 /// A span of time, start included, end not; microseconds since the epoch.
 pub type Span = (i64, i64);
 
+/// Whether somebody sees what has this team and these tags.
+pub type MaySee<'a> = dyn Fn(Option<&str>, &BTreeMap<String, String>) -> bool + Send + Sync + 'a;
+
 /// The names of the hosts that `may_see` lets through, active and retired, each with the times at which it was theirs. What was
 /// before the first holder of a name is that one's, what comes after the last one that one's.
 pub async fn host_names(
     conn: &mut AnyConnection,
-    may_see: &(dyn Fn(Option<&str>, &std::collections::BTreeMap<String, String>) -> bool + Send + Sync),
+    may_see: &MaySee<'_>,
 ) -> Result<HashMap<String, Vec<Span>>, DbError> {
     let mut visible: HashMap<String, bool> = HashMap::new();
     let rows = sqlx::query("SELECT id, team, tags FROM item WHERE kind = 'host'")
@@ -50,14 +54,17 @@ pub async fn host_names(
         let tags = from_json("item.tags", &row.try_get::<String, _>(2)?)?;
         visible.insert(row.try_get(0)?, may_see(team.as_deref(), &tags));
     }
-    let rows = sqlx::query("SELECT name, from_us, item FROM item_name ORDER BY name, from_us")
+    let rows = sqlx::query("SELECT name, from_us, item FROM host_name ORDER BY name, from_us")
         .fetch_all(conn)
         .await?;
     let mut found: HashMap<String, Vec<Span>> = HashMap::new();
     let mut holders: Vec<(i64, bool)> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let name: String = row.try_get(0)?;
-        let is_ours = visible.get(&row.try_get::<String, _>(2)?).copied().unwrap_or(false);
+        let is_ours = visible
+            .get(&row.try_get::<String, _>(2)?)
+            .copied()
+            .unwrap_or(false);
         holders.push((row.try_get(1)?, is_ours));
         let is_last = match rows.get(index + 1) {
             Some(next) => next.try_get::<String, _>(0)? != name,
@@ -91,14 +98,13 @@ fn spans(holders: &[(i64, bool)]) -> Vec<Span> {
     spans
 }
 
-/// The holder of a name now, or the last one.
-pub async fn holder_of_name(conn: &mut AnyConnection, name: &str) -> Result<Option<ItemId>, DbError> {
-    let row = sqlx::query("SELECT item FROM item_name WHERE name = $1 ORDER BY from_us DESC LIMIT 1")
-        .bind(name)
-        .fetch_optional(conn)
+/// The names that a host has had.
+pub async fn names_of(conn: &mut AnyConnection, host: &ItemId) -> Result<Vec<String>, DbError> {
+    let rows = sqlx::query("SELECT DISTINCT name FROM host_name WHERE item = $1")
+        .bind(host.as_str())
+        .fetch_all(conn)
         .await?;
-    row.map(|row| super::item::parse_id(&row.try_get::<String, _>(0)?))
-        .transpose()
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 #[cfg(test)]

@@ -17,22 +17,27 @@ pub async fn delete_retired(
         .fetch_all(&mut *connection)
         .await?;
     for row in &rows {
-        let id: String = row.try_get(0)?;
-        for sql in [
-            "DELETE FROM item_identity WHERE item = $1",
-            "DELETE FROM item_conflict WHERE item = $1 OR other = $1",
-            "DELETE FROM item_relation WHERE from_item = $1 OR to_item = $1",
-            "DELETE FROM item_package WHERE item = $1",
-            "DELETE FROM item_address WHERE host = $1",
-            "DELETE FROM item_listener WHERE host = $1",
-            "DELETE FROM item_peer WHERE host = $1",
-            "DELETE FROM item WHERE id = $1",
-        ] {
-            sqlx::query(sql)
-                .bind(id.clone())
-                .execute(&mut *connection)
-                .await?;
-        }
+        forget(connection, &row.try_get::<String, _>(0)?).await?;
     }
     Ok(rows.len() as u64)
+}
+
+/// Deletes an item with all that is its own. Whose a name was stays known: there may be samples under it.
+pub async fn forget(connection: &mut AnyConnection, id: &str) -> Result<(), DbError> {
+    for sql in [
+        "DELETE FROM item_identity WHERE item = $1",
+        "DELETE FROM item_conflict WHERE item = $1 OR other = $1",
+        "DELETE FROM item_relation WHERE from_item = $1 OR to_item = $1",
+        "DELETE FROM item_package WHERE item = $1",
+        "DELETE FROM item_address WHERE host = $1",
+        "DELETE FROM item_listener WHERE host = $1",
+        "DELETE FROM item_peer WHERE host = $1",
+        "DELETE FROM item WHERE id = $1",
+    ] {
+        sqlx::query(sql)
+            .bind(id.to_owned())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }

@@ -6,4 +6,5 @@ mod api;
 mod facts;
 mod items;
 mod kit;
+mod limits;
 mod scope;

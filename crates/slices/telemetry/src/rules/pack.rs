@@ -22,6 +22,11 @@ pub(crate) const PACKS: &[Pack] = &[
         text: include_str!("../../packs/host.yaml"),
     },
     Pack {
+        name: "fleet",
+        title: "Agents: identity, clocks and limits",
+        text: include_str!("../../packs/fleet.yaml"),
+    },
+    Pack {
         name: "platform",
         title: "Mainstay itself",
         text: include_str!("../../packs/platform.yaml"),

@@ -6,6 +6,7 @@ mod api;
 mod clock;
 mod field;
 mod grafana;
+mod hosts;
 mod log_time;
 mod repeat;
 mod scope;

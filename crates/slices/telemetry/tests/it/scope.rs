@@ -133,7 +133,9 @@ async fn machine(house: &House, machine: &str, name: &str, env: &str) -> invento
 /// A sample and a line of a host, now, and then some time.
 async fn say(house: &House, name: &str, marker: &str) {
     let at_ms = house.now_ms();
-    house.send(name, at_ms, &[("load", &[("marker", marker)], 1.0)]).await;
+    house
+        .send(name, at_ms, &[("load", &[("marker", marker)], 1.0)])
+        .await;
     let line = Record {
         at_ms,
         labels: Labels::new([("host", name), ("program", marker)]),
@@ -193,7 +195,10 @@ async fn a_name_that_went_to_another_host_opens_no_history() {
         assert_eq!(machine(&house, "m3", "web", "test").await, third);
         for uri in EVERYTHING {
             let test = house.get_in("test", uri).await.to_string();
-            assert!(!test.contains("before") && !test.contains("after"), "{uri}: {test}");
+            assert!(
+                !test.contains("before") && !test.contains("after"),
+                "{uri}: {test}"
+            );
         }
     }
 }
@@ -219,7 +224,12 @@ async fn a_scope_may_be_wide() {
         }
         tx.commit().await.unwrap();
         host(&house, "other", "dev").await;
-        say(&house, "a-host-with-a-rather-long-name-7.example.internal", "wide").await;
+        say(
+            &house,
+            "a-host-with-a-rather-long-name-7.example.internal",
+            "wide",
+        )
+        .await;
         say(&house, "other", "foreign").await;
         for uri in EVERYTHING {
             let prod = house.get_in("prod", uri).await.to_string();

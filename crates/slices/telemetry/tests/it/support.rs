@@ -45,7 +45,7 @@ impl kernel::http::Authenticate for Anybody {
     }
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         public_url: "https://ops.example/mainstay/".into(),
         external_labels: [("site".to_owned(), "north".to_owned())].into(),
@@ -64,7 +64,11 @@ pub struct House {
 
 impl House {
     pub async fn on(bed: Bed) -> House {
-        let telemetry = Telemetry::open(bed.kernel(), &settings(), bed.dir()).unwrap();
+        Self::with(bed, &settings()).await
+    }
+
+    pub async fn with(bed: Bed, settings: &Settings) -> House {
+        let telemetry = Telemetry::open(bed.kernel(), settings, bed.dir()).unwrap();
         telemetry.start().await.unwrap();
         let mut slices = vec![telemetry::slice(&telemetry)];
         let router =
@@ -93,13 +97,17 @@ impl House {
 
     /// Stops it and starts it again over the same stores.
     pub async fn restarted(self) -> House {
+        self.restarted_with(&settings()).await
+    }
+
+    pub async fn restarted_with(self, settings: &Settings) -> House {
         let House {
             bed,
             telemetry,
             router,
         } = self;
         drop((router, telemetry));
-        House::on(bed).await
+        House::with(bed, settings).await
     }
 
     pub async fn both() -> Vec<House> {

@@ -48,7 +48,7 @@ async fn turn(house: &House, agent: &AgentId, state: &str, presence: &str, topic
 }
 
 /// Waits until `query` gives this value for web-1; `None`: nothing.
-async fn wait_for(house: &House, query: &str, expected: Option<&str>) {
+pub async fn wait_for(house: &House, query: &str, expected: Option<&str>) {
     let mut answer = serde_json::Value::Null;
     for _ in 0..200 {
         answer = house.get(&format!("/api/v1/query?query={query}")).await.1;

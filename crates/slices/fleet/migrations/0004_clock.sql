@@ -1,0 +1,2 @@
+ALTER TABLE agent ADD COLUMN clock_offset_ms BIGINT;
+ALTER TABLE agent ADD COLUMN refused_items BIGINT NOT NULL DEFAULT 0;
