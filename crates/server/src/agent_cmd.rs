@@ -1,5 +1,6 @@
 //! `mainstay agent …`, and the agent that `mainstay up` keeps running beside the server.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -14,9 +15,10 @@ use crate::out;
 pub enum AgentCommand {
     /// Enrol this machine with a join token and keep its certificate
     Join {
-        /// The token that the server gave out
+        /// The token that the server gave out. Better on standard input (when it is absent or `-`) or in the environment: on the
+        /// command line every user of the machine can read it
         #[arg(env = "MAINSTAY_JOIN_TOKEN", hide_env_values = true)]
-        token: String,
+        token: Option<String>,
         /// Where the agent keeps its key, spool and journals
         #[arg(long, default_value = "/var/lib/mainstay-agent")]
         state: PathBuf,
@@ -25,7 +27,7 @@ pub enum AgentCommand {
     Run {
         #[arg(long, default_value = "/var/lib/mainstay-agent")]
         state: PathBuf,
-        /// Joins with this token when the machine has not joined yet
+        /// Joins with this token when the machine has not joined yet. Better in the environment than on the command line
         #[arg(long, env = "MAINSTAY_JOIN_TOKEN", hide_env_values = true)]
         token: Option<String>,
         /// Where the root of the host to watch is mounted, for an agent in a container: its `/proc`, `/sys` and files are read there
@@ -48,6 +50,10 @@ pub fn run(command: AgentCommand) -> Result<ExitCode> {
         .build()?;
     match command {
         AgentCommand::Join { token, state } => {
+            let token = match token.filter(|token| token != "-") {
+                Some(token) => token,
+                None => read_token()?,
+            };
             runtime
                 .block_on(agent::join(&token, &state))
                 .context("joining failed")?;
@@ -98,6 +104,20 @@ pub fn run(command: AgentCommand) -> Result<ExitCode> {
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)
 }
+
+/// The first line of standard input.
+fn read_token() -> Result<String> {
+    let mut line = String::new();
+    BufReader::new(std::io::stdin().take(MOST_TOKEN_BYTES))
+        .read_line(&mut line)
+        .context("the token could not be read from standard input")?;
+    let token = line.trim().to_owned();
+    anyhow::ensure!(!token.is_empty(), "give the join token on standard input");
+    Ok(token)
+}
+
+/// Longer texts are no tokens.
+const MOST_TOKEN_BYTES: u64 = 16 * 1024;
 
 async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};

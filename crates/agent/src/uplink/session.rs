@@ -79,7 +79,7 @@ pub(crate) async fn keep(greeter: Arc<dyn Greeter>, events: mpsc::Sender<Event>,
                 tracing::error!(
                     reason,
                     "this host must join again, with a new token: run the server's join command, or stop the agent, \
-                     run `mainstay agent join TOKEN` and start it. Until then what it sees goes to its spool, within \
+                     run `mainstay agent join` with the token on standard input and start it. Until then what it sees goes to its spool, within \
                      bounds, and it asks again every five minutes"
                 );
                 pause = PAUSE_EXPELLED;

@@ -11,6 +11,7 @@ mod run;
 mod runbooks;
 mod show;
 mod silences;
+mod joins;
 mod tokens;
 
 use std::path::PathBuf;
@@ -88,6 +89,9 @@ enum CtlCommand {
     Tokens(tokens::TokenCommand),
     /// Create a join token and print the command for the new host
     JoinToken(tokens::JoinArgs),
+    /// Machines that would take over a known host: list, approve, deny
+    #[command(subcommand)]
+    Joins(joins::JoinsCommand),
     /// Create a snapshot of the server's data folder
     Snapshot {
         /// Include the master key, which decrypts the secrets in it
@@ -136,6 +140,7 @@ pub async fn run(args: CtlArgs) -> Result<ExitCode> {
         CtlCommand::Changes { command } => changes::changes(&client, command.as_ref()).await,
         CtlCommand::Tokens(command) => tokens::tokens(&client, &command).await,
         CtlCommand::JoinToken(args) => tokens::join(&client, &args).await,
+        CtlCommand::Joins(command) => joins::joins(&client, &command).await,
         CtlCommand::Snapshot { include_master_key } => lists::snapshot(&client, include_master_key).await,
         CtlCommand::Events { topic, limit } => lists::events(&client, topic.as_deref(), limit).await,
         CtlCommand::ParkedEvents(command) => parked::parked(&client, &command).await,

@@ -33,6 +33,7 @@ async fn ctl_answers_people_and_scripts() {
         (&["silence", "list"], "alertname=\"Nothing\""),
         (&["tokens", "list"], "bootstrap"),
         (&["events", "--topic", "agent."], "agent.joined"),
+        (&["joins", "list"], "HOST"),
         (&["parked-events", "list"], "CONSUMER"),
         (&["join-token"], "other machines cannot reach"),
         (&["--json", "join-token"], "join.sh"),

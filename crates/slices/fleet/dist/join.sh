@@ -3,7 +3,10 @@
 # fetches the agent, verifies it, joins with the token and keeps it running.
 # Run it again with a new token to upgrade the agent or to join anew; what the agent has stored stays.
 #
-#   curl -fsSL @URL@/join.sh | sudo sh -s -- TOKEN
+# The token comes on standard input or in MAINSTAY_JOIN_TOKEN: on the command line every user of this machine could read it.
+# The server's command also checks this script before it runs:
+#
+#   echo TOKEN | sudo sh join.sh
 set -eu
 
 URL='@URL@'
@@ -48,7 +51,7 @@ check_system() {
         amd64) machine=x86_64 ;;
         arm64) machine=aarch64 ;;
     esac
-    [ "$machine" = "$ARCH" ] || fail "the server has a program for $ARCH; this machine is $machine. Put a mainstay that was built for $machine at $PROGRAM, then run: mainstay agent join TOKEN && mainstay agent run"
+    [ "$machine" = "$ARCH" ] || fail "the server has a program for $ARCH; this machine is $machine. Put a mainstay that was built for $machine at $PROGRAM, then run: echo TOKEN | mainstay agent join && mainstay agent run"
     [ -z "$GLIBC" ] && return 0
     have=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || have=
     [ -n "$have" ] || have=$(ldd --version 2>/dev/null | sed -n '1s/.*[^0-9.]\([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p') || have=
@@ -57,7 +60,7 @@ check_system() {
 }
 
 check_token() {
-    [ -n "$1" ] || fail "give the join token: curl -fsSL $URL/join.sh | sudo sh -s -- TOKEN"
+    [ -n "$1" ] || fail "give the join token on standard input: echo TOKEN | sudo sh join.sh"
     case "$1" in
         ms1.*) ;;
         *) fail "\"$1\" is no join token; it begins with ms1. Make one under Admin, Agents" ;;
@@ -72,6 +75,35 @@ checksum() {
     else
         fail "neither sha256sum nor openssl is here, so the program cannot be verified; install coreutils"
     fi
+}
+
+# The program's checksum as the token has it: what was fetched does not vouch for itself. Empty for a token without one.
+pinned() { # TOKEN
+    body=${1#ms1.}
+    case $((${#body} % 4)) in
+        2) body="$body==" ;;
+        3) body="$body=" ;;
+    esac
+    if has base64; then
+        decode="base64 -d"
+    elif has openssl; then
+        decode="openssl base64 -d -A"
+    else
+        fail "neither base64 nor openssl is here, so the token cannot be read; install coreutils"
+    fi
+    printf '%s' "$body" | tr '_-' '/+' | $decode 2>/dev/null | sed -n 's/.*"p":"\([0-9a-f]\{64\}\)".*/\1/p'
+}
+
+check_pin() { # TOKEN
+    pin=$(pinned "$1") || exit 1
+    [ -z "$pin" ] || [ "$pin" = "$SHA256" ] || fail "the token is for another version of the program than this script: $pin instead of $SHA256. Nothing was installed. If the server was upgraded since the token was made, make a new one; else something between here and the server changes what it sends"
+}
+
+# The unit comes with the script, which the server's command has checked.
+unit() {
+    cat <<'END_OF_UNIT'
+@UNIT@
+END_OF_UNIT
 }
 
 # An agent that runs goes on with the old file until it is started anew.
@@ -116,7 +148,7 @@ stop_before() {
 
 start_agent() {
     if [ -d "$SYSTEMD" ]; then
-        fetch "$URL/dist/mainstay-agent.service" "$UNIT" || fail "the unit file could not be fetched"
+        unit >"$UNIT" || fail "$UNIT cannot be written to"
         systemctl daemon-reload
         systemctl enable --quiet mainstay-agent.service
         systemctl restart mainstay-agent.service
@@ -155,8 +187,15 @@ join() {
 
 main() {
     check_system
-    token=${1:-${MAINSTAY_JOIN_TOKEN:-}}
+    token=${MAINSTAY_JOIN_TOKEN:-}
+    if [ -n "${1:-}" ]; then
+        token=$1
+        say "the token is on the command line, where every user of this machine can read it; give it on standard input" >&2
+    elif [ -z "$token" ] && [ ! -t 0 ]; then
+        read -r token || true
+    fi
     check_token "$token"
+    check_pin "$token"
     [ "$(id -u)" = 0 ] || fail "run this as root: put sudo before sh"
     install_program
     stop_before

@@ -62,6 +62,17 @@ pub fn join_script(public_url: &str, facts: &Facts) -> String {
         .replace("@ARCH@", std::env::consts::ARCH)
         .replace("@SHA256@", &facts.sha256)
         .replace("@GLIBC@", facts.glibc.as_deref().unwrap_or(""))
+        .replace("@UNIT@", UNIT.trim_end())
+}
+
+/// What a person runs on the new host. The script is checked before it runs, and the token goes through a pipe of the shell: it is on
+/// no command line that others could read.
+pub fn join_command(public_url: &str, facts: &Facts, token: &str) -> String {
+    let script = kernel::secret::sha256_hex(join_script(public_url, facts).as_bytes());
+    format!(
+        "d=$(mktemp -d) && curl -fsSL {public_url}/join.sh -o $d/join.sh && echo \"{script}  $d/join.sh\" | sha256sum -c && \
+         echo {token} | sudo sh $d/join.sh"
+    )
 }
 
 /// The newest `GLIBC_x.y` among the versions that a 64-bit little-endian ELF file asks for.
@@ -164,7 +175,7 @@ mod tests {
         };
         let script = join_script("https://ops.example/it's", &facts);
         assert!(script.contains("URL='https://ops.example/it'\\''s'"));
-        for place in ["@URL@", "@ARCH@", "@SHA256@", "@GLIBC@"] {
+        for place in ["@URL@", "@ARCH@", "@SHA256@", "@GLIBC@", "@UNIT@"] {
             assert!(!script.contains(place), "{place}");
         }
     }

@@ -95,6 +95,8 @@ pub struct NewToken {
     pub life: Duration,
     /// `host:port` under which the server is reached; the configured ones when empty.
     pub addresses: Vec<String>,
+    /// SHA-256 of the program that hosts are to fetch, in hex; for a host that has the program already none.
+    pub program: Option<String>,
 }
 
 impl Fleet {
@@ -150,6 +152,7 @@ impl Fleet {
             uses: 1,
             life: Duration::from_secs(600),
             addresses: vec![format!("{host}:{}", self.0.listen.port())],
+            program: None,
         };
         let mut tx = self.0.kernel.db.write().await?;
         let (_, text) = self.create_token(&mut tx, &Actor::system("fleet"), new).await?;

@@ -12,7 +12,7 @@ use crate::{Fleet, dist};
 
 const CHUNK: usize = 64 * 1024;
 
-fn unreadable(error: std::io::Error) -> Problem {
+pub(super) fn unreadable(error: std::io::Error) -> Problem {
     tracing::error!(%error, "the program's own file cannot be read");
     Problem::unavailable("the server cannot read its own program", 5)
 }

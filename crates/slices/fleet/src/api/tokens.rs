@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::events::TokenEvent;
 use crate::model::JoinToken;
-use crate::{Fleet, NewToken, store};
+use crate::{Fleet, NewToken, dist, store};
 
 /// Who may join, how often and until when. Its text is not kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,6 +136,7 @@ pub async fn create_join_token(
             "your roles do not cover hosts with this team and these tags; give the token a team or tags that they cover",
         ));
     }
+    let facts = fleet.0.program.facts().await.map_err(super::files::unreadable)?;
     let new = NewToken {
         note: new.note,
         team: new.team,
@@ -143,13 +144,14 @@ pub async fn create_join_token(
         uses: new.uses,
         life: Duration::from_secs(new.ttl_s),
         addresses: Vec::new(),
+        program: Some(facts.sha256.clone()),
     };
     let mut tx = fleet.kernel().db.write().await?;
     let (token, text) = fleet.create_token(&mut tx, &actor, new).await?;
     tx.commit().await?;
     let created = CreatedJoinToken {
         info: token.into(),
-        command: format!("curl -fsSL {}/join.sh | sudo sh -s -- {text}", fleet.0.public_url),
+        command: dist::join_command(&fleet.0.public_url, &facts, &text),
         token: text,
     };
     Ok((StatusCode::CREATED, Json(created)))

@@ -327,6 +327,7 @@ pub async fn create_token(
     } else {
         new.addresses
     };
-    let text = token::encode(&addresses, fleet.authority().fingerprint(), &secret);
+    let program = new.program.as_deref();
+    let text = token::encode(&addresses, fleet.authority().fingerprint(), &secret, program);
     Ok((token, text))
 }

@@ -146,7 +146,7 @@ async fn admit(fleet: &Fleet, id: &AgentId, hello: &Hello) -> Result<Agent, Opti
         tracing::error!(agent = %id, %error, "an agent cannot be looked up");
         None
     })?;
-    let again = "enrol the host again with a new join token: `mainstay agent join TOKEN`";
+    let again = "enrol the host again with a new join token on standard input: `mainstay agent join`";
     match agent {
         None => Err(Some(format!("this server does not know the agent {id}; {again}"))),
         Some(agent) if agent.state == AgentState::Revoked => {

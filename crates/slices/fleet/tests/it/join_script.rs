@@ -80,7 +80,17 @@ impl Host {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// With the token on standard input.
+    fn run_with(&self, token: &str) -> Ran {
+        fs::write(self.path("stdin"), format!("{token}\n")).unwrap();
+        self.run_from(&[], fs::File::open(self.path("stdin")).unwrap().into())
+    }
+
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_from(arguments, Stdio::null())
+    }
+
+    fn run_from(&self, arguments: &[&str], stdin: Stdio) -> Ran {
         let script = self.path("join.sh");
         fs::write(&script, &self.script).unwrap();
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path("stubs").display());
@@ -92,7 +102,7 @@ impl Host {
             .env("MAINSTAY_ROOT", self.path("root"))
             .env("SERVED", self.path("served"))
             .env("CALLS", self.path("calls"))
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .output()
             .unwrap();
         Ran(output)
@@ -184,6 +194,34 @@ fn without_systemd_the_agent_runs_in_the_background_and_the_way_to_keep_it_is_to
         "{text}"
     );
     assert!(host.is_running(), "{text}");
+}
+
+#[test]
+fn the_token_comes_on_standard_input() {
+    let host = Host::new();
+    let text = host.run_with("ms1.good").ok();
+    assert!(host.is_running() && !text.contains("command line"), "{text}");
+    // On the command line it works, and is said to be seen by others.
+    let text = host.run(&["ms1.good2"]).ok();
+    assert!(text.contains("every user of this machine can read it"), "{text}");
+}
+
+#[test]
+fn the_token_vouches_for_the_program() {
+    use base64::Engine;
+    let token = |program: &str| {
+        let body = serde_json::json!({ "a": ["h:1"], "f": "f", "s": "s", "p": program }).to_string();
+        format!("ms1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(body))
+    };
+    let host = Host::new();
+    let sha256 = kernel::secret::sha256_hex(PROGRAM.as_bytes());
+    // A script that was changed on the way, with its own idea of the program.
+    let text = host.run_with(&token(&"ab".repeat(32))).failed();
+    assert!(text.contains("another version") && text.contains("Nothing was installed"), "{text}");
+    assert!(host.calls().is_empty() && !has_program(&host), "nothing is fetched");
+    // The join itself is refused by this program, for which the token is none of its good ones.
+    let text = host.run_with(&token(&sha256)).failed();
+    assert!(text.contains("joining failed") && has_program(&host), "{text}");
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl Rig {
             uses,
             life,
             addresses: vec![self.address.to_string()],
+            program: None,
         };
         let mut tx = self.kernel().db.write().await.unwrap();
         let made = self.fleet.create_token(&mut tx, &tester(), new).await.unwrap();
@@ -133,6 +134,7 @@ impl Rig {
             uses,
             life: Duration::from_secs(60),
             addresses: vec![self.address.to_string()],
+            program: None,
         };
         let mut tx = self.kernel().db.write().await.unwrap();
         let (_, text) = self.fleet.create_token(&mut tx, &tester(), new).await.unwrap();
