@@ -197,7 +197,8 @@ pub(crate) async fn update(
         item.name = store::rename_free(tx, &item.name, &item.id).await?;
     }
     let is_attribute_new = set_attributes(&mut item, &seen.attributes, &seen.source, now, &mut changes);
-    let keys_changed = !seen.identity.is_empty() && store::save_keys(tx, &item.id, &seen.identity).await?;
+    let (identity, claimed) = own_keys(tx, &item, &seen.identity).await?;
+    let keys_changed = !identity.is_empty() && store::save_keys(tx, &item.id, &identity).await?;
     if is_return || is_attribute_new || !changes.is_empty() {
         item.observed_at = now;
         store::save(tx, &mut item, now).await?;
@@ -213,7 +214,52 @@ pub(crate) async fn update(
         tx.append(actor, NewEvent::new("item.changed", &item.id, &change))
             .await?;
     }
+    for (other, key) in claimed {
+        note_conflict(tx, actor, &item, &other, &key).await?;
+    }
     Ok(item)
+}
+
+/// The keys that may be the item's from now on, and those that it claims although they are another host's. Whoever says that it
+/// has the machine id of somebody else is not found by it. Cards move between machines; their addresses are not judged.
+async fn own_keys(
+    tx: &mut Tx,
+    item: &Item,
+    identity: &[IdentityKey],
+) -> Result<(Vec<IdentityKey>, Conflicts), DbError> {
+    let mut claimed = Conflicts::new();
+    if item.kind != "host" || identity.is_empty() {
+        return Ok((identity.to_vec(), claimed));
+    }
+    let known = store::keys_of(tx, &item.id).await?;
+    let mut own = Vec::new();
+    for key in Keys::from_list(identity).to_list() {
+        let is_judged = matches!(key.kind.as_str(), "machine_id" | "serial" | "dmi_uuid" | "host_key");
+        let holder = if !is_judged || known.contains(&key) {
+            None
+        } else {
+            other_holder(tx, item, &key).await?
+        };
+        match holder {
+            Some(other) => claimed.push((other, key)),
+            None => own.push(key),
+        }
+    }
+    Ok((own, claimed))
+}
+
+/// Another active host that shows the key.
+async fn other_holder(tx: &mut Tx, item: &Item, key: &IdentityKey) -> Result<Option<ItemId>, DbError> {
+    for id in store::candidates(tx, std::slice::from_ref(key)).await? {
+        if id != item.id
+            && let Some(other) = store::item(tx, &id).await?
+            && other.is_active()
+            && other.kind == item.kind
+        {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 async fn rename(
