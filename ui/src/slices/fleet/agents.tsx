@@ -15,6 +15,7 @@ import { complain, say } from '@/parts/toast';
 import { useParam } from '@/parts/url';
 import { AddHost } from './addHost';
 import { AgentDrawer } from './agentDrawer';
+import { JoinRequests } from './joinRequests';
 import { presence } from './presence';
 
 export function Agents() {
@@ -89,6 +90,7 @@ export function Agents() {
   ];
   return (
     <>
+      <JoinRequests />
       <div className="below">
         <Card
           title="Agents"
