@@ -128,6 +128,9 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), Error>
     parts.run(stop).await
 }
 
+/// Between two attempts of a join that waits for an approval.
+const APPROVAL_PAUSE: Duration = Duration::from_secs(30);
+
 /// The enrolment, after joining if there is none; `None` when stopped before.
 async fn enrolment(
     state: &State,
@@ -148,6 +151,11 @@ async fn enrolment(
             joined = enrol(&token, state, options) => match joined {
                 Ok(enrolment) => return Ok(Some(enrolment)),
                 Err(error @ Error::Unreachable { .. }) => error,
+                // Somebody has to let it in; asking often helps nobody.
+                Err(Error::Refused(reason)) if reason.contains(protocol::AWAITING_APPROVAL) => {
+                    pause = APPROVAL_PAUSE;
+                    Error::Refused(reason)
+                }
                 Err(error) => return Err(error),
             },
             () = stop.cancelled() => return Ok(None),

@@ -34,3 +34,6 @@ pub const ALPN: &[u8] = b"mainstay-agent";
 
 /// The TLS server name that agents ask for and that the server's certificate carries.
 pub const SERVER_NAME: &str = "mainstay-server";
+
+/// A refusal of a join with these words is one that somebody may lift: the agent asks again now and then.
+pub const AWAITING_APPROVAL: &str = "awaits an approval";

@@ -101,8 +101,9 @@ pub async fn judge(
     }
     let id = ask(tx, actor, host, joining, asked, reason.as_str()).await?;
     Ok(Outcome::Wait(format!(
-        "{}; the request {id} waits for an approval under Admin, Agents. Once it is approved, join again with the same token",
-        reason.text(&host.name)
+        "{}; the request {id} {} under Admin, Agents. Once it is approved, join again with the same token",
+        reason.text(&host.name),
+        protocol::AWAITING_APPROVAL,
     )))
 }
 

@@ -59,7 +59,7 @@ async fn a_takeover_waits_for_somebody_who_covers_the_host() {
         let token = rig.token_of(("grp", "x"), 1).await;
         let reason = FakeAgent::join(&token, "web-1", identity(1)).await.err().unwrap();
         assert!(
-            reason.contains("approval") && reason.contains("web-1"),
+            reason.contains(protocol::AWAITING_APPROVAL) && reason.contains("web-1"),
             "{reason}"
         );
         // It asks again: one request.
