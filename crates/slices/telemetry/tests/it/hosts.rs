@@ -18,7 +18,7 @@ fn host(n: u32) -> HostRef {
 
 /// A batch with these new series, and a sample of each.
 fn batch(house: &House, seq: u64, series: std::ops::Range<u32>) -> Batch {
-    let at_ms = house.now_ms() + seq.cast_signed();
+    let at_ms = house.now_ms() - 60_000 + seq.cast_signed();
     let define = series.clone().map(|id| SeriesDef {
         id,
         labels: vec![
