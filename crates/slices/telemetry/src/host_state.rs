@@ -14,6 +14,9 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Agents that one query reads.
 const PAGE: i64 = 1_000;
 
+/// A join that nobody has tried again for so long is no news.
+const DAY_MS: i64 = 86_400_000;
+
 const CLOCK: &str = "mainstay_host_clock_offset_seconds";
 const CONFLICT: &str = "mainstay_host_identity_conflict";
 const JOINS: &str = "mainstay_host_join_requests_pending";
@@ -85,7 +88,8 @@ async fn read(telemetry: &Telemetry) -> Result<Rows, DbError> {
         let also = [("other", conflict.other.as_str()), ("key", conflict.key.as_str())];
         add(&mut rows, CONFLICT, &conflict.name, &also, 1.0);
     }
-    for (item, count) in fleet::store::pending_by_item(&mut reader).await? {
+    let since = kernel::clock::from_millis(telemetry.now_ms() - DAY_MS);
+    for (item, count) in fleet::store::pending_by_item(&mut reader, since).await? {
         if let Some(name) = names.get(&item) {
             add(&mut rows, JOINS, name, &[], count as f64);
         }

@@ -79,7 +79,8 @@ pub async fn judge(
     };
     let reason = match takeover(&claim) {
         Takeover::Adopt => {
-            if let Some(mut asked) = asked.filter(|_| is_approved) {
+            // Approved, or not needed any more: the host's agent is gone by now.
+            if let Some(mut asked) = asked {
                 asked.state = RequestState::Used;
                 store::save_request(tx, &asked).await?;
             }

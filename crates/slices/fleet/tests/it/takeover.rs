@@ -156,14 +156,19 @@ async fn a_revoked_key_proves_nothing() {
 #[tokio::test]
 async fn a_lost_host_that_was_set_up_anew_comes_back() {
     for rig in Rig::both().await {
+        let app = app(&rig);
         let (agent, link) = rig.connect(1).await;
+        let token = rig.token(1).await;
+        assert!(FakeAgent::join(&token, "web-1", identity(1)).await.is_err(), "it is there");
         drop(link);
         wait_until("the loss", async || {
             (rig.agent(&agent.id).await.presence == fleet::Presence::Lost).then_some(())
         })
         .await;
-        let again = rig.join(1).await;
+        let again = FakeAgent::join(&token, "web-1", identity(1)).await.unwrap();
         assert_eq!(rig.agent(&again.id).await.item, rig.agent(&agent.id).await.item);
         rig.event("agent.replaced", 1).await;
+        let (_, page) = call(&app, "GET", "/api/v1/join-requests", Value::Null).await;
+        assert_eq!(page["items"], serde_json::json!([]), "nothing waits any more");
     }
 }
