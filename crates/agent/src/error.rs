@@ -16,7 +16,9 @@ pub enum Error {
     Locked(PathBuf),
     #[error("the file {path} is damaged ({what}); remove the state folder and join again with a new token")]
     Damaged { path: PathBuf, what: String },
-    #[error("this host has not joined yet; run `mainstay agent join` with a token from the server on standard input")]
+    #[error(
+        "this host has not joined yet; run `mainstay agent join` with a token from the server on standard input"
+    )]
     NotJoined,
     #[error("the join token is not valid: {0}; copy it again, whole, from the server's page")]
     Token(String),

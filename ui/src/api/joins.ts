@@ -25,6 +25,5 @@ export const joinRequestsQuery = queryOptions({
 });
 
 const path = (id: string) => ({ params: { path: { id } } });
-export const approveJoin = (id: string) =>
-  body<JoinRequest>(api.POST('/api/v1/join-requests/{id}/approve', path(id)));
+export const approveJoin = (id: string) => body<JoinRequest>(api.POST('/api/v1/join-requests/{id}/approve', path(id)));
 export const denyJoin = (id: string) => body<JoinRequest>(api.POST('/api/v1/join-requests/{id}/deny', path(id)));

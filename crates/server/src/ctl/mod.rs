@@ -3,6 +3,7 @@
 mod changes;
 mod client;
 mod incidents;
+mod joins;
 mod lists;
 mod logs;
 mod metrics;
@@ -11,7 +12,6 @@ mod run;
 mod runbooks;
 mod show;
 mod silences;
-mod joins;
 mod tokens;
 
 use std::path::PathBuf;

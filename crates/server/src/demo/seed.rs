@@ -288,6 +288,7 @@ pub async fn join_token(
         tags: tags(),
         uses: hosts,
         life: Duration::from_secs(600),
+        program: None,
         addresses: vec![address.to_string()],
     };
     let mut tx = kernel.db.write().await?;

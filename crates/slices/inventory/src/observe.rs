@@ -234,7 +234,10 @@ async fn own_keys(
     let known = store::keys_of(tx, &item.id).await?;
     let mut own = Vec::new();
     for key in Keys::from_list(identity).to_list() {
-        let is_judged = matches!(key.kind.as_str(), "machine_id" | "serial" | "dmi_uuid" | "host_key");
+        let is_judged = matches!(
+            key.kind.as_str(),
+            "machine_id" | "serial" | "dmi_uuid" | "host_key"
+        );
         let holder = if !is_judged || known.contains(&key) {
             None
         } else {

@@ -88,11 +88,16 @@ pub async fn join_requests(
 }
 
 /// How many joins wait for each host (item and number), of those that were tried since.
-pub async fn pending_by_item(conn: &mut AnyConnection, since: Timestamp) -> Result<Vec<(String, i64)>, DbError> {
-    let rows = sqlx::query("SELECT item, COUNT(*) FROM join_request WHERE state = 'pending' AND seen_at > $1 GROUP BY item")
-        .bind(since.as_microsecond())
-        .fetch_all(conn)
-        .await?;
+pub async fn pending_by_item(
+    conn: &mut AnyConnection,
+    since: Timestamp,
+) -> Result<Vec<(String, i64)>, DbError> {
+    let rows = sqlx::query(
+        "SELECT item, COUNT(*) FROM join_request WHERE state = 'pending' AND seen_at > $1 GROUP BY item",
+    )
+    .bind(since.as_microsecond())
+    .fetch_all(conn)
+    .await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
         .collect()

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use axum::http::Request;
 use fleet::{Order, Target};
 use kernel::http::{App, Authenticate, assemble};
 use kernel::{Actor, ActorKind, BoxFuture, Grant, Problem, Role, Scope};
@@ -104,12 +104,21 @@ async fn agents_and_tokens_over_http() {
         let text = token["token"].as_str().unwrap();
         let command = token["command"].as_str().unwrap();
         let pipe = format!("echo {text} | sudo sh $d/join.sh");
-        assert!(command.ends_with(&pipe), "the token is on no command line: {command}");
+        assert!(
+            command.ends_with(&pipe),
+            "the token is on no command line: {command}"
+        );
         let (_, script) = raw(&app, "GET", "/join.sh", &Value::Null).await;
         let checksum = kernel::secret::sha256_hex(&script);
-        assert!(command.contains(&format!("echo \"{checksum}  $d/join.sh\" | sha256sum -c")), "{command}");
-        let program = String::from_utf8(raw(&app, "GET", "/dist/mainstay.sha256", &Value::Null).await.1).unwrap();
-        let body = URL_SAFE_NO_PAD.decode(text.strip_prefix("ms1.").unwrap()).unwrap();
+        assert!(
+            command.contains(&format!("echo \"{checksum}  $d/join.sh\" | sha256sum -c")),
+            "{command}"
+        );
+        let program =
+            String::from_utf8(raw(&app, "GET", "/dist/mainstay.sha256", &Value::Null).await.1).unwrap();
+        let body = URL_SAFE_NO_PAD
+            .decode(text.strip_prefix("ms1.").unwrap())
+            .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(program, format!("{}  mainstay\n", body["p"].as_str().unwrap()));
         let agent = FakeAgent::join(text, "web-1", identity(1)).await.unwrap();

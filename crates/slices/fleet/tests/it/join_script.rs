@@ -211,14 +211,23 @@ fn the_token_vouches_for_the_program() {
     use base64::Engine;
     let token = |program: &str| {
         let body = serde_json::json!({ "a": ["h:1"], "f": "f", "s": "s", "p": program }).to_string();
-        format!("ms1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(body))
+        format!(
+            "ms1.{}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(body)
+        )
     };
     let host = Host::new();
     let sha256 = kernel::secret::sha256_hex(PROGRAM.as_bytes());
     // A script that was changed on the way, with its own idea of the program.
     let text = host.run_with(&token(&"ab".repeat(32))).failed();
-    assert!(text.contains("another version") && text.contains("Nothing was installed"), "{text}");
-    assert!(host.calls().is_empty() && !has_program(&host), "nothing is fetched");
+    assert!(
+        text.contains("another version") && text.contains("Nothing was installed"),
+        "{text}"
+    );
+    assert!(
+        host.calls().is_empty() && !has_program(&host),
+        "nothing is fetched"
+    );
     // The join itself is refused by this program, for which the token is none of its good ones.
     let text = host.run_with(&token(&sha256)).failed();
     assert!(text.contains("joining failed") && has_program(&host), "{text}");

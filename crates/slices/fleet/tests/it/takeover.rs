@@ -159,7 +159,10 @@ async fn a_lost_host_that_was_set_up_anew_comes_back() {
         let app = app(&rig);
         let (agent, link) = rig.connect(1).await;
         let token = rig.token(1).await;
-        assert!(FakeAgent::join(&token, "web-1", identity(1)).await.is_err(), "it is there");
+        assert!(
+            FakeAgent::join(&token, "web-1", identity(1)).await.is_err(),
+            "it is there"
+        );
         drop(link);
         wait_until("the loss", async || {
             (rig.agent(&agent.id).await.presence == fleet::Presence::Lost).then_some(())

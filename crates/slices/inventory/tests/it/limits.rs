@@ -54,7 +54,12 @@ async fn a_host_that_claims_the_keys_of_another_is_not_found_by_them() {
             .unwrap();
         assert_eq!(found.id, victim);
         let keys = store::keys_of(&mut tx, &liar).await.unwrap();
-        assert!(!keys.iter().any(|key| key.value == "machine2" || key.value == "dmi2"), "{keys:?}");
+        assert!(
+            !keys
+                .iter()
+                .any(|key| key.value == "machine2" || key.value == "dmi2"),
+            "{keys:?}"
+        );
         tx.commit().await.unwrap();
         assert!(topics(kernel).await.contains(&"item.conflict".to_owned()));
     }
