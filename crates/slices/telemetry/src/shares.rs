@@ -143,6 +143,10 @@ impl Telemetry {
             let fits = shares.admit(&host.item_id, labels.iter(), now);
             let mut all = shares.numbers();
             let numbers = all.entry(connection).or_default();
+            if numbers.len() > MOST_REFUSED {
+                // Each spooled batch has an epoch of its own and never refers to another one's.
+                numbers.retain(|(of, _)| *of == epoch);
+            }
             for (def, fits) in define.iter().zip(&fits) {
                 if *fits {
                     numbers.remove(&(epoch, def.id));

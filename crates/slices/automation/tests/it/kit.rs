@@ -247,6 +247,7 @@ impl House {
                 .collect(),
             uses: 1,
             life: Duration::from_secs(600),
+            program: None,
             addresses: vec![self.agents_address().to_string()],
         };
         self.inside(|kernel, fleet| async move {

@@ -210,8 +210,8 @@ async fn label_names(telemetry: &Telemetry, reach: &Reach, params: &Params) -> R
     Scope::read(params, reach)?.unite(telemetry, read, text).await
 }
 
-fn text(data: &mut String, text: &String) {
-    render::string(data, text);
+fn text<T: AsRef<str>>(data: &mut String, text: &T) {
+    render::string(data, text.as_ref());
 }
 
 /// Values of one label
