@@ -2,8 +2,8 @@
 //!
 //! A client holds at most its share of the connections; where all are taken, the one that has been idle longest gives way
 //! ([`kernel::admission`]), and only when none is idle is a new one answered 503 and closed. A connection whose first request
-//! does not come in time is closed, and so is one that is idle or slow for longer after that; a body that stalls fails. At the
-//! stop, what is under way may finish.
+//! does not come in time is closed, and so is one that is idle or slow for longer after that; a body that stalls fails, and so
+//! does an answer that nobody reads. At the stop, what is under way may finish.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -30,6 +30,10 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tower_http::timeout::TimeoutBody;
 
+use crate::stall::Stall;
+
+/// How long a client may leave an answer unread, before it loses the connection.
+const UNREAD: Duration = Duration::from_secs(60);
 /// Between two pieces of a body.
 const STALL: Duration = Duration::from_secs(30);
 /// Between two looks at whether everybody is gone, at the stop.
@@ -191,7 +195,7 @@ async fn connection(stream: TcpStream, served: Served, limits: Limits, stop: Can
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Stall::new(stream, UNREAD)), service));
     let mut patience = pin!(tokio::time::sleep(limits.head));
     let (mut is_first, mut is_stopping) = (true, false);
     let ended = loop {

@@ -14,6 +14,7 @@ mod out;
 mod settings;
 mod slices;
 mod snapshot;
+mod stall;
 mod up;
 mod vitals;
 mod wire;

@@ -39,7 +39,7 @@ fn attempt_keys(access: &Access, client: &Client, login: &str) -> Vec<Key> {
     if let Some(device) = client
         .device
         .as_deref()
-        .filter(|device| device::is_of(access, device, &login))
+        .filter(|_| is_known_device(access, client, &login))
     {
         let device = sha256_hex(device.as_bytes());
         return vec![(ThrottleKind::Pair, format!("device {device}"))];
@@ -58,6 +58,12 @@ fn attempt_keys(access: &Access, client: &Client, login: &str) -> Vec<Key> {
     keys.push((ThrottleKind::Login, format!("login {login}")));
     keys.push((ThrottleKind::Pair, format!("pair {login} {address}")));
     keys
+}
+
+/// Was this login used on this browser before?
+fn is_known_device(access: &Access, client: &Client, login_key: &str) -> bool {
+    let device = client.device.as_deref();
+    device.is_some_and(|device| device::is_of(access, device, login_key))
 }
 
 /// Counts an attempt, or refuses it when there were too many. Reads only: what is counted is written down by a task.
@@ -133,7 +139,8 @@ pub async fn check_password(
     let found = people::by_login(&mut reader, login).await?;
     drop(reader);
     let hash = found.as_ref().map(|(_, hash)| hash.as_str());
-    let is_right = access.passwords().is_right(password, hash).await?;
+    let is_known = is_known_device(access, client, &people::login_key(login));
+    let is_right = access.passwords().is_right(password, hash, is_known).await?;
     let reason = match found {
         Some((person, hash)) if is_right && !person.is_disabled => {
             count_outcome(access, "accepted");

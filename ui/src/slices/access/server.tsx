@@ -19,6 +19,7 @@ const MEASURES: [string, string, Unit][] = [
   ['Samples per second', 'sum(rate(mainstay_samples_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
   ['Log lines per second', 'sum(rate(mainstay_log_lines_ingested_total{job="mainstay-server"}[1m]))', 'plain'],
   ['Write-ahead log', 'sum(mainstay_tsdb_wal_bytes{job="mainstay-server"})', 'bytes'],
+  ['Task restarts, last hour', 'sum(increase(mainstay_task_restarts_total{job="mainstay-server"}[1h]))', 'plain'],
   ['Notifications queued', 'sum(mainstay_messages_waiting{job="mainstay-server"})', 'plain'],
 ];
 
