@@ -346,6 +346,9 @@ fn work(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
         ("POST", path) if path.starts_with("/api/v1/changes/{id}/") => {
             each(method, path, &of("change"), &decision, false)
         }
+        (_, path) if path.starts_with("/api/v1/runbook-secrets") => {
+            vec![with(method, fill(path, "name"), json!({ "value": "something" }))]
+        }
         ("GET", path) if path.starts_with("/api/v1/runbooks") => {
             vec![listed(fill(&fill(path, &ids["runbook"]), "1"))]
         }

@@ -7,7 +7,7 @@ use crate::document::{Act, Document, Step};
 use crate::engine::{end_task, engine, page, say_task};
 use crate::model::{Run, RunData, RunState, RunTarget, RunTask, TaskState};
 use crate::template::{self, Scope};
-use crate::{Automation, plan, reach, store};
+use crate::{Automation, plan, reach, secrets, store};
 
 /// Begins the run's step on a target (`""` for once a run) and writes the task.
 pub(crate) async fn begin(
@@ -18,7 +18,10 @@ pub(crate) async fn begin(
     (item, attempt): (&str, u32),
 ) -> Result<(), DbError> {
     let target = run.targets.iter().find(|t| t.item_id == item).cloned();
-    let scope = plan::scope(run, document, target.as_ref());
+    let scope = Scope {
+        secrets: secrets::named(tx, run.id.as_str()).await?,
+        ..plan::scope(run, document, target.as_ref())
+    };
     let mut task = RunTask {
         step: run.step,
         item_id: item.to_owned(),

@@ -7,6 +7,8 @@ use regex_automata::meta::Regex;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::secrets::{HIDDEN, SHORTEST, placeholder};
+
 /// What a runbook asks for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct InputSpec {
@@ -37,6 +39,8 @@ pub enum InputKind {
     Choice {
         options: Vec<String>,
     },
+    /// A text that is sealed, put in when a command is sent, and covered in its output.
+    Secret,
 }
 
 /// A value with its type, as templates and requests know it.
@@ -81,6 +85,7 @@ impl InputSpec {
                 (!is_match).then(|| format!("does not match {pattern}"))
             }
             InputKind::Text { pattern: None } | InputKind::Glob { pattern: None } => None,
+            InputKind::Secret => secret_fault(value),
             InputKind::Integer { min, max } => match value.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) => None,
                 _ => Some(format!("is not a whole number from {min} to {max}")),
@@ -94,8 +99,34 @@ impl InputSpec {
     }
 }
 
-/// Checked inputs with their types. An input that was left out is the empty text, which no condition takes for true.
-pub(crate) fn typed(specs: &[InputSpec], inputs: &BTreeMap<String, String>) -> BTreeMap<String, Scalar> {
+fn secret_fault(value: &str) -> Option<String> {
+    if value == HIDDEN {
+        return Some("is a secret that is not shown; give it again".into());
+    }
+    let is_fit = (SHORTEST..=MAX_TEXT).contains(&value.len()) && !value.contains('\0');
+    (!is_fit).then(|| format!("is not {SHORTEST} to {MAX_TEXT} bytes without NUL"))
+}
+
+/// Takes secrets out of checked inputs and leaves a word in their place.
+pub(crate) fn take_secrets(
+    specs: &[InputSpec],
+    inputs: &mut BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut taken = BTreeMap::new();
+    for spec in specs.iter().filter(|spec| spec.kind == InputKind::Secret) {
+        if let Some(value) = inputs.get_mut(&spec.name).filter(|value| !value.is_empty()) {
+            taken.insert(spec.name.clone(), std::mem::replace(value, HIDDEN.into()));
+        }
+    }
+    taken
+}
+
+/// Checked inputs with their types; secrets are placeholders of this run. An input that was left out is the empty text, which no condition takes for true.
+pub(crate) fn typed(
+    specs: &[InputSpec],
+    inputs: &BTreeMap<String, String>,
+    run: &str,
+) -> BTreeMap<String, Scalar> {
     let scalar = |name: &String, value: &String| {
         let kind = specs
             .iter()
@@ -104,6 +135,7 @@ pub(crate) fn typed(specs: &[InputSpec], inputs: &BTreeMap<String, String>) -> B
         let typed = match kind {
             Some(InputKind::Integer { .. }) => value.parse().ok().map(Scalar::Integer),
             Some(InputKind::Boolean) => value.parse().ok().map(Scalar::Boolean),
+            Some(InputKind::Secret) if !value.is_empty() => Some(Scalar::Text(placeholder(run, name))),
             _ => None,
         };
         typed.unwrap_or_else(|| Scalar::Text(value.clone()))

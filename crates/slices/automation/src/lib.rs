@@ -18,6 +18,7 @@ mod read_only;
 mod retention;
 mod schedule;
 mod scheduled;
+mod secrets;
 mod start;
 pub mod store;
 mod tasks;
@@ -64,6 +65,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "announced",
         sql: include_str!("../migrations/0004_announced.sql"),
     },
+    Migration {
+        version: 5,
+        name: "secret",
+        sql: include_str!("../migrations/0005_secret.sql"),
+    },
 ];
 
 /// What runs ask of slices that automation does not know: conditions in PromQL, and whether an alert still fires.
@@ -99,6 +105,7 @@ impl Automation {
     }
 
     pub fn with(kernel: &Kernel, fleet: Fleet, conditions: Arc<dyn Query>, settings: Settings) -> Self {
+        fleet.set_secrets(Arc::new(secrets::OfRuns(kernel.clone())));
         Self(Arc::new(Inner {
             kernel: kernel.clone(),
             fleet,

@@ -14,6 +14,7 @@ use crate::document::{Act, Document, DocumentError, Step};
 use crate::input;
 use crate::model::{Run, RunTarget, Runbook};
 use crate::place::Place;
+use crate::secrets;
 use crate::template::{self, AlertView, RunView, Scope, TargetView};
 
 /// What somebody asks for.
@@ -28,11 +29,13 @@ pub struct Wish {
 }
 
 /// Exactly what would be done.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     pub runbook: Runbook,
     pub document: Document,
     pub inputs: BTreeMap<String, String>,
+    /// Values of the inputs that are secret; nothing else of the plan has them.
+    pub secrets: BTreeMap<String, String>,
     pub targets: Vec<RunTarget>,
     pub waves: Vec<Vec<usize>>,
     pub hash: String,
@@ -80,9 +83,11 @@ pub async fn plan(
     wish: &Wish,
 ) -> Result<Plan, PlanError> {
     let document = crate::document::parse(&runbook.text).map_err(PlanError::Document)?;
-    let inputs = input::complete(&document.inputs, &wish.inputs).map_err(PlanError::Inputs)?;
+    let mut inputs = input::complete(&document.inputs, &wish.inputs).map_err(PlanError::Inputs)?;
+    let taken = input::take_secrets(&document.inputs, &mut inputs);
     let scope = Scope {
-        inputs: input::typed(&document.inputs, &inputs),
+        inputs: input::typed(&document.inputs, &inputs, ""),
+        secrets: secrets::named(connection, "").await?,
         globs: input::globs(&document.inputs),
         alert: wish.alert.clone(),
         ..Scope::default()
@@ -121,6 +126,7 @@ pub async fn plan(
         runbook: runbook.clone(),
         document,
         inputs,
+        secrets: taken,
         targets,
         waves,
         hash,
@@ -131,13 +137,14 @@ pub async fn plan(
 /// What the templates of a run's steps can name.
 pub(crate) fn scope(run: &Run, document: &Document, target: Option<&RunTarget>) -> Scope {
     Scope {
-        inputs: input::typed(&document.inputs, &run.inputs),
+        inputs: input::typed(&document.inputs, &run.inputs, run.id.as_str()),
         globs: input::globs(&document.inputs),
         target: target.map(view),
         alert: run.alert.clone(),
         run: RunView {
             id: run.id.to_string(),
         },
+        secrets: BTreeMap::new(),
     }
 }
 

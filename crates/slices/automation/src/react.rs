@@ -176,7 +176,10 @@ async fn alert_fired(automation: Automation, tx: &mut Tx, event: &Event) -> Resu
         };
         for trigger in document.alerts.iter().filter(|trigger| matches(trigger, &alert)) {
             let reason = match held_back(tx, &runbook.id, trigger, &alert).await? {
-                None => start_for(tx, &runbook, trigger, &alert).await?,
+                None => {
+                    let secrets = &automation.kernel().secrets;
+                    start_for(tx, &runbook, (trigger, secrets), &alert).await?
+                }
                 reason => reason,
             };
             if let Some(reason) = reason {
@@ -246,7 +249,7 @@ async fn held_back(
 async fn start_for(
     tx: &mut Tx,
     runbook: &Runbook,
-    trigger: &AlertTrigger,
+    (trigger, secrets): (&AlertTrigger, &kernel::secret::Secrets),
     alert: &Alert,
 ) -> Result<Option<String>, AnyError> {
     let view = AlertView {
@@ -291,7 +294,7 @@ async fn start_for(
         expected_hash: None,
         reason: format!("{} fired", alert.name),
     };
-    match start::start(tx, &engine(), runbook, &wish, &start).await {
+    match start::start(tx, &engine(), runbook, (&wish, secrets), &start).await {
         Ok(_) => Ok(None),
         Err(StartError::Plan(PlanError::Db(error)) | StartError::Db(error)) => Err(error.into()),
         Err(other) => Ok(Some(other.to_string())),

@@ -97,7 +97,7 @@ async fn start_one(
         ..Wish::default()
     };
     let actor = Actor::system("schedule");
-    match start::start(&mut tx, &actor, &runbook, &wish, &start).await {
+    match start::start(&mut tx, &actor, &runbook, (&wish, &kernel.secrets), &start).await {
         Ok(_) => {}
         Err(StartError::Db(error) | StartError::Plan(PlanError::Db(error))) => return Err(error.into()),
         Err(other) => {

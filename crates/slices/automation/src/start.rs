@@ -1,6 +1,9 @@
 //! Starting a run: plan, ask for a permit, write the run, put it in line.
 
+use std::collections::BTreeMap;
+
 use change::{Decision, Proposal, Source, Target};
+use kernel::secret::Secrets;
 use kernel::{Actor, DbError, NewEvent, Tx};
 use notify::{Page, PageKind, Severity};
 
@@ -58,7 +61,7 @@ pub async fn start(
     tx: &mut Tx,
     actor: &Actor,
     runbook: &Runbook,
-    wish: &Wish,
+    (wish, secrets): (&Wish, &Secrets),
     start: &Start,
 ) -> Result<Run, StartError> {
     let plan = plan::plan(tx, actor, runbook, wish).await?;
@@ -70,6 +73,7 @@ pub async fn start(
         return Err(StartError::OtherPlan);
     }
     let mut run = new_run(&plan, actor, start, tx.now());
+    crate::secrets::keep(tx, secrets, run.id.as_str(), &plan.secrets).await?;
     if start.is_dry {
         run.state = RunState::Queued;
         insert(tx, actor, &mut run).await?;
@@ -97,7 +101,7 @@ pub(crate) async fn confirm(tx: &mut Tx, actor: &Actor, run: &mut Run) -> Result
         is_standard: document.is_standard,
         reason: run.note.clone().unwrap_or_default(),
         plan_hash: run.plan_hash.clone(),
-        plan_summary: summary(&document, run),
+        plan_summary: summary(&document, run, &crate::secrets::named(tx, "").await?),
         targets: targets(run),
     };
     run.state = RunState::AwaitingApproval;
@@ -144,8 +148,12 @@ fn title(name: &str, run: &Run) -> String {
 }
 
 /// What the run will do, for the person who approves: the first lines of it.
-fn summary(document: &Document, run: &Run) -> String {
+fn summary(document: &Document, run: &Run, secrets: &BTreeMap<String, String>) -> String {
     let mut lines = Vec::new();
+    let scope = |target| crate::template::Scope {
+        secrets: secrets.clone(),
+        ..plan::scope(run, document, target)
+    };
     for step in &document.steps {
         let on_each: Vec<Option<&RunTarget>> = match step.act.is_once() {
             true => vec![None],
@@ -156,8 +164,7 @@ fn summary(document: &Document, run: &Run) -> String {
                 lines.push("…".to_owned());
                 return lines.join("\n");
             }
-            let what =
-                plan::describe_step(step, &plan::scope(run, document, target)).unwrap_or_else(|error| error);
+            let what = plan::describe_step(step, &scope(target)).unwrap_or_else(|error| error);
             lines.push(match target {
                 Some(target) => format!("{}: {what}", target.name),
                 None => what,
@@ -261,7 +268,7 @@ async fn request(
         is_standard: plan.document.is_standard,
         reason: start.reason.clone(),
         plan_hash: plan.hash.clone(),
-        plan_summary: summary(&plan.document, run),
+        plan_summary: summary(&plan.document, run, &crate::secrets::named(tx, "").await?),
         targets: targets(run),
     };
     settle(tx, actor, &proposal, run, false).await

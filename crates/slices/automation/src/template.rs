@@ -22,6 +22,8 @@ pub struct Scope {
     pub target: Option<TargetView>,
     pub alert: Option<AlertView>,
     pub run: RunView,
+    /// Placeholders of the secrets that runbooks name.
+    pub secrets: BTreeMap<String, String>,
     /// Inputs whose `*` counts in a selector.
     #[serde(skip)]
     pub globs: BTreeSet<String>,

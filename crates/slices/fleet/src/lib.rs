@@ -15,6 +15,7 @@ mod hub;
 mod intake;
 pub mod model;
 mod presence;
+mod secret;
 mod session;
 mod settings;
 pub mod store;
@@ -38,6 +39,7 @@ pub use intake::{HostRef, Intake, Rejected, Renew};
 pub use model::{
     Agent, AgentId, Command, CommandId, JoinRequest, JoinToken, Presence, RequestId, State, TokenId,
 };
+pub use secret::{Secret, SecretSource};
 pub use settings::Settings;
 pub use store::OutputChunk;
 
@@ -82,6 +84,7 @@ struct Inner {
     tls: TlsAcceptor,
     hub: Hub,
     intake: RwLock<Option<Arc<dyn Intake>>>,
+    secrets: RwLock<Option<Arc<dyn SecretSource>>>,
     program: dist::Program,
 }
 
@@ -122,8 +125,29 @@ impl Fleet {
             tls: TlsAcceptor::from(Arc::new(config)),
             hub: Hub::default(),
             intake: RwLock::default(),
+            secrets: RwLock::default(),
             program: dist::Program::default(),
         })))
+    }
+
+    /// Who keeps the secrets that commands name.
+    pub fn set_secrets(&self, secrets: Arc<dyn SecretSource>) {
+        *self.0.secrets.write().unwrap_or_else(PoisonError::into_inner) = Some(secrets);
+    }
+
+    /// The secrets of a command that was ordered under this reference.
+    pub(crate) async fn secrets_of(&self, reference: &str) -> Result<secret::Shared, DbError> {
+        let source = self
+            .0
+            .secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(source) = source else {
+            return Ok(Arc::default());
+        };
+        let mut reader = self.0.kernel.db.read().await?;
+        Ok(Arc::new(source.secrets(&mut reader, reference).await?))
     }
 
     /// Where batches go. Without one, observations other than facts and service changes are acknowledged and dropped.

@@ -3,6 +3,7 @@
 mod rights;
 mod runbooks;
 mod runs;
+mod secrets;
 mod steer;
 mod stream;
 mod view;
@@ -70,6 +71,21 @@ pub(crate) const PERMISSIONS: &[Endpoint] = &[
     },
     Endpoint {
         method: "GET",
+        path: "/api/v1/runbook-secrets",
+        allow: WRITE,
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/api/v1/runbook-secrets/{name}",
+        allow: WRITE,
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/api/v1/runbook-secrets/{name}",
+        allow: WRITE,
+    },
+    Endpoint {
+        method: "GET",
         path: "/api/v1/runs",
         allow: READ,
     },
@@ -105,4 +121,5 @@ pub(crate) fn routes(automation: &Automation) -> OpenApiRouter {
         .merge(runs::routes(automation))
         .merge(steer::routes(automation))
         .merge(stream::routes(automation))
+        .merge(secrets::routes(automation))
 }

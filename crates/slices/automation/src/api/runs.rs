@@ -148,9 +148,10 @@ async fn start_run(
         expected_hash: body.plan_hash,
         reason: body.reason,
     };
+    let secrets = &automation.kernel().secrets;
     let mut tx = automation.kernel().db.write().await?;
     let runbook = find_runbook(&mut tx, &id).await?;
-    let run = match start::start(&mut tx, &actor, &runbook, &wish, &start).await {
+    let run = match start::start(&mut tx, &actor, &runbook, (&wish, secrets), &start).await {
         Ok(run) => run,
         Err(StartError::Plan(error)) => return Err(plan_problem(error)),
         Err(StartError::Db(error)) => return Err(error.into()),

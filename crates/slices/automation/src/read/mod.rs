@@ -159,7 +159,7 @@ fn input(name: &str, node: &Node) -> Result<InputSpec, Error> {
     let mut fields = node.fields("an input")?;
     let kind = fields
         .get("type", |n| {
-            n.one_of(&["text", "glob", "integer", "boolean", "choice"])
+            n.one_of(&["text", "glob", "integer", "boolean", "choice", "secret"])
         })?
         .unwrap_or("text");
     let pattern = fields.get("pattern", |n| {
@@ -188,6 +188,10 @@ fn input(name: &str, node: &Node) -> Result<InputSpec, Error> {
         ("choice", _) => return Err(node.error("a choice needs `options`")),
         ("text", None) => InputKind::Text { pattern },
         ("glob", None) => InputKind::Glob { pattern },
+        ("secret", None) if default.is_some() => {
+            return Err(node.error("a secret has no default: it would stand in the runbook; store it and name it as {{ secrets.NAME }}"));
+        }
+        ("secret", None) => InputKind::Secret,
         _ => return Err(node.error("`options` belong to a choice")),
     };
     let spec = InputSpec {

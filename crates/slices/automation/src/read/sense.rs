@@ -22,6 +22,15 @@ pub(super) fn faults(root: &Node, document: &Document) -> Vec<Error> {
         if let (Some(inputs), true) = (trigger.get("inputs"), trigger.get("alert").is_some()) {
             sense.texts(inputs, &["alert"]);
         }
+        for entry in trigger.get("inputs").and_then(Node::as_map).unwrap_or_default() {
+            let is_secret = |spec: &&InputSpec| spec.name == entry.key && spec.kind == InputKind::Secret;
+            if document.inputs.iter().any(|spec| is_secret(&spec)) {
+                let name = &entry.key;
+                sense.errors.push(entry.value.error(format!(
+                    "`{name}` is a secret and would stand in the runbook; store it and name it as {{{{ secrets.{name} }}}} in the step"
+                )));
+            }
+        }
     }
     for step in root.get("steps").and_then(Node::as_seq).unwrap_or_default() {
         sense.step(step);
@@ -34,6 +43,8 @@ struct Sense<'a> {
     errors: Vec<Error>,
 }
 
+/// For what is handed to an agent: secrets are put in when it is sent.
+const WITH_SECRETS: [&str; 5] = ["inputs", "target", "alert", "run", "secrets"];
 const EVERYWHERE: [&str; 4] = ["inputs", "target", "alert", "run"];
 /// For what is done once a run, or before there are targets.
 const WITHOUT_TARGET: [&str; 3] = ["inputs", "alert", "run"];
@@ -66,6 +77,7 @@ impl Sense<'_> {
                     }
                 }
                 "script" | "name" => {}
+                "command" | "http" => self.texts(&entry.value, &WITH_SECRETS),
                 "approval" | "notify" => self.texts(&entry.value, &WITHOUT_TARGET),
                 _ => self.texts(&entry.value, &EVERYWHERE),
             }
@@ -107,6 +119,12 @@ impl Sense<'_> {
             }
             let field = rest.split('.').next().unwrap_or_default();
             let is_input = |spec: &InputSpec| spec.name == field;
+            let is_secret = |spec: &InputSpec| spec.name == field && spec.kind == InputKind::Secret;
+            if root == "inputs" && !known.contains(&"secrets") && self.document.inputs.iter().any(is_secret) {
+                self.errors.push(node.error(format!(
+                    "the input `{field}` is a secret: it is for commands, HTTP requests and the environment of scripts alone"
+                )));
+            }
             if root == "inputs" && !rest.is_empty() && !self.document.inputs.iter().any(is_input) {
                 self.errors.push(node.error(format!(
                     "the input `{field}` is not declared; add it under `inputs`, for instance {field}: {{}}"
@@ -159,6 +177,7 @@ impl Sense<'_> {
                 annotations: under("alert.annotations."),
             }),
             run: RunView { id: "x".into() },
+            secrets: BTreeMap::new(),
             globs: globs(&self.document.inputs),
         };
         template::render_in(text, &scope, place)
@@ -170,6 +189,6 @@ fn made_up(spec: &InputSpec) -> Scalar {
         InputKind::Integer { min, .. } => Scalar::Integer((*min).max(1)),
         InputKind::Boolean => Scalar::Boolean(true),
         InputKind::Choice { options } => Scalar::Text(options.first().cloned().unwrap_or_default()),
-        InputKind::Text { .. } | InputKind::Glob { .. } => Scalar::Text("x".into()),
+        InputKind::Text { .. } | InputKind::Glob { .. } | InputKind::Secret => Scalar::Text("x".into()),
     }
 }

@@ -3,6 +3,7 @@
 mod lock;
 mod run;
 mod runbook;
+pub(crate) mod secret;
 mod task;
 
 use kernel::DbError;

@@ -202,6 +202,7 @@ pub(crate) async fn delete_old(
         let id: String = row.try_get(0)?;
         for sql in [
             "DELETE FROM run_task WHERE run_id = $1",
+            "DELETE FROM run_secret WHERE run_id = $1",
             "DELETE FROM run WHERE id = $1",
         ] {
             sqlx::query(sql)

@@ -301,6 +301,30 @@ impl House {
             .collect()
     }
 
+    /// A table as text.
+    pub async fn table(&self, name: &str) -> String {
+        let mut reader = self.observer.read().await.unwrap();
+        let sql = format!("SELECT * FROM {name}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&mut *reader)
+            .await
+            .unwrap();
+        let mut all = String::new();
+        for row in rows {
+            for column in 0..sqlx::Row::len(&row) {
+                let text: Result<Option<String>, _> = sqlx::Row::try_get(&row, column);
+                let bytes: Result<Option<Vec<u8>>, _> = sqlx::Row::try_get(&row, column);
+                match (text, bytes) {
+                    (Ok(Some(text)), _) => all.push_str(&text),
+                    (_, Ok(Some(bytes))) => all.push_str(&String::from_utf8_lossy(&bytes)),
+                    _ => {}
+                }
+                all.push('|');
+            }
+        }
+        all
+    }
+
     /// When the only schedule was started last, in microseconds.
     pub async fn schedule_mark(&self) -> i64 {
         let mut reader = self.observer.read().await.unwrap();

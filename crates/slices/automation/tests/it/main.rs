@@ -11,6 +11,7 @@ mod rights;
 mod robot;
 mod runbooks;
 mod runs;
+mod secrets;
 mod steering;
 mod triggers;
 mod withdrawn;

@@ -8,6 +8,7 @@ use protocol::Stream;
 
 use crate::Fleet;
 use crate::model::{AgentId, CommandId};
+use crate::secret;
 use crate::store::{self, OutputChunk};
 
 const LINGER: Duration = Duration::from_millis(100);
@@ -24,6 +25,7 @@ struct Piece {
 struct Extent {
     end: u64,
     cap: u64,
+    secrets: secret::Shared,
 }
 
 /// Deletes the output of commands that ended long ago, a stretch at a time.
@@ -98,15 +100,17 @@ impl Outputs {
             return Ok(());
         }
         extent.end = start_byte + data.len() as u64;
+        let has_secrets = !extent.secrets.is_empty();
         self.bytes += data.len();
         self.since.get_or_insert_with(Instant::now);
         // Neighbours become one chunk.
-        match self.pending.last_mut() {
-            Some(last)
-                if last.id == id
-                    && last.stream == stream
-                    && last.start_byte + last.data.len() as u64 == start_byte =>
-            {
+        let is_before = |last: &&mut Piece| {
+            last.id == id && last.stream == stream && last.start_byte + last.data.len() as u64 == start_byte
+        };
+        // What waits for the rest of a secret is not the last any more when other streams wrote meanwhile.
+        let looked_at = if has_secrets { usize::MAX } else { 1 };
+        match self.pending.iter_mut().rev().take(looked_at).find(is_before) {
+            Some(last) => {
                 last.data.extend_from_slice(&data);
             }
             _ => self.pending.push(Piece {
@@ -134,17 +138,66 @@ impl Outputs {
                 return Ok(None);
             };
             let end = store::end_of_stream(&mut reader, id, stream).await?;
-            let cap = command.output_cap_bytes;
-            self.extents.insert(key.clone(), Extent { end, cap });
+            drop(reader);
+            let extent = Extent {
+                end,
+                cap: command.output_cap_bytes,
+                secrets: fleet.secrets_of(&command.reference).await?,
+            };
+            self.extents.insert(key.clone(), extent);
         }
         Ok(self.extents.get_mut(&key))
     }
 
+    /// Covers secrets in what is pending. What may be the beginning of one stays until more comes, or the command `ended`.
+    fn cover(&mut self, ended: Option<&str>) -> Vec<Piece> {
+        let mut waiting = Vec::new();
+        for piece in &mut self.pending {
+            let key = (piece.id.clone(), piece.stream);
+            let Some(secrets) = self.extents.get(&key).map(|extent| extent.secrets.clone()) else {
+                continue;
+            };
+            secret::mask(&mut piece.data, &secrets);
+            if ended == Some(piece.id.as_str()) {
+                continue;
+            }
+            let rest = secret::open_end(&piece.data, &secrets);
+            if rest > 0 {
+                let data = piece.data.split_off(piece.data.len() - rest);
+                waiting.push(Piece {
+                    id: piece.id.clone(),
+                    stream: piece.stream,
+                    start_byte: piece.start_byte + piece.data.len() as u64,
+                    data,
+                });
+            }
+        }
+        self.pending.retain(|piece| !piece.data.is_empty());
+        waiting
+    }
+
     /// Stores everything that is pending and shows it to whoever watches.
     pub async fn flush(&mut self, fleet: &Fleet) -> Result<(), DbError> {
+        self.flush_ended(fleet, None).await
+    }
+
+    /// The same when a command has ended: nothing of it stays.
+    pub async fn flush_ended(&mut self, fleet: &Fleet, ended: Option<&str>) -> Result<(), DbError> {
         if self.pending.is_empty() {
             return Ok(());
         }
+        let waiting = self.cover(ended);
+        let stored = self.store(fleet).await;
+        // In front of what comes, also when the database does not take the rest now.
+        match &stored {
+            Ok(()) => self.pending = waiting,
+            Err(_) => self.pending.extend(waiting),
+        }
+        self.bytes = self.pending.iter().map(|piece| piece.data.len()).sum();
+        stored
+    }
+
+    async fn store(&mut self, fleet: &Fleet) -> Result<(), DbError> {
         let mut tx = fleet.kernel().db.write().await?;
         let mut stored = Vec::new();
         for piece in &self.pending {
@@ -153,7 +206,6 @@ impl Outputs {
             stored.push(seq);
         }
         tx.commit().await?;
-        self.bytes = 0;
         self.since = None;
         for (piece, seq) in self.pending.drain(..).zip(stored) {
             if let Some(seq) = seq {

@@ -11,7 +11,7 @@ use crate::Fleet;
 use crate::decide::{Step, step};
 use crate::events::CommandEvent;
 use crate::model::{AgentId, Command, CommandId, State};
-use crate::store;
+use crate::{secret, store};
 
 /// How much longer than its timeout a command may be silent before it is given up.
 const SLACK_MS: u64 = 60_000;
@@ -28,6 +28,7 @@ pub async fn report(
     let Ok(id) = id.parse::<CommandId>() else {
         return Ok(reported.is_end());
     };
+    let reported = &without_secrets(fleet, &id, reported).await?;
     let mut tx = fleet.kernel().db.write().await?;
     let known = store::hold_command(&mut tx, &id).await?;
     let Some(mut command) = known.filter(|command| command.agent == *agent) else {
@@ -62,6 +63,25 @@ pub async fn report(
         fleet.hub().end_output(id.as_str());
     }
     Ok(reported.is_end())
+}
+
+/// What went wrong, told without the command's secrets.
+async fn without_secrets(
+    fleet: &Fleet,
+    id: &CommandId,
+    reported: &CommandState,
+) -> Result<CommandState, DbError> {
+    let CommandState::Failed { error } = reported else {
+        return Ok(reported.clone());
+    };
+    let command = store::command(&mut *fleet.kernel().db.read().await?, id).await?;
+    let secrets = match command {
+        Some(command) => fleet.secrets_of(&command.reference).await?,
+        None => Default::default(),
+    };
+    Ok(CommandState::Failed {
+        error: secret::mask_text(error, &secrets),
+    })
 }
 
 /// What an agent that says hello does not know: commands that it had accepted and has forgotten, and cancelled ones that never reached it.
@@ -103,9 +123,10 @@ pub async fn to_send(fleet: &Fleet, agent: &AgentId) -> Result<Vec<ToAgent>, DbE
             if command.sent_at.is_none() && !mark_sent(fleet, &command).await? {
                 continue;
             }
+            let secrets = fleet.secrets_of(&command.reference).await?;
             messages.push(ToAgent::Dispatch(protocol::Command {
                 id: command.id.to_string(),
-                action: command.action,
+                action: secret::fill(command.action, &secrets),
                 timeout_ms: command.timeout_ms,
                 output_cap_bytes: command.output_cap_bytes,
                 idempotent: command.idempotent,

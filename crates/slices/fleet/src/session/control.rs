@@ -74,7 +74,7 @@ async fn take(
             let at_ms = at_ms.saturating_sub(session.clock().shift_ms());
             if state.is_end() {
                 // Output before the end: whoever sees the end has seen all of it.
-                outputs.flush(fleet).await?;
+                outputs.flush_ended(fleet, Some(&id)).await?;
                 outputs.forget(&id);
             }
             let actor = agent_actor(&session.agent, &session.host().name);
