@@ -212,8 +212,9 @@ pub(crate) fn waiting_title(run: &Run) -> String {
 /// Asks people for their word: what would be done, where, and why.
 async fn page_waiting(tx: &mut Tx, run: &Run) -> Result<(), DbError> {
     let note = run.note.clone().unwrap_or_default();
-    let plan =
-        crate::document::parse(&run.text).map_or_else(|_| String::new(), |document| summary(&document, run));
+    let secrets = crate::secrets::named(tx, "").await?;
+    let plan = crate::document::parse(&run.text)
+        .map_or_else(|_| String::new(), |document| summary(&document, run, &secrets));
     let lines: Vec<&str> = plan.lines().take(PAGE_LINES).collect();
     let page = Page {
         dedup_key: format!("run:{}:{}", run.id, run.state.as_str()),

@@ -45,7 +45,14 @@ async fn everything(house: &House) -> String {
 async fn a_secret_reaches_the_agent_and_stands_nowhere_else() {
     for house in House::both().await {
         crate::runs::pager(&house).await;
-        let one = house.robot_with(1, &[], None, |_, _| Fate::End(0)).await;
+        let fate = |label: &str, _| {
+            if label.starts_with("echo") {
+                Fate::Hold
+            } else {
+                Fate::End(0)
+            }
+        };
+        let one = house.robot_with(1, &[], None, fate).await;
         let put = json!({ "value": STORED });
         house
             .send("PUT", "/api/v1/runbook-secrets/api_key", &put, &[])
@@ -53,13 +60,13 @@ async fn a_secret_reaches_the_agent_and_stands_nowhere_else() {
             .ok(204);
         let id = house.runbook(TEXT).await;
         let run = house.run(&id, json!({ "inputs": { "password": VALUE } })).await;
+        let script = "echo \"$INPUT_PASSWORD\"";
+        one.until_begun(script, 1).await;
+        assert_eq!(one.environment(script)["INPUT_PASSWORD"], VALUE);
+        one.release(script, 0);
         let done = house.until(&run, "succeeded").await;
         assert_eq!(done["inputs"]["password"], "(secret)");
         assert_eq!(one.begun()[0], format!("login --password={VALUE} --key={STORED}"));
-        assert_eq!(
-            one.environment("echo \"$INPUT_PASSWORD\"")["INPUT_PASSWORD"],
-            VALUE
-        );
         // The robot writes what it was told to do: it is covered in the output.
         let command = done["tasks"][0]["command_id"].as_str().unwrap();
         let output = house
