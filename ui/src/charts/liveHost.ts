@@ -98,15 +98,16 @@ export function selectors(host: string): string[] {
 export function expressions(host: string, step: number): Record<Gauge, string> {
   const on = `instance=${quote(host)}`;
   const window = `${Math.max(10, step * 4)}s`;
-  // Disks are read less often than the rest.
-  const slow = `${Math.max(30, step * 4)}s`;
+  // What is no rate may come as seldom as once a minute; longer than that it does not count as the present.
+  const plain = `${Math.max(65, step * 4)}s`;
+  const slow = `${Math.max(90, step * 4)}s`;
   return {
     cpu: `1 - avg(rate(node_cpu_seconds_total{mode="idle",${on}}[${window}]))`,
-    memory: `1 - ${within(`node_memory_MemAvailable_bytes{${on}}`, window)} / ${within(`node_memory_MemTotal_bytes{${on}}`, window)}`,
+    memory: `1 - ${within(`node_memory_MemAvailable_bytes{${on}}`, plain)} / ${within(`node_memory_MemTotal_bytes{${on}}`, plain)}`,
     disk: `max(${diskUsedWithin(slow, on, DATA_DISKS)})`,
     busy: `max(rate(node_disk_io_time_seconds_total{${on}}[${window}]))`,
     rx: `sum(rate(node_network_receive_bytes_total{device!="lo",${on}}[${window}])) * 8`,
     tx: `sum(rate(node_network_transmit_bytes_total{device!="lo",${on}}[${window}])) * 8`,
-    load: within(`node_load1{${on}}`, window),
+    load: within(`node_load1{${on}}`, plain),
   };
 }

@@ -165,7 +165,7 @@ function Loaded({ incident }: { incident: IncidentDetail }) {
       )}
       <div className="cols side needs">
         <div className="stack">
-          <div className="first">
+          <div className="first stack">
             <Suspects incident={incident} />
             <Symptoms incident={incident} />
           </div>
