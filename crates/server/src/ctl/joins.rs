@@ -10,11 +10,11 @@ use super::show;
 
 #[derive(Debug, Subcommand)]
 pub enum JoinsCommand {
-    /// Those that wait
+    /// Pending join requests
     List,
-    /// Let a machine take over the host: its next join with the same token, within a day
+    /// Approve: the machine may take over the host with its next join by the same token, within a day
     Approve { id: String },
-    /// Refuse a machine the host, for its token for good
+    /// Deny: the machine may not take over the host with this token
     Deny { id: String },
 }
 
@@ -25,8 +25,8 @@ pub async fn joins(client: &Client, command: &JoinsCommand) -> Result<ExitCode> 
             let columns = [
                 ("HOST", "name"),
                 ("REASON", "reason"),
-                ("SAYS IT IS", "hostname"),
-                ("FROM", "address"),
+                ("REPORTED NAME", "hostname"),
+                ("ADDRESS", "address"),
                 ("ATTEMPTS", "attempts"),
                 ("LAST SEEN", "seen_at"),
                 ("ID", "id"),

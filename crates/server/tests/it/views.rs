@@ -38,6 +38,7 @@ const LISTS: &[(&[&str], &str)] = &[
     (&["tokens", "list"], "bootstrap"),
     (&["events"], "agent.joined"),
     (&["parked-events", "list"], "CONSUMER"),
+    (&["joins", "list"], "HOST"),
 ];
 
 /// Commands that print no table of rows.
@@ -63,6 +64,9 @@ const OTHERS: &[&str] = &[
     "incidents dismiss",
     "incidents split",
     "incidents comment",
+    "incidents confirm",
+    "incidents dismiss",
+    "incidents split",
     "silence add",
     "silence remove",
     "runbooks show",
@@ -75,6 +79,8 @@ const OTHERS: &[&str] = &[
     "runs cancel",
     "changes approve",
     "changes reject",
+    "joins approve",
+    "joins deny",
     "parked-events retry",
     "parked-events dismiss",
     "tokens create",
