@@ -99,7 +99,8 @@ fn read(
         .take(MAX_SERIES)
         .filter(|(labels, sample)| {
             let before = told.insert(key(labels), sample.t_ms);
-            before.is_none_or(|before| before < sample.t_ms)
+            // Earlier ones are new too when a clock was set back.
+            before != Some(sample.t_ms)
         })
         .map(|(labels, sample)| LastSample {
             labels: labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),

@@ -157,11 +157,7 @@ impl Tsdb {
     /// Rejects rows by their time; returns the newest time of the rest.
     fn admit(&self, mut newest: i64, group: &mut [Entry]) -> i64 {
         let clock = self.clock_ms.load(Ordering::Relaxed);
-        let ceiling = if clock == NEVER {
-            i64::MAX
-        } else {
-            clock.saturating_add(self.options.max_future_ms)
-        };
+        let ceiling = self.ceiling();
         let expired = if clock == NEVER {
             i64::MIN
         } else {
@@ -187,6 +183,14 @@ impl Tsdb {
             });
         }
         newest
+    }
+
+    /// The latest time that a sample may have.
+    pub(super) fn ceiling(&self) -> i64 {
+        match self.clock_ms.load(Ordering::Relaxed) {
+            NEVER => i64::MAX,
+            clock => clock.saturating_add(self.options.max_future_ms),
+        }
     }
 
     fn log(&self, writer: &mut Writer, group: &[Entry]) -> Result<()> {

@@ -269,10 +269,12 @@ impl Tsdb {
         Ok(found.into_iter().collect())
     }
 
-    /// The newest sample of each series of the head that passes the matchers; nothing is decoded. The
+    /// The newest sample of each series of the head that passes the matchers, not further ahead of the clock than a
+    /// sample may be; as a rule nothing is decoded. The
     /// head knows the series with samples in about the last one and a half `block_ms`.
     pub fn last(&self, matchers: &[Matcher]) -> Vec<(Labels, Sample)> {
-        let newest = |s: Arc<MemSeries>| s.state().last().map(|last| (s.labels.clone(), last));
+        let ceiling = self.ceiling();
+        let newest = |s: Arc<MemSeries>| s.state().last_until(ceiling).map(|last| (s.labels.clone(), last));
         let mut found: Vec<_> = self
             .head
             .select(matchers)

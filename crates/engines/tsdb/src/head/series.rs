@@ -109,8 +109,17 @@ impl State {
         })
     }
 
-    pub(crate) fn last(&self) -> Option<Sample> {
-        self.last
+    /// The newest sample that is not after `ceiling`: a clock that was ahead may have left later ones.
+    pub(crate) fn last_until(&self, ceiling: i64) -> Option<Sample> {
+        if self.last.is_none_or(|last| last.t_ms <= ceiling) {
+            return self.last;
+        }
+        let mut found = Vec::new();
+        for window in &self.windows {
+            window.read(i64::MIN, ceiling, &mut found);
+        }
+        let newest = found.into_iter().max_by_key(|sample| sample.0);
+        newest.map(|(t_ms, v)| Sample { t_ms, v })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -264,6 +273,6 @@ mod tests {
         assert_eq!(out, want);
         assert_eq!(state.drop_frozen(0, 7), 600);
         assert!(state.overlaps(1000, 1000) && !state.overlaps(0, 999));
-        assert_eq!(state.last().map(|l| l.t_ms), Some(1000));
+        assert_eq!(state.last_until(i64::MAX).map(|l| l.t_ms), Some(1000));
     }
 }

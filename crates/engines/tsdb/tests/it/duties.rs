@@ -160,3 +160,25 @@ fn an_answer_says_what_is_missing_from_it() {
     );
     assert_eq!(db.notices().len(), 2, "{:?}", db.notices());
 }
+
+#[test]
+fn the_last_sample_is_none_that_a_clock_left_in_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = 1_700_000_000_000;
+    let db = Tsdb::open(dir.path(), Options::default()).unwrap();
+    let last = || {
+        let found = db.last(&[Matcher::metric("up")]);
+        found.first().map(|(_, sample)| (sample.t_ms - now, sample.v))
+    };
+    let put = |ahead: i64, v: f64| {
+        db.set_clock(now + ahead);
+        assert_eq!(db.append(&one(&up("a"), now + ahead, v)).unwrap().accepted, 1);
+    };
+    put(0, 1.0);
+    put(2 * 3_600_000, 2.0);
+    assert_eq!(last(), Some((2 * 3_600_000, 2.0)));
+    put(5_000, 3.0);
+    assert_eq!(last(), Some((5_000, 3.0)));
+    put(6_000, 4.0);
+    assert_eq!(last(), Some((6_000, 4.0)));
+}
