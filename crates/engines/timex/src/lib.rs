@@ -1,6 +1,6 @@
 //! The state of the kernel's clock, by `adjtimex(2)`, read only.
 //!
-//! One call and its translation into plain numbers; no metric, no policy. Linux only.
+//! One call and its translation into plain numbers; no metric, no policy. Linux only. Source: `adjtimex(2)` and `linux/timex.h`.
 
 use std::io;
 
