@@ -38,6 +38,8 @@ pub(crate) const PERMISSIONS: &[Endpoint] = &[
 /// Series that one stream follows at most.
 const MAX_SERIES: usize = 2_000;
 const EVERY: Duration = Duration::from_millis(1000);
+/// How long the newest samples may be waited for.
+const LAST_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) fn routes(telemetry: &Telemetry) -> OpenApiRouter {
     OpenApiRouter::new()
@@ -92,10 +94,20 @@ fn read(
     wanted: &[Vec<tsdb::Matcher>],
     told: &mut HashMap<u64, i64>,
 ) -> Vec<LastSample> {
-    wanted
+    let found: Vec<_> = wanted
         .iter()
         .flat_map(|matchers| telemetry.tsdb().last(matchers))
         .filter(|(labels, sample)| reach.sees_at(labels.get("instance"), sample.t_ms))
+        .collect();
+    if found.len() > MAX_SERIES {
+        telemetry
+            .kernel()
+            .metrics
+            .counter("mainstay_live_series_left_out_total", &[])
+            .add((found.len() - MAX_SERIES) as u64);
+    }
+    found
+        .into_iter()
         .take(MAX_SERIES)
         .filter(|(labels, sample)| {
             let before = told.insert(key(labels), sample.t_ms);
@@ -127,7 +139,10 @@ async fn last_samples(
     Query(selection): Query<Selection>,
 ) -> Result<Json<Vec<LastSample>>, Problem> {
     let wanted = selectors(&selection.selector, &reach)?;
-    Ok(Json(read(&telemetry, &reach, &wanted, &mut HashMap::new())))
+    let queries = telemetry.queries().clone();
+    let work = move |_| read(&telemetry, &reach, &wanted, &mut HashMap::new());
+    let samples = queries.blocking(LAST_TIME, work).await;
+    samples.map(Json).map_err(|error| Problem::unavailable(error, 2))
 }
 
 /// New samples of the selected series, each second, as server-sent events with a list of samples
@@ -167,6 +182,16 @@ struct Feed {
 }
 
 impl Feed {
+    /// Off the reactor: thousands of series take their time.
+    async fn sample(&mut self) -> Option<Vec<LastSample>> {
+        let mut told = std::mem::take(&mut self.told);
+        let (telemetry, reach, wanted) = (self.telemetry.clone(), self.reach.clone(), self.wanted.clone());
+        let work = move || (read(&telemetry, &reach, &wanted, &mut told), told);
+        let (samples, told) = tokio::task::spawn_blocking(work).await.ok()?;
+        self.told = told;
+        Some(samples)
+    }
+
     async fn next(&mut self) -> Option<Vec<LastSample>> {
         let stop = self.telemetry.kernel().stop.clone();
         loop {
@@ -176,7 +201,7 @@ impl Feed {
                     () = tokio::time::sleep(EVERY) => {}
                 }
             }
-            let samples = read(&self.telemetry, &self.reach, &self.wanted, &mut self.told);
+            let samples = self.sample().await?;
             if !samples.is_empty() {
                 return Some(samples);
             }
