@@ -99,6 +99,7 @@ fn plain(method: &str, path: &str) -> Option<Vec<Call>> {
             | "/dist/mainstay.sha256"
             | "/dist/mainstay-agent.service"
             | "/api/v1/openapi.json"
+            | "/api/v1/address"
             | "/api/v1/session"
             | "/api/v1/session/password"
             | "/api/v1/setup"
@@ -186,7 +187,8 @@ fn items(method: &str, path: &str, ids: &Ids) -> Option<Vec<Call>> {
             ])
             .map(|body| with(method, path.to_owned(), body))
             .collect(),
-        ("GET", "/api/v1/items/{id}/history" | "/api/v1/items/{id}/packages" | "/api/v1/items/{id}/impact" | "/api/v1/items/{id}/relations") => {
+        ("GET", "/api/v1/items/{id}/history"
+            | "/api/v1/items/{id}/listeners" | "/api/v1/items/{id}/packages" | "/api/v1/items/{id}/impact" | "/api/v1/items/{id}/relations") => {
             each(method, path, &every, &Value::Null, false)
         }
         ("GET", "/api/v1/items/{id}") => each(method, path, &every, &Value::Null, true),
