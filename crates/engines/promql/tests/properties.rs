@@ -1,5 +1,7 @@
 //! The parser never panics; print and parse agree; evaluation of anything parsed never panics.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use promql::{Labels, Matcher, Options, Series, Source, SourceError, instant, parse, range};
 use proptest::prelude::*;
 

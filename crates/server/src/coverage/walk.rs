@@ -123,7 +123,7 @@ async fn a_role_for_a_part_and_a_reader_of_all_change_nothing_of_others() {
             .filter(|call| call.expect == Expect::Refused && call.method != "GET")
         {
             let (status, text) = ask(&world, token, call).await;
-            if status < 300 || status >= 500 {
+            if !(300..500).contains(&status) {
                 wrong.push(format!(
                     "{name}: {} {} {}: {status} {text}",
                     call.method, call.path, call.body

@@ -227,7 +227,7 @@ pub fn common_line(random: &mut Random) -> Said {
 /// Who killed a service, as `sudo` writes it down.
 pub fn killer_line(name: &str, reason: Option<&str>) -> Option<Said> {
     let command = format!("/usr/bin/systemctl kill --signal=KILL {name}.service");
-    let text = format!("deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND={command}");
+    let text = format!("deploy : TTY=pts/0 ; PWD=/srv/deploy ; USER=root ; COMMAND={command}");
     (reason == Some("signal 9")).then_some(("sudo", 5, text))
 }
 

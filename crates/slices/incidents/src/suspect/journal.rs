@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn who_did_what_is_read_from_the_journal() {
-        let sudo = "ada : TTY=pts/0 ; PWD=/home/ada ; USER=root ; COMMAND=/usr/bin/systemctl stop postgresql";
+        let sudo = "ada : TTY=pts/0 ; PWD=/srv/ada ; USER=root ; COMMAND=/usr/bin/systemctl stop postgresql";
         let Some(Said::Command { user, command }) = read("sudo", sudo) else {
             panic!("no command");
         };

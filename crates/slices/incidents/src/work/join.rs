@@ -27,6 +27,7 @@ impl Desk<'_> {
             self.note(&member, event).await?;
             return self.unmuted(&member).await;
         }
+        let is_note = data.severity == alerting::Severity::Info;
         let mut member = self.member_of(event, data);
         member.kin = self.kin_of(&member).await?;
         let new = Newcomer {
@@ -48,6 +49,8 @@ impl Desk<'_> {
         let rules = store::member::of_rule(self.tx, &member.rule, since).await?;
         for effect in group(&new, &open, &rules, &self.terrain, limits) {
             match effect {
+                // A note joins what is open and calls nobody; else it stands with the alerts and on its item's timeline alone.
+                Effect::Open | Effect::Merge { .. } | Effect::Candidate { .. } if is_note => {}
                 Effect::Open => self.open_for(&mut member, event).await?,
                 Effect::Merge { from, into, link } => self.merge_by_link(&from, &into, &link).await?,
                 Effect::Join { incident, link } => {
@@ -205,7 +208,8 @@ impl Desk<'_> {
         if !is_root && member.role == Role::Root {
             member.role = Role::Member;
         }
-        let is_news = self.is_news(incident, member, is_root).await?;
+        let is_note = member.severity == alerting::Severity::Info;
+        let is_news = !is_note && self.is_news(incident, member, is_root).await?;
         member.is_announced = !is_news;
         self.note(member, event).await?;
         incident.resolve_at = None;

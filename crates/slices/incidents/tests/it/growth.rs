@@ -1,6 +1,6 @@
 //! A fault that joins an open incident: people are notified, acknowledged or not, and a flood is few messages.
 
-use alerting::Severity::{Critical, Warning};
+use alerting::Severity::{Critical, Info, Warning};
 use alerting::{Labels, Severity, Signal};
 use incidents::Settings;
 use serde_json::json;
@@ -39,6 +39,24 @@ async fn another_fault_in_an_unacknowledged_incident_is_told() {
         assert_eq!(house.pages().await.len(), 3);
         house.advance(10).await;
         assert_eq!(house.pages().await.len(), 4);
+    }
+}
+
+/// A note opens no incident; one that joins an open incident is seen in it and notifies nobody.
+#[tokio::test]
+async fn a_note_opens_no_incident_and_notifies_nobody() {
+    for house in houses(Settings::default()).await {
+        house.shop().await;
+        house.look("ListenerStopped", POSTGRES, Info, true).await;
+        house.advance(60).await;
+        assert!(house.pages().await.is_empty());
+        house.look("ListenerStopped", POSTGRES, Info, false).await;
+        house.look("DiskFull", DISK, Critical, true).await;
+        house.look("Scrubbed", DISK, Info, true).await;
+        house.advance(400).await;
+        let incident = house.one().await;
+        assert_eq!(incident["alerts"].as_array().unwrap().len(), 2, "{incident}");
+        assert_eq!(house.pages().await.len(), 1, "{:?}", house.pages().await);
     }
 }
 
