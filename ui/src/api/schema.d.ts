@@ -1609,6 +1609,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runbook-secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of the secrets that runbooks can use */
+        get: operations["list_runbook_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runbook-secrets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Store a secret; steps name it as `{{ secrets.NAME }}` */
+        put: operations["put_runbook_secret"];
+        post?: never;
+        /** Remove a secret; steps that name it fail */
+        delete: operations["delete_runbook_secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runbooks": {
         parameters: {
             query?: never;
@@ -1976,7 +2011,10 @@ export interface paths {
         /** Silences, newest first */
         get: operations["list_silences"];
         put?: never;
-        /** Make a silence */
+        /**
+         * Make a silence. It holds as far as the role of who makes it does: with a role for some teams or tags it mutes alerts about their
+         *     items alone
+         */
         post: operations["create_silence"];
         delete?: never;
         options?: never;
@@ -2030,7 +2068,10 @@ export interface paths {
         /** Snapshots of the data folder */
         get: operations["list_snapshots"];
         put?: never;
-        /** Make a snapshot of the data folder */
+        /**
+         * Make a snapshot of the data folder
+         * @description Without the master key, unless the body asks for it.
+         */
         post: operations["create_snapshot"];
         delete?: never;
         options?: never;
@@ -2273,6 +2314,11 @@ export interface components {
             address: string;
             /** Format: date-time */
             certificate_expires_at: string;
+            /**
+             * Format: int64
+             * @description The host's clock less the server's; `null` when the agent has not said it. Its times are corrected by it.
+             */
+            clock_offset_ms?: number | null;
             /** @description It has settings of its own. */
             has_own_config: boolean;
             /**
@@ -2521,11 +2567,13 @@ export interface components {
             /** @description Absent: no authentication. */
             username?: string | null;
         } | {
+            /** @description Their values are sealed and never shown; an empty one stays what it was. */
             headers?: {
                 [key: string]: string;
             };
             /** @enum {string} */
             type: "webhook";
+            /** @description Shown with `…` for what may be a token; sent back like that it stays. */
             url: string;
         } | {
             /** @enum {string} */
@@ -2544,6 +2592,13 @@ export interface components {
             access_token?: string | null;
             /** @default null */
             authorization?: string | null;
+            /**
+             * @description Values of a webhook's headers, which are given in its configuration.
+             * @default {}
+             */
+            headers?: {
+                [key: string]: string;
+            };
             /** @default null */
             password?: string | null;
             /** @default null */
@@ -2720,10 +2775,12 @@ export interface components {
             id: string;
             /** Format: date-time */
             starts_at: string;
-            /** @description Covers items that carry all of these; everything when empty. */
+            /** @description Covers items that carry all of these; all items when empty. */
             tags: {
                 [key: string]: string;
             };
+            /** @description Covers items of this team; of all teams when absent. */
+            team?: string | null;
             title: string;
         };
         /** @description A role, and where it holds. */
@@ -2812,8 +2869,17 @@ export interface components {
             /** @description Incidents that were merged into this one. */
             merged: components["schemas"]["MergedIncident"][];
             runbooks: components["schemas"]["IncidentRunbook"][];
-            /** @description What changed before it, likeliest first. */
+            /** @description What changed before it began, likeliest first. Empty: no change was found from `suspects_from` on. */
             suspects: components["schemas"]["Suspect"][];
+            /**
+             * Format: date-time
+             * @description Changes were sought from then until the incident began, or began again.
+             */
+            suspects_from: string;
+            /** Format: date-time */
+            suspects_until: string;
+            /** @description What failed, and is no cause of itself; oldest first. */
+            symptoms: components["schemas"]["Suspect"][];
         };
         /** @description Something that suffers with the incident's item. */
         IncidentImpact: {
@@ -2981,6 +3047,9 @@ export interface components {
             options: string[];
             /** @enum {string} */
             type: "choice";
+        } | {
+            /** @enum {string} */
+            type: "secret";
         };
         /** @description What a runbook asks for. */
         InputSpec: components["schemas"]["InputKind"] & {
@@ -3220,6 +3289,8 @@ export interface components {
             is_complete: boolean;
             /** Format: int64 */
             step_ms: number;
+            /** @description What could not be read, and why: the counts lack it. */
+            warnings: string[];
         };
         /** @description A log line. */
         LogLine: {
@@ -3245,6 +3316,8 @@ export interface components {
             next?: string | null;
             /** Format: int64 */
             scanned_lines: number;
+            /** @description What could not be read, and why: the answer lacks it. */
+            warnings: string[];
         };
         MaintenanceChange: {
             /** Format: date-time */
@@ -3268,6 +3341,8 @@ export interface components {
             /** @description Ids of the items meant, besides those that `selector` finds. */
             items: string[];
             phase: components["schemas"]["MutePhase"];
+            /** @description Where it holds: the reach of who made it; empty: everywhere. */
+            scopes?: components["schemas"]["Scope"][];
             /** @description Finds items at the time an alert fires, for instance `kind=host tag:env=test`. */
             selector?: string | null;
             /** Format: date-time */
@@ -3315,11 +3390,13 @@ export interface components {
             title: string;
         };
         /** @enum {string} */
-        MessageState: "waiting" | "sent" | "unconfirmed" | "dead";
+        MessageState: "waiting" | "sent" | "unconfirmed" | "bundled" | "dead";
         /** @description A message, and how it fares. */
         MessageView: {
             /** Format: int64 */
             attempts: number;
+            /** @description Id of the message that it was sent with, when there were too many to send one by one. */
+            bundle?: string | null;
             /** @description Id of its channel, which may be gone. */
             channel: string;
             /** Format: date-time */
@@ -3364,7 +3441,7 @@ export interface components {
             subscription?: components["schemas"]["Subscription"];
             text_template?: string;
             /**
-             * @description minijinja over `title`, `text`, `kind`, `severity`, `team`, `url`, `fields` (each `name` and `value`), `alerts` and
+             * @description A Jinja template over `title`, `text`, `kind`, `severity`, `team`, `url`, `fields` (each `name` and `value`), `alerts` and
              *     `alerts_left_out`; what the first alert says (`description`, `runbook_url`, `labels`, `annotations`, `service`, `host`, `since`,
              *     `value`) stands at the top too.
              */
@@ -3379,6 +3456,8 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+            /** @description Only items of this team; of all teams when absent. */
+            team?: string | null;
             title: string;
         };
         NewIncident: {
@@ -3478,6 +3557,14 @@ export interface components {
              */
             starts_at?: string | null;
         };
+        /** @description What goes into a snapshot. */
+        NewSnapshot: {
+            /**
+             * @description Put the master key beside the data that it opens.
+             * @default false
+             */
+            include_master_key?: boolean;
+        };
         NewTeam: {
             description?: string;
             name: string;
@@ -3505,6 +3592,8 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+            /** @description Only items of this team; of all teams when absent. */
+            team?: string | null;
             time_zone: string;
             title: string;
         };
@@ -3547,6 +3636,11 @@ export interface components {
                 address: string;
                 /** Format: date-time */
                 certificate_expires_at: string;
+                /**
+                 * Format: int64
+                 * @description The host's clock less the server's; `null` when the agent has not said it. Its times are corrected by it.
+                 */
+                clock_offset_ms?: number | null;
                 /** @description It has settings of its own. */
                 has_own_config: boolean;
                 /**
@@ -3898,6 +3992,8 @@ export interface components {
                 /** @description Ids of the items meant, besides those that `selector` finds. */
                 items: string[];
                 phase: components["schemas"]["MutePhase"];
+                /** @description Where it holds: the reach of who made it; empty: everywhere. */
+                scopes?: components["schemas"]["Scope"][];
                 /** @description Finds items at the time an alert fires, for instance `kind=host tag:env=test`. */
                 selector?: string | null;
                 /** Format: date-time */
@@ -3919,6 +4015,8 @@ export interface components {
             items: {
                 /** Format: int64 */
                 attempts: number;
+                /** @description Id of the message that it was sent with, when there were too many to send one by one. */
+                bundle?: string | null;
                 /** @description Id of its channel, which may be gone. */
                 channel: string;
                 /** Format: date-time */
@@ -4058,6 +4156,8 @@ export interface components {
                 id: string;
                 matchers: components["schemas"]["Matcher"][];
                 phase: components["schemas"]["MutePhase"];
+                /** @description Where it holds: the reach of who made it; empty: everywhere. */
+                scopes?: components["schemas"]["Scope"][];
                 /** Format: date-time */
                 starts_at: string;
                 /**
@@ -4221,20 +4321,6 @@ export interface components {
         };
         /** @enum {string} */
         Presence: "new" | "connected" | "disconnected" | "lost";
-        /** @description The past week with a rule as it is and as it would be, for what the tuning covers. */
-        TuningPreview: {
-            /** @description Hosts that the selector means now; absent without one. */
-            hosts?: string[] | null;
-            /**
-             * Format: int64
-             * @description Seconds between two evaluations: what lasted shorter may be missing.
-             */
-            step_s: number;
-            /** @description The rule as it is. */
-            today: components["schemas"]["Past"];
-            /** @description The rule as tuned. */
-            tuned: components["schemas"]["Past"];
-        };
         /** @description What went wrong, for programs and people. */
         Problem: {
             /** @description What, where and how to mend it. */
@@ -4388,6 +4474,13 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description A secret as lists show it: never its value. */
+        RunbookSecret: {
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by: string;
+        };
         /** @description A runbook with what its document says. */
         RunbookView: {
             alerts: components["schemas"]["AlertView"][];
@@ -4435,6 +4528,9 @@ export interface components {
              * @default null
              */
             team?: string | null;
+        };
+        SecretValue: {
+            value: string;
         };
         /** @description A program that acts with API tokens. */
         ServiceAccount: {
@@ -4514,6 +4610,8 @@ export interface components {
             id: string;
             matchers: components["schemas"]["Matcher"][];
             phase: components["schemas"]["MutePhase"];
+            /** @description Where it holds: the reach of who made it; empty: everywhere. */
+            scopes?: components["schemas"]["Scope"][];
             /** Format: date-time */
             starts_at: string;
             /**
@@ -4554,6 +4652,8 @@ export interface components {
             /** Format: int64 */
             bytes: number;
             files: number;
+            /** @description Secrets in it open without anything else: keep it as safe as the key. */
+            has_master_key: boolean;
             has_state: boolean;
             /** Format: date-time */
             made_at: string;
@@ -4579,7 +4679,7 @@ export interface components {
             plan_hash?: string | null;
             /** @description Why. */
             reason?: string;
-            /** @description Selector that stands in for the runbook's own. */
+            /** @description Selector that narrows the runbook's own, or names the targets when it has none. */
             targets?: string | null;
         };
         StepView: {
@@ -4631,7 +4731,7 @@ export interface components {
             detail: string;
             /** @description Why it is here, strongest reason first. */
             evidence: string[];
-            /** @description `change`, `run`, `service`, `package`, `reboot`, `certificate` or `item`. */
+            /** @description `change`, `run`, `service`, `package`, `reboot`, `certificate`, `item`, `command` (of a person on the host) or `process` (that grew). */
             kind: string;
             /**
              * Format: double
@@ -4640,9 +4740,9 @@ export interface components {
             score: number;
             /**
              * Format: int64
-             * @description The event that tells of it.
+             * @description The event that tells of it; none for what samples or log lines say.
              */
-            seq: number;
+            seq?: number | null;
             /** @description Id of what changed. */
             subject: string;
             title: string;
@@ -4785,6 +4885,20 @@ export interface components {
             /** @description Alerts of the built-in packs, which can be tuned. */
             rules: components["schemas"]["Tunable"][];
         };
+        /** @description The past week with a rule as it is and as it would be, for what the tuning covers. */
+        TuningPreview: {
+            /** @description Hosts that the selector means now; absent without one. */
+            hosts?: string[] | null;
+            /**
+             * Format: int64
+             * @description Seconds between two evaluations: what lasted shorter may be missing.
+             */
+            step_s: number;
+            /** @description The rule as it is. */
+            today: components["schemas"]["Past"];
+            /** @description The rule as tuned. */
+            tuned: components["schemas"]["Past"];
+        };
         ValidateBody: {
             text: string;
         };
@@ -4841,6 +4955,8 @@ export interface components {
             tags: {
                 [key: string]: string;
             };
+            /** @description Covers items of this team; of all teams when absent. */
+            team?: string | null;
             /** @description IANA name, for instance `Europe/Berlin`. */
             time_zone: string;
             title: string;
@@ -8885,6 +9001,91 @@ export interface operations {
             };
         };
     };
+    list_runbook_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunbookSecret"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_runbook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretValue"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_runbook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runbooks: {
         parameters: {
             query?: never;
@@ -10065,7 +10266,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewSnapshot"];
+            };
+        };
         responses: {
             200: {
                 headers: {

@@ -61,7 +61,7 @@ async fn a_flipped_byte_in_the_file_is_found_and_told() {
     kernel::task::start(&kernel, kernel::db::checks());
     log.changed().await.unwrap();
     let seq = *log.borrow();
-    let told = kernel::event::store::get(&mut *kernel.db.read().await.unwrap(), seq)
+    let told = kernel::event::store::get(&mut kernel.db.read().await.unwrap(), seq)
         .await
         .unwrap();
     assert_eq!(told.unwrap().topic, "database.damaged");
