@@ -75,9 +75,11 @@ impl Admission {
         if !is_exempt && of_client >= self.bounds.share {
             state.evict(|other| other == client)?;
         } else if state.connections.len() >= self.bounds.total {
-            // Where nobody else can give way, one of the largest client's neighbours must.
-            let largest = state.largest_idle()?;
-            state.evict(|other| other == largest)?;
+            match state.largest_idle() {
+                // Where nobody else can give way, one of the largest client's neighbours must.
+                Some(largest) => state.evict(|other| other == largest)?,
+                None => state.evict_busy(client, &self.bounds.exempt)?,
+            }
         }
         let id = state.next_turn();
         let evicted = CancellationToken::new();
@@ -124,6 +126,25 @@ impl State {
         let (id, _) = meant
             .filter_map(|(id, one)| Some((*id, one.idle_since?)))
             .min_by_key(|(_, since)| *since)?;
+        self.remove(id)?.evicted.cancel();
+        Some(())
+    }
+
+    /// Nobody is idle: the oldest connection of the client with the most gives way, when that has more than the newcomer would.
+    fn evict_busy(&mut self, newcomer: IpAddr, exempt: &[IpAddr]) -> Option<()> {
+        let own = self.per_client.get(&newcomer).copied().unwrap_or(0);
+        let is_exempt = |client: IpAddr| exempt.iter().any(|one| client_of(*one) == client);
+        let (count, largest) = self
+            .per_client
+            .iter()
+            .filter(|(client, _)| !is_exempt(**client))
+            .map(|(client, count)| (*count, *client))
+            .max()?;
+        if count <= own + 1 {
+            return None;
+        }
+        let of_largest = self.connections.iter().filter(|(_, one)| one.client == largest);
+        let id = of_largest.map(|(id, _)| *id).min()?;
         self.remove(id)?.evicted.cancel();
         Some(())
     }

@@ -27,7 +27,7 @@ pub use http::problem::{FieldError, Problem};
 pub use id::{Id, Prefix};
 pub use jiff::Timestamp;
 pub use slice::{Allow, Endpoint, Migration, Slice};
-pub use step::StepWatch;
+pub use step::{OwedSteps, StepWatch};
 pub use task::{Task, Wake};
 
 /// The handles that slices share. Cheap to clone.

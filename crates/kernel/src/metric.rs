@@ -22,7 +22,7 @@ struct Registry {
     help: BTreeMap<&'static str, &'static str>,
 }
 
-type Reader = Box<dyn Fn(&mut Vec<Reading>) + Send + Sync>;
+type Reader = Arc<dyn Fn(&mut Vec<Reading>) + Send + Sync>;
 
 /// A value that is read when somebody asks.
 pub struct Reading {
@@ -92,7 +92,7 @@ impl Metrics {
 
     /// Registers values that are read when somebody asks.
     pub fn reader(&self, reader: impl Fn(&mut Vec<Reading>) + Send + Sync + 'static) {
-        self.lock().readers.push(Box::new(reader));
+        self.lock().readers.push(Arc::new(reader));
     }
 
     /// What metrics mean, in a line each: `(name, text)`.
@@ -124,6 +124,12 @@ impl Metrics {
 
     /// Everything, in the Prometheus text format.
     pub fn render(&self) -> String {
+        // Invariant: readers run without the registry's lock. They wait for locks whose holders count things here, and for disks.
+        let readers = self.lock().readers.clone();
+        let mut readings = Vec::new();
+        for reader in &readers {
+            reader(&mut readings);
+        }
         let registry = self.lock();
         let mut out = String::new();
         let mut last = "";
@@ -138,10 +144,6 @@ impl Metrics {
         for ((name, labels), buckets) in &registry.histograms {
             head(&mut out, &registry.help, &mut last, name, "histogram");
             render_histogram(&mut out, name, labels, buckets);
-        }
-        let mut readings = Vec::new();
-        for reader in &registry.readers {
-            reader(&mut readings);
         }
         readings.sort_by(|a, b| a.name.cmp(b.name));
         for reading in readings {

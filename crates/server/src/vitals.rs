@@ -81,6 +81,10 @@ const HELP: &[(&str, &str)] = &[
         "Events that a consumer failed to take, each attempt counted.",
     ),
     ("mainstay_events_consumed_total", "Events that a consumer took."),
+    (
+        "mainstay_agent_handshakes_pending",
+        "Connections of agents that have not said who they are yet.",
+    ),
     ("mainstay_events_kept", "Events in the log."),
     (
         "mainstay_events_parked",

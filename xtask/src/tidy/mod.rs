@@ -122,7 +122,7 @@ mod tests {
             ("ui/src/long.ts", &"x\n".repeat(801)),
             ("ui/src/longish.ts", &"x\n".repeat(401)),
             ("ui/src/api/schema.d.ts", &"x\n".repeat(5000)),
-            ("crates/kernel/src/all.txt", &"x\n".repeat(4001)),
+            ("crates/kernel/src/all.txt", &"x\n".repeat(6001)),
         ]);
         let findings = tree.findings();
         let starts: Vec<&str> = findings

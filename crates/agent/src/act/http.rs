@@ -64,6 +64,8 @@ enum Fault {
 
 impl From<reqwest::Error> for Fault {
     fn from(error: reqwest::Error) -> Self {
+        // The address may hold a secret, percent-encoded, which nobody would recognise and cover.
+        let error = error.without_url();
         if error.is_connect() || error.is_builder() {
             Self::NotSent(reason(&error))
         } else if error.is_timeout() {

@@ -147,7 +147,7 @@ pub(super) async fn park(tx: &mut Tx, consumer: &str, entry: &Entry, reason: &st
     sqlx::query(sql)
         .bind(consumer)
         .bind(entry.seq)
-        .bind(reason)
+        .bind(reason.replace('\0', ""))
         .bind(now_us)
         .execute(&mut **tx)
         .await?;
@@ -181,7 +181,7 @@ pub(super) async fn failed_again(tx: &mut Tx, consumer: &str, seq: i64, reason: 
     sqlx::query("UPDATE event_parked SET error = $3, parked_at = $4 WHERE consumer = $1 AND seq = $2")
         .bind(consumer)
         .bind(seq)
-        .bind(reason)
+        .bind(reason.replace('\0', ""))
         .bind(now_us)
         .execute(&mut **tx)
         .await?;

@@ -170,12 +170,12 @@ fn describe_stream(response: &mut RefOr<openapi::Response>) {
     }
 }
 
-async fn metrics(State(kernel): State<Kernel>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        kernel.metrics.render(),
-    )
-        .into_response()
+async fn metrics(State(kernel): State<Kernel>) -> Result<Response, Problem> {
+    let metrics = kernel.metrics.clone();
+    let text = tokio::task::spawn_blocking(move || metrics.render())
+        .await
+        .map_err(Problem::internal)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
 /// Healthy means: the database answers. Anything else is on `/metrics`.

@@ -86,10 +86,19 @@ pub async fn settle(tx: &mut Tx) -> Result<bool, DbError> {
 pub async fn follow_step(tx: &mut Tx, by_us: i64) -> Result<(), DbError> {
     store::alert::take_turn(tx).await?;
     let mut moved = store::alert::live(tx).await?;
+    let now = tx.now().as_microsecond();
     for alert in &mut moved {
         shift(&mut alert.life, by_us);
+        // What was seen after a step forward is not moved into the future.
+        let life = &mut alert.life;
+        if life.state == State::Pending {
+            life.active_since = life.active_since.min(now);
+        }
+        life.inactive_since = life.inactive_since.map(|at| at.min(now));
+        for held in life.sources.values_mut() {
+            held.at = held.at.min(now);
+        }
     }
-    let now = tx.now().as_microsecond();
     store::alert::save(tx, &mut moved, now).await?;
     tx.after_commit(tasks::wake);
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use kernel::retention::Bound;
-use kernel::{AnyError, DbError, Kernel, StepWatch, Task, Wake};
+use kernel::{AnyError, DbError, Kernel, OwedSteps, Task, Wake};
 use tokio::sync::watch;
 
 use crate::store::list::Muted;
@@ -23,7 +23,13 @@ pub fn wake() {
 }
 
 pub fn timekeeper() -> Task {
-    Task::new("alerting.timekeeper", LOOK_AGAIN, Wake::default(), keep_time)
+    let steps = OwedSteps::default();
+    Task::new(
+        "alerting.timekeeper",
+        LOOK_AGAIN,
+        Wake::default(),
+        move |kernel| keep_time(kernel, steps.clone()),
+    )
 }
 
 /// Forgets what has ended long ago.
@@ -40,13 +46,12 @@ pub fn bounds(keep_days: u32) -> Vec<Bound> {
     ]
 }
 
-async fn keep_time(kernel: Kernel) -> Result<(), AnyError> {
+async fn keep_time(kernel: Kernel, steps: OwedSteps) -> Result<(), AnyError> {
     let mut changed = CHANGED.subscribe();
     let mut gauges_at: Option<tokio::time::Instant> = None;
-    let mut steps = StepWatch::new(&kernel.clock);
     while !kernel.stop.is_cancelled() {
         changed.borrow_and_update();
-        if let Some(by) = steps.step(&kernel.clock) {
+        if let Some(by) = steps.owed(&kernel.clock) {
             tracing::warn!(
                 by_s = by.as_secs(),
                 "the clock stepped; waits of alerts keep their length"
@@ -54,6 +59,7 @@ async fn keep_time(kernel: Kernel) -> Result<(), AnyError> {
             let mut tx = kernel.db.write().await?;
             observe::follow_step(&mut tx, i64::try_from(by.as_micros()).unwrap_or(0)).await?;
             tx.commit().await?;
+            steps.followed(by);
         }
         settle_all(&kernel).await?;
         if gauges_at.is_none_or(|at| at.elapsed() >= GAUGES_EVERY) {

@@ -117,7 +117,20 @@ pub async fn second_person(
     let Some(account) = requested_by.strip_prefix("service:") else {
         return Ok(Ok(()));
     };
-    let holders = access::account_holders(connection, account).await?;
+    let mut holders = access::account_holders(connection, account).await?;
+    // Whoever acts through an account also acts through those that it made.
+    let mut next = 0;
+    while let Some(holder) = holders.get(next).cloned() {
+        next += 1;
+        let Some(account) = holder.strip_prefix("service:") else {
+            continue;
+        };
+        for one in access::account_holders(connection, account).await? {
+            if !holders.contains(&one) {
+                holders.push(one);
+            }
+        }
+    }
     if holders.is_empty() {
         return Ok(Err(
             "it is not on record who can act through the service account that asked; create a new token of it and ask again".into(),

@@ -80,7 +80,10 @@ pub(crate) fn fill(action: Action, secrets: &[Secret]) -> Action {
 
 /// Covers every occurrence of a secret with `*`, byte for byte, so that positions stay.
 pub(crate) fn mask(data: &mut [u8], secrets: &[Secret]) {
-    for secret in secrets.iter().map(|secret| secret.value.as_bytes()) {
+    // The longest first: one that holds another is covered whole.
+    let mut values: Vec<&[u8]> = secrets.iter().map(|secret| secret.value.as_bytes()).collect();
+    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
+    for secret in values {
         if secret.is_empty() {
             continue;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kernel::{Actor, AnyError, DbError, Kernel, StepWatch, Task};
+use kernel::{Actor, AnyError, DbError, Kernel, OwedSteps, Task};
 
 use crate::Incidents;
 use crate::model::{Severity, State};
@@ -14,23 +14,23 @@ use crate::work::Desk;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 pub fn timekeeper(incidents: &Incidents) -> Task {
-    let handle = incidents.clone();
+    let (handle, owed) = (incidents.clone(), OwedSteps::default());
     Task::new(
         "incidents.timekeeper",
         LOOK_AGAIN,
         incidents.wake.clone(),
         move |kernel| {
-            let incidents = handle.clone();
-            async move { keep_time(&kernel, &incidents).await }
+            let (incidents, steps) = (handle.clone(), owed.clone());
+            async move { keep_time(&kernel, &incidents, &steps).await }
         },
     )
 }
 
-async fn keep_time(kernel: &Kernel, incidents: &Incidents) -> Result<(), AnyError> {
-    let mut steps = StepWatch::new(&kernel.clock);
+async fn keep_time(kernel: &Kernel, incidents: &Incidents, steps: &OwedSteps) -> Result<(), AnyError> {
     while !kernel.stop.is_cancelled() {
-        if let Some(by) = steps.step(&kernel.clock) {
+        if let Some(by) = steps.owed(&kernel.clock) {
             incidents.follow_step(by).await?;
+            steps.followed(by);
         }
         incidents.settle_all().await?;
         set_gauges(kernel).await?;
@@ -54,6 +54,13 @@ impl Incidents {
         let mut tx = self.kernel.db.write().await?;
         store::take_turn(&mut tx).await?;
         store::step::shift(&mut tx, i64::try_from(by.as_micros()).unwrap_or(0)).await?;
+        // No announcement waits longer than it could have been planned for.
+        let longest = self.settings.growth_wait_s.max(self.settings.growth_interval_s);
+        let now = tx.now();
+        let latest = now
+            .saturating_add(SignedDuration::from_secs(i64::from(longest)))
+            .unwrap_or(now);
+        store::step::cap_announcements(&mut tx, latest.as_microsecond()).await?;
         tx.commit().await
     }
 

@@ -71,7 +71,8 @@ impl Notify {
         let per_channel = self.settings().per_channel.clamp(1, 16);
         per_channel
             .saturating_sub(here)
-            .min(IN_FLIGHT_MAX.saturating_sub(total))
+            // A channel that sends nothing gets a place, however many hang elsewhere.
+            .min(IN_FLIGHT_MAX.saturating_sub(total).max(usize::from(here == 0)))
     }
 
     /// Is this process sending it? A lease alone does not tell: a clock that steps forward ends it early.

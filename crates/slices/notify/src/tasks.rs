@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kernel::retention::Bound;
-use kernel::{AnyError, Kernel, StepWatch, Task, Wake};
+use kernel::{AnyError, Kernel, OwedSteps, Task, Wake};
 
 use crate::Notify;
 use crate::deliver;
@@ -21,21 +21,21 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// Sends as soon as something is queued. It does not wait for the sends: a slow channel must not delay another.
 pub fn delivery(notify: &Notify) -> Task {
-    let notify = notify.clone();
+    let (notify, steps) = (notify.clone(), OwedSteps::default());
     Task::new("notify-delivery", POLL, Wake::default(), move |kernel| {
-        let notify = notify.clone();
-        async move { deliver_until_stopped(&notify, &kernel).await }
+        let (notify, steps) = (notify.clone(), steps.clone());
+        async move { deliver_until_stopped(&notify, &kernel, &steps).await }
     })
 }
 
-async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel) -> Result<(), AnyError> {
+async fn deliver_until_stopped(notify: &Notify, kernel: &Kernel, steps: &OwedSteps) -> Result<(), AnyError> {
     let mut committed = kernel.db.watch_events();
     notify.release_left_behind().await?;
     notify.seal_plain().await?;
-    let mut steps = StepWatch::new(&kernel.clock);
     while !kernel.stop.is_cancelled() {
-        if let Some(by) = steps.step(&kernel.clock) {
+        if let Some(by) = steps.owed(&kernel.clock) {
             notify.follow_step(by).await?;
+            steps.followed(by);
         }
         for job in notify.take_due().await? {
             drop(kernel::task::spawn(kernel, "notify-send", deliver::run(job)));

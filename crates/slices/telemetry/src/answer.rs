@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use kernel::Kernel;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -84,7 +84,8 @@ impl Answers {
             let is_over = !matches!(chunk, Some(Ok(_)));
             chunk.map(|chunk| (chunk, (rest, reading, is_over)))
         });
-        Body::from_stream(chunks)
+        // What compresses an answer asks once more after its end.
+        Body::from_stream(chunks.fuse())
     }
 }
 

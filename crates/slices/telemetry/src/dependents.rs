@@ -13,8 +13,8 @@ use tsdb::{Batch, Labels};
 
 use crate::Telemetry;
 
-const EVERY: Duration = Duration::from_secs(60);
-const METRIC: &str = "mainstay_service_dependents";
+const EVERY: Duration = Duration::from_secs(15);
+pub(crate) const METRIC: &str = "mainstay_service_dependents";
 
 /// The series that were written last: host and service.
 #[derive(Default)]

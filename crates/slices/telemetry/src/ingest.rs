@@ -183,7 +183,8 @@ impl Telemetry {
     /// Stores this program's own metrics beside those of the hosts, so that rules and charts can read them.
     pub(crate) async fn ingest_own(&self) -> Result<(), AnyError> {
         let now_ms = self.now_ms();
-        let text = self.kernel().metrics.render();
+        let metrics = self.kernel().metrics.clone();
+        let text = tokio::task::spawn_blocking(move || metrics.render()).await?;
         let samples = text.lines().filter_map(parse_own).map(|(labels, value)| {
             let pairs = labels.iter().map(|(n, v)| (n.as_str(), v.as_str()));
             (

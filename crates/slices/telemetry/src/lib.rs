@@ -179,6 +179,10 @@ impl Telemetry {
         self.rules().restore(known);
         self.rules().read_audience().await?;
         rules::pack::load(self.kernel(), self.rules()).await?;
+        // Before the first sample: a rule that joins with it must not take a restart for an end.
+        if let Err(error) = dependents::write(self).await {
+            tracing::warn!(%error, "dependents of services not written");
+        }
         Ok(())
     }
 

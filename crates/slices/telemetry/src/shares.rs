@@ -17,6 +17,8 @@ use crate::Telemetry;
 use crate::ingest::SeriesEntry;
 
 /// What a full share holds is looked up again after this: series go with their retention.
+/// A series without a sample for so long does not count into the share of its host any more.
+const RECENT_MS: i64 = 86_400_000;
 const FRESH: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
@@ -187,7 +189,8 @@ impl Telemetry {
         }
         let tsdb = self.tsdb().clone();
         let among = Matcher::among("instance", Arc::new(names));
-        let read = move || tsdb.series(&[among], i64::MIN, i64::MAX);
+        let since_ms = self.now_ms().saturating_sub(RECENT_MS);
+        let read = move || tsdb.series(&[among], since_ms, i64::MAX);
         Ok(tokio::task::spawn_blocking(read).await??)
     }
 }

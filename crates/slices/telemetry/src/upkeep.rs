@@ -25,7 +25,13 @@ struct AgeClock {
 }
 
 impl AgeClock {
-    fn read(&mut self, wall_ms: i64, at: Instant) -> i64 {
+    /// `newest_ms` is of what is stored: a clock that is far ahead of it is doubted at the start as well.
+    fn read(&mut self, wall_ms: i64, at: Instant, newest_ms: Option<i64>) -> i64 {
+        if self.last.is_none() {
+            self.last = newest_ms
+                .filter(|newest| *newest < wall_ms)
+                .map(|newest| (newest, at));
+        }
         let Some((last_ms, when)) = self.last else {
             self.last = Some((wall_ms, at));
             return wall_ms;
@@ -50,24 +56,31 @@ pub(crate) fn tasks(telemetry: &Telemetry) -> Vec<Task> {
         task(
             telemetry,
             "telemetry.upkeep.metrics",
+            |telemetry| telemetry.tsdb().stats().newest_ms,
             |telemetry, now_ms, age_ms| {
                 telemetry.tsdb().maintain_aged(now_ms, age_ms)?;
                 Ok(())
             },
         ),
-        task(telemetry, "telemetry.upkeep.logs", |telemetry, now_ms, age_ms| {
-            telemetry.logs().maintain_aged(now_ms, age_ms)?;
-            for notice in telemetry.logs().take_notices() {
-                tracing::warn!(path = %notice.path.display(), notice.message, "log store");
-            }
-            Ok(())
-        }),
+        task(
+            telemetry,
+            "telemetry.upkeep.logs",
+            |telemetry| telemetry.logs().stats().newest_ms,
+            |telemetry, now_ms, age_ms| {
+                telemetry.logs().maintain_aged(now_ms, age_ms)?;
+                for notice in telemetry.logs().take_notices() {
+                    tracing::warn!(path = %notice.path.display(), notice.message, "log store");
+                }
+                Ok(())
+            },
+        ),
     ]
 }
 
 fn task(
     telemetry: &Telemetry,
     name: &'static str,
+    newest: fn(&Telemetry) -> Option<i64>,
     work: fn(&Telemetry, i64, i64) -> Result<(), AnyError>,
 ) -> Task {
     let telemetry = telemetry.clone();
@@ -77,10 +90,11 @@ fn task(
         async move {
             let run = move || {
                 let now_ms = kernel.clock.now_ms();
-                let age_ms = ages
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .read(now_ms, Instant::now());
+                let age_ms = ages.lock().unwrap_or_else(PoisonError::into_inner).read(
+                    now_ms,
+                    Instant::now(),
+                    newest(&telemetry),
+                );
                 work(&telemetry, now_ms, age_ms)
             };
             tokio::task::spawn_blocking(run).await?
@@ -97,19 +111,19 @@ mod tests {
         let (mut clock, start) = (AgeClock::default(), Instant::now());
         let at = |s: u64| start + Duration::from_secs(s);
         let month = 30 * 86_400_000;
-        assert_eq!(clock.read(1_000_000, at(0)), 1_000_000);
-        assert_eq!(clock.read(1_010_000, at(10)), 1_010_000);
-        assert_eq!(clock.read(1_020_000 + month, at(20)), 1_020_000);
-        assert_eq!(clock.read(1_030_000, at(30)), 1_030_000, "and back");
+        assert_eq!(clock.read(1_000_000, at(0), None), 1_000_000);
+        assert_eq!(clock.read(1_010_000, at(10), None), 1_010_000);
+        assert_eq!(clock.read(1_020_000 + month, at(20), None), 1_020_000);
+        assert_eq!(clock.read(1_030_000, at(30), None), 1_030_000, "and back");
         assert_eq!(
-            clock.read(1_040_000 - 7_200_000, at(40)),
+            clock.read(1_040_000 - 7_200_000, at(40), None),
             1_040_000 - 7_200_000,
             "back is harmless"
         );
-        let first = clock.read(month, at(50));
+        let first = clock.read(month, at(50), None);
         assert!(first < 0, "{first}");
-        assert!(clock.read(month + 1, at(3_600)) < 4_000_000);
+        assert!(clock.read(month + 1, at(3_600), None) < 4_000_000);
         let believed = month + 90_000_000;
-        assert_eq!(clock.read(believed, at(90_000)), believed);
+        assert_eq!(clock.read(believed, at(90_000), None), believed);
     }
 }

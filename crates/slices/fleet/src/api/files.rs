@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use kernel::Problem;
 use tokio::io::AsyncReadExt;
 
@@ -44,7 +44,7 @@ pub async fn get_program(State(fleet): State<Fleet>) -> Result<Response, Problem
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, facts.size_bytes.to_string()),
     ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    Ok((headers, Body::from_stream(chunks.fuse())).into_response())
 }
 
 /// SHA-256 of the program, as `sha256sum` prints it

@@ -10,7 +10,7 @@ use inventory::Item;
 use kernel::{Actor, DbError, NewEvent, Scope, Tx};
 
 use super::join::Request;
-use crate::decide::{Claim, Takeover, takeover};
+use crate::decide::{Claim, Takeover, WaitReason, takeover};
 use crate::events::JoinRequestEvent;
 use crate::model::{Agent, AgentState, JoinRequest, JoinToken, Presence, RequestId, RequestState};
 use crate::{Fleet, store};
@@ -51,7 +51,7 @@ pub async fn judge(
     let is_same_machine = before
         .as_ref()
         .is_none_or(|agent| is_same_machine(&agent.identity, &request.identity));
-    let claim_text = claim_of(request);
+    let claim_text = claim_of(joining);
     let asked = store::request_of_claim(tx, &token.id, &host.id, &claim_text).await?;
     let now = tx.now();
     let is_approved = asked.as_ref().is_some_and(|asked| {
@@ -77,7 +77,12 @@ pub async fn judge(
         is_same_machine,
         is_covered: scope.covers(host.team.as_deref(), &host.tags),
     };
+    let is_denied = asked
+        .as_ref()
+        .is_some_and(|asked| asked.state == RequestState::Denied);
     let reason = match takeover(&claim) {
+        // Denied stays denied when the host's agent is gone, too; only that agent's key says more.
+        Takeover::Adopt if is_denied && !claim.has_key => WaitReason::Live,
         Takeover::Adopt => {
             // Approved, or not needed any more: the host's agent is gone by now.
             if let Some(mut asked) = asked {
@@ -134,7 +139,7 @@ async fn ask(
         id: RequestId::new(),
         token: joining.token.id.clone(),
         item: host.id.clone(),
-        claim: claim_of(joining.request),
+        claim: claim_of(joining),
         reason: reason.to_owned(),
         state: RequestState::Pending,
         hostname: clean(&joining.request.hostname, 255),
@@ -181,11 +186,12 @@ pub fn is_same_machine(a: &protocol::Identity, b: &protocol::Identity) -> bool {
         || differ(&a.serial, &b.serial))
 }
 
-/// What an approval is bound to besides token and host: the name and the lasting keys that were shown.
-fn claim_of(request: &Request) -> String {
-    let mut identity = request.identity.clone();
+/// What an approval is bound to besides token and host: where the join came from, the name and the lasting keys that were shown.
+fn claim_of(joining: &Joining<'_>) -> String {
+    let mut identity = joining.request.identity.clone();
     identity.boot_id = None;
     identity.macs.sort();
-    let text = serde_json::json!([request.hostname, identity]).to_string();
+    let address = joining.from.ip().to_canonical().to_string();
+    let text = serde_json::json!([joining.request.hostname, address, identity]).to_string();
     kernel::secret::sha256_hex(text.as_bytes())
 }

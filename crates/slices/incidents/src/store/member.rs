@@ -259,7 +259,8 @@ pub async fn is_known(
     (incident, fingerprint): (&str, &str),
     since_us: i64,
 ) -> Result<bool, DbError> {
-    let sql = "SELECT alert FROM incident_alert WHERE fingerprint = $2 AND fired_at >= $3 AND incident = $1 LIMIT 1";
+    let sql = "SELECT alert FROM incident_alert WHERE fingerprint = $2 AND fired_at >= $3 AND incident = $1 \
+        AND is_announced = 1 AND role <> 'symptom' LIMIT 1";
     let row = sqlx::query(sql)
         .bind(incident.to_owned())
         .bind(fingerprint.to_owned())
@@ -278,7 +279,7 @@ pub async fn firing(
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM incident_alert WHERE incident = $1 AND resolved_at IS NULL AND is_muted = 0 \
+        " FROM incident_alert WHERE incident = $1 AND resolved_at IS NULL AND is_muted = 0 AND severity <> 'info' \
          ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, fired_at, alert LIMIT $2"
     );
     let rows = sqlx::query(sql)
@@ -371,4 +372,36 @@ pub async fn joined_between(
         .fetch_one(connection)
         .await?;
     Ok(row.try_get(0)?)
+}
+
+/// Does something fire that keeps the incident open? What is muted does, a note does not.
+pub async fn is_held_open(connection: &mut AnyConnection, incident: &str) -> Result<bool, DbError> {
+    let sql = "SELECT alert FROM incident_alert WHERE incident = $1 AND resolved_at IS NULL AND severity <> 'info' LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(incident.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Does an alert of the incident fire at this place that says the host is gone, or is no milder than `severity`?
+pub async fn explains(
+    connection: &mut AnyConnection,
+    (incident, place): (&str, &str),
+    severity: alerting::Severity,
+) -> Result<bool, DbError> {
+    let rank: i64 = match severity {
+        alerting::Severity::Critical => 2,
+        alerting::Severity::Warning => 1,
+        alerting::Severity::Info => 0,
+    };
+    let sql = "SELECT alert FROM incident_alert WHERE incident = $1 AND place = $2 AND resolved_at IS NULL \
+        AND (is_down = 1 OR (CASE severity WHEN 'critical' THEN 2 WHEN 'warning' THEN 1 ELSE 0 END) >= $3) LIMIT 1";
+    let row = sqlx::query(sql)
+        .bind(incident.to_owned())
+        .bind(place.to_owned())
+        .bind(rank)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }

@@ -11,3 +11,12 @@ pub async fn shift(connection: &mut AnyConnection, by_us: i64) -> Result<u64, Db
     let done = sqlx::query(sql).bind(by_us).execute(connection).await?;
     Ok(done.rows_affected())
 }
+
+/// Brings announcements that are later than `latest_us` to it.
+pub async fn cap_announcements(connection: &mut AnyConnection, latest_us: i64) -> Result<(), DbError> {
+    sqlx::query("UPDATE incident SET announce_at = $1 WHERE announce_at > $1")
+        .bind(latest_us)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

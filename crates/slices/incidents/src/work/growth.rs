@@ -24,8 +24,17 @@ impl Desk<'_> {
         member: &Member,
         is_root: bool,
     ) -> Result<bool, DbError> {
-        if member.is_flapping || (member.role == Role::Symptom && !is_root) {
-            return Ok(false);
+        if member.role == Role::Symptom && !is_root {
+            let is_explained = match member.path.last() {
+                Some(hop) => {
+                    let at = (incident.id.as_str(), hop.to.as_str());
+                    store::member::explains(self.tx, at, member.severity).await?
+                }
+                None => true,
+            };
+            if is_explained {
+                return Ok(false);
+            }
         }
         let since = member.fired_at.saturating_sub(KNOWN_FOR_US);
         let key = (incident.id.as_str(), member.fingerprint.as_str());
@@ -50,7 +59,8 @@ impl Desk<'_> {
         };
         let mut due = after(now, i64::from(settings.growth_wait_s));
         if let Some(last) = incident.announced_at {
-            due = due.max(after(last, interval));
+            // A clock that was set back leaves times in the future.
+            due = due.max(after(last.min(now), interval));
         }
         if incident.announce_at.is_some_and(|planned| planned <= due) {
             return Ok(());
@@ -69,12 +79,13 @@ impl Desk<'_> {
             lasted.is_some_and(|lasted| lasted < BRIEF_US)
         };
         let is_worth_it = count > news.len() as i64 || !news.iter().all(is_brief);
-        let cause = store::link::latest(self.tx, id, crate::events::GREW).await?;
+        // A merge brings alerts, too; the newer of the two is the key of the page.
+        let grew = store::link::latest(self.tx, id, crate::events::GREW).await?;
+        let merged = store::link::latest(self.tx, id, crate::events::MERGED).await?;
+        let cause = grew.max(merged);
         if let Some(cause) = cause.filter(|_| is_worth_it && incident.state.is_open()) {
             incident.announced_at = Some(self.tx.now());
             tell(self, incident, Why::Grew, cause).await?;
-        } else {
-            store::member::mark_announced(self.tx, id).await?;
         }
         self.save(incident).await
     }

@@ -212,7 +212,9 @@ impl Desk<'_> {
         let is_news = !is_note && self.is_news(incident, member, is_root).await?;
         member.is_announced = !is_news;
         self.note(member, event).await?;
-        incident.resolve_at = None;
+        if !is_note {
+            incident.resolve_at = None;
+        }
         self.save(incident).await?;
         let data = IncidentData {
             alert: Some(AlertPart {

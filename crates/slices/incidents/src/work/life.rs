@@ -102,8 +102,9 @@ impl Desk<'_> {
 
     /// Resolves now, or notes when, after the last alert has ended.
     pub async fn settle(&mut self, incident: &mut Incident) -> Result<(), DbError> {
-        let (all, firing) = store::member::count(self.tx, incident.id.as_str()).await?;
-        if !incident.state.is_open() || incident.is_declared || firing > 0 || all == 0 {
+        let (all, _) = store::member::count(self.tx, incident.id.as_str()).await?;
+        let is_held = store::member::is_held_open(self.tx, incident.id.as_str()).await?;
+        if !incident.state.is_open() || incident.is_declared || is_held || all == 0 {
             return Ok(());
         }
         let settings = &self.incidents.settings;

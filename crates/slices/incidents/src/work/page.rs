@@ -52,7 +52,7 @@ impl Why<'_> {
         match self {
             Self::Opened | Self::SplitFrom(_) => "opened".into(),
             Self::Reopened => format!("reopened:{times}"),
-            Self::Worse => format!("worse:{times}:{}", incident.severity.as_str()),
+            Self::Worse => format!("worse:{times}:{cause}"),
             Self::Grew => format!("grew:{cause}"),
             Self::Reminder => format!("reminder:{times}:{}", incident.reminded),
             Self::Resolved => format!("resolved:{times}"),

@@ -7,7 +7,7 @@ mod enrol;
 mod packages;
 pub(crate) mod sockets;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kernel::clock::from_millis;
 use kernel::{Actor, DbError, NewEvent, Tx};
@@ -85,9 +85,10 @@ async fn observe_children(
     before: Vec<Item>,
     is_first: bool,
 ) -> Result<HashMap<String, ItemId>, DbError> {
-    forget_excess(tx, &before).await?;
+    let forgotten = forget_excess(tx, &before).await?;
     let mut known: HashMap<(String, String), Item> = before
         .into_iter()
+        .filter(|item| !forgotten.contains(&item.id))
         .map(|item| ((item.kind.clone(), item.key.clone()), item))
         .collect();
     let mut services = HashMap::new();
@@ -118,7 +119,8 @@ async fn observe_children(
 }
 
 /// Retired things of a host are kept for long, and a host that makes up names has no end of them: of each kind the oldest go.
-async fn forget_excess(tx: &mut Tx, before: &[Item]) -> Result<(), DbError> {
+async fn forget_excess(tx: &mut Tx, before: &[Item]) -> Result<HashSet<ItemId>, DbError> {
+    let mut forgotten = HashSet::new();
     let mut retired: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
     for item in before.iter().filter(|item| !item.is_active()) {
         retired.entry(&item.kind).or_default().push(item);
@@ -127,9 +129,10 @@ async fn forget_excess(tx: &mut Tx, before: &[Item]) -> Result<(), DbError> {
         items.sort_by_key(|item| item.retired_at);
         for item in &items[..items.len() - MOST_OF_A_KIND] {
             store::forget(tx, item.id.as_str()).await?;
+            forgotten.insert(item.id.clone());
         }
     }
-    Ok(())
+    Ok(forgotten)
 }
 
 /// What is said of a container or a database server that does not run any more.

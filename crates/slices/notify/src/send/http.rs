@@ -43,7 +43,8 @@ impl Client {
                 .timeout(self.timeout)
                 .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
                 .redirect(Policy::custom(redirect))
-                .pool_max_idle_per_host(4)
+                // An idle connection may be dead: a page that is lost on it would count as sent and wait for minutes.
+                .pool_max_idle_per_host(0)
                 .build()
                 .map_err(|error| chain(&error))
         });

@@ -136,7 +136,8 @@ pub async fn due(
         WHERE m.channel = $1 AND m.state = 'waiting' AND (m.next_attempt_at <= $2 OR m.next_attempt_at > $4) \
         AND (m.lease_until <= $2 OR m.lease_until > $5) \
         AND (m.thread = '' OR NOT EXISTS (SELECT 1 FROM message e WHERE e.thread = m.thread AND e.channel = m.channel \
-        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3 AND e.unknowns = 0))) m \
+        AND e.target = m.target AND e.state = 'waiting' AND e.seq < m.seq AND e.attempts < 3 AND e.unknowns = 0 \
+        AND e.outcome <> 'unknown'))) m \
         ORDER BY m.place, m.urgency DESC, m.seq LIMIT $3";
     let rows = sqlx::query(sql)
         .bind(channel)
@@ -245,9 +246,15 @@ pub async fn renew_lease(
 
 /// Moves every due time of what waits by as much as the clock has stepped.
 pub async fn shift(connection: &mut AnyConnection, by_us: i64) -> Result<u64, DbError> {
-    let sql = "UPDATE message SET next_attempt_at = next_attempt_at + $1, expires_at = expires_at + $1, \
+    // What was never tried is due at once, and may have been queued after a step forward.
+    let sql = "UPDATE message SET next_attempt_at = CASE WHEN attempts = 0 AND $2 = 1 THEN next_attempt_at \
+        ELSE next_attempt_at + $1 END, expires_at = expires_at + $1, \
         lease_until = CASE WHEN lease_until = 0 THEN 0 ELSE lease_until + $1 END WHERE state = 'waiting'";
-    let done = sqlx::query(sql).bind(by_us).execute(connection).await?;
+    let done = sqlx::query(sql)
+        .bind(by_us)
+        .bind(i64::from(by_us > 0))
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected())
 }
 
@@ -257,7 +264,7 @@ pub async fn requeue_misconfigured(
     channel: &str,
     now: Timestamp,
 ) -> Result<u64, DbError> {
-    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, outcome = '' \
+    let sql = "UPDATE message SET state = 'waiting', next_attempt_at = $2, outcome = '', attempts = 0 \
         WHERE channel = $1 AND state = 'dead' AND outcome = $3 AND expires_at > $2";
     let done = sqlx::query(sql)
         .bind(channel)

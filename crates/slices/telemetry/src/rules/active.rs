@@ -253,15 +253,30 @@ impl Active {
             .filter(|key| !keep.contains(*key))
             .cloned()
             .collect();
-        let over: Vec<Held> = gone
-            .iter()
-            .filter_map(|key| self.held.remove(key))
-            .flat_map(HashMap::into_values)
-            .collect();
         let mut signals = Vec::new();
-        for held in over {
-            self.close(&held, at_ms);
-            signals.extend(held.gone_ms.is_none().then(|| held.end(at_ms)));
+        for key in gone {
+            // What a tuning held goes back to its rule, which ends it if it is over.
+            let heir = key.split_once('~').map(|(rule, _)| rule.to_owned());
+            let heir = heir.filter(|rule| keep.contains(rule));
+            for (labels, mut held) in self.held.remove(&key).unwrap_or_default() {
+                let end = held.gone_ms.is_none().then(|| held.end(at_ms));
+                let of_heir = heir
+                    .as_ref()
+                    .map(|rule| self.held.entry(rule.clone()).or_default());
+                match (&heir, of_heir) {
+                    (Some(rule), Some(all)) if end.is_some() && !all.contains_key(&labels) => {
+                        held.signal.source = format!("rule:{rule}");
+                        let at = kernel::clock::from_millis(at_ms);
+                        signals.push(Signal {
+                            at,
+                            ..held.signal.clone()
+                        });
+                        all.insert(labels, held);
+                    }
+                    _ => self.close(&held, at_ms),
+                }
+                signals.extend(end);
+            }
         }
         self.evaluated.retain(|(key, _), _| keep.contains(key));
         signals

@@ -161,7 +161,14 @@ impl RuleEngine {
     ) {
         self.heed_clock();
         self.lock().active.saw(instance, taken.at_ms(), taken.is_live);
-        self.evaluate_local(&self.reading(metrics), instance, taken);
+        let mut due = self.reading(metrics);
+        // What this program says of a service was not said while it did not run: samples from then wait for the interval.
+        let is_joined = |rule: &Arc<Rule>| {
+            let mut metrics = rule.locality.iter().flat_map(|locality| &locality.metrics);
+            metrics.any(|metric| metric == crate::dependents::METRIC)
+        };
+        due.retain(|rule| taken.is_live || !is_joined(rule));
+        self.evaluate_local(&due, instance, taken);
     }
 
     /// The same for samples about an instance that this program wrote itself: they say nothing of whether it speaks.
@@ -193,7 +200,8 @@ impl RuleEngine {
             .flat_map(|metric| rules.reading(metric))
             .cloned()
             .collect();
-        due.sort_by(|a, b| a.key.cmp(&b.key));
+        // A tuned rule (`key~id`) before the rule itself: it takes over what that one lets go.
+        due.sort_by(|a, b| b.key.cmp(&a.key));
         due.dedup_by(|a, b| a.key == b.key);
         due
     }

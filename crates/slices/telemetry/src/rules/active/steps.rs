@@ -31,7 +31,8 @@ impl Active {
     /// Notes a sample of an instance. `is_live` when it was taken just now, and not kept by the agent for later.
     pub(crate) fn saw(&mut self, instance: &str, at_ms: i64, is_live: bool) {
         if let Some(settling) = &mut self.settling {
-            settling.has_heard |= at_ms >= settling.from_ms;
+            // This program hears itself at once.
+            settling.has_heard |= instance != "mainstay" && at_ms >= settling.from_ms;
         }
         match self.seen.get_mut(instance) {
             Some(seen) if is_live && at_ms < *seen - SET_BACK_MS => {
@@ -86,7 +87,7 @@ impl Active {
 
     /// Is it too early after a step of the clock to believe what an evaluation of everything does not find?
     pub(super) fn is_settling(&self, at_ms: i64) -> bool {
-        let waits_for_hosts = !self.seen.is_empty();
+        let waits_for_hosts = self.seen.keys().any(|name| name != "mainstay");
         self.settling.is_some_and(|settling| {
             let passed = at_ms - settling.from_ms;
             (0..SETTLING_MS).contains(&passed)
