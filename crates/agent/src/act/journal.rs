@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use protocol::{Command, CommandState};
@@ -220,7 +220,14 @@ impl Journal {
 
     /// Half a record at the end would hide all that follow it from the next run.
     fn cut_torn_end(&mut self) -> io::Result<()> {
-        if self.file.metadata()?.len() > self.bytes {
+        let mut metadata = self.file.metadata()?;
+        if metadata.nlink() == 0 {
+            // It was written anew, and what came of it could not be opened then.
+            self.file = OpenOptions::new().append(true).open(&self.path)?;
+            metadata = self.file.metadata()?;
+            self.bytes = parse(&std::fs::read(&self.path)?).1 as u64;
+        }
+        if metadata.len() > self.bytes {
             self.file.set_len(self.bytes)?;
         }
         Ok(())

@@ -31,6 +31,10 @@ pub trait Authenticate: Send + Sync {
     }
 }
 
+/// In the extensions of a request whose credential is only looked at again, for a stream that is open: that is no use of it.
+#[derive(Clone, Copy, Debug)]
+pub struct LookedAtAgain;
+
 /// Names a request in the log and in the `x-request-id` header.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);

@@ -10,4 +10,4 @@ mod streams;
 
 pub use app::{App, assemble};
 pub use extract::{Json, Path, Query};
-pub use guard::{Authenticate, RequestId};
+pub use guard::{Authenticate, LookedAtAgain, RequestId};

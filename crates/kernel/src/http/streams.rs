@@ -57,7 +57,7 @@ impl Streams {
     pub fn hold(
         &self,
         guard: &Guard,
-        credential: Parts,
+        mut credential: Parts,
         actor: Option<Actor>,
         mut response: Response,
     ) -> Response {
@@ -75,6 +75,7 @@ impl Streams {
         response
             .headers_mut()
             .insert("x-accel-buffering", HeaderValue::from_static("no"));
+        credential.extensions.insert(super::guard::LookedAtAgain);
         let watch = Watch {
             kernel: guard.kernel.clone(),
             authenticate: guard.authenticate.clone(),

@@ -39,7 +39,12 @@ impl Authenticate for Access {
                 return self.by_token(bearer).await.map(Some);
             }
             match &client.session_secret {
-                Some(secret) => self.by_session(secret, &client, &parts.method).await.map(Some),
+                Some(secret) => {
+                    let is_use = parts.extensions.get::<kernel::http::LookedAtAgain>().is_none();
+                    let (session, actor) = self.live_session(secret, is_use).await?;
+                    check_csrf(&session, &client, &parts.method)?;
+                    Ok(Some(actor))
+                }
                 None => Ok(None),
             }
         })
@@ -72,22 +77,17 @@ impl Access {
         Ok(actor)
     }
 
-    async fn by_session(&self, secret: &str, client: &Client, method: &Method) -> Result<Actor, Problem> {
+    async fn live_session(&self, secret: &str, is_use: bool) -> Result<(Session, Actor), Problem> {
         let ended = || Problem::new(&UNAUTHENTICATED, "your session has ended; sign in again");
-        let (session, actor) = self.session_actor(secret).await?.ok_or_else(ended)?;
-        let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let given = client.csrf.as_deref().unwrap_or_default();
-        if !is_safe && !bool::from(given.as_bytes().ct_eq(session.csrf.as_bytes())) {
-            return Err(Problem::new(
-                &CSRF,
-                "a change from a browser session needs the header `x-csrf-token` with the `csrf_token` of GET /api/v1/session",
-            ));
-        }
-        Ok(actor)
+        self.session_actor(secret, is_use).await?.ok_or_else(ended)
     }
 
-    /// The live session of a secret, and the person behind it.
-    pub(crate) async fn session_actor(&self, secret: &str) -> Result<Option<(Session, Actor)>, DbError> {
+    /// The live session of a secret, and the person behind it. A use keeps the session alive; a look at it does not.
+    pub(crate) async fn session_actor(
+        &self,
+        secret: &str,
+        is_use: bool,
+    ) -> Result<Option<(Session, Actor)>, DbError> {
         let now = self.kernel().clock.now();
         let mut reader = self.kernel().db.read().await?;
         let session = store::sessions::by_hash(&mut reader, &sha256_hex(secret.as_bytes()), now).await?;
@@ -95,7 +95,9 @@ impl Access {
             return Ok(None);
         };
         let actor = actor_of_person(&mut reader, session.person.as_str()).await?;
-        self.touch(session.id.as_str(), Some(session.seen_at), now);
+        if is_use {
+            self.touch(session.id.as_str(), Some(session.seen_at), now);
+        }
         Ok(actor.map(|actor| (session, actor)))
     }
 
@@ -125,6 +127,19 @@ impl Access {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// A change from a browser names the session's token, which another site's page does not know.
+fn check_csrf(session: &Session, client: &Client, method: &Method) -> Result<(), Problem> {
+    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let given = client.csrf.as_deref().unwrap_or_default();
+    if !is_safe && !bool::from(given.as_bytes().ct_eq(session.csrf.as_bytes())) {
+        return Err(Problem::new(
+            &CSRF,
+            "a change from a browser session needs the header `x-csrf-token` with the `csrf_token` of GET /api/v1/session",
+        ));
+    }
+    Ok(())
 }
 
 /// The person as an actor, unless they are gone or disabled.

@@ -81,7 +81,7 @@ async fn presented(access: &Access, client: &Client, actor: &Actor) -> Result<Op
     let (None, Some(secret)) = (&client.bearer, &client.session_secret) else {
         return Ok(None);
     };
-    let found = access.session_actor(secret).await?;
+    let found = access.session_actor(secret, true).await?;
     Ok(found
         .map(|(session, _)| session)
         .filter(|session| session.person.as_str() == actor.id))
