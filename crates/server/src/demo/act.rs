@@ -179,6 +179,7 @@ fn run(host: &Host, argv: &[&str], now_ms: i64) -> Option<Answer> {
         "certbot" => {
             host.change(|state| {
                 state.certificate_until_s = now_ms as f64 / 1000.0 + 90.0 * 86_400.0;
+                state.certificate_issued_ms = now_ms;
                 state.has_news = true;
             });
             Answer::said("Congratulations, all renewals succeeded: /etc/letsencrypt/live/shop.example.org/fullchain.pem (success)\n")

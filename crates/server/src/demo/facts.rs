@@ -185,8 +185,8 @@ fn certificates(host: &Host, state: &State, boot_ms: i64) -> Vec<CertificateFact
         subject: "CN=shop.example.org".into(),
         issuer: "C=US, O=Example Trust Services, CN=Example Issuing CA 3".into(),
         names: vec!["shop.example.org".into(), "www.shop.example.org".into()],
-        not_before_ms: boot_ms.min(until_ms - 90 * 86_400_000),
+        not_before_ms: boot_ms.min(state.certificate_issued_ms),
         not_after_ms: until_ms,
-        fingerprint: format!("{:032x}{:032x}", host.spec.index, until_ms),
+        fingerprint: format!("{:032x}{:032x}", host.spec.index, state.certificate_issued_ms),
     }]
 }

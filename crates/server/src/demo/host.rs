@@ -64,6 +64,8 @@ pub struct State {
     /// Share of requests that fail.
     pub error_share: f64,
     pub certificate_until_s: f64,
+    /// When the certificate of now was issued: one that merely runs out is the same one.
+    pub certificate_issued_ms: i64,
     pub version: &'static str,
     /// What counters have on top of their curves.
     pub failed_requests: f64,
@@ -104,6 +106,7 @@ impl Host {
             leaked: 0.0,
             error_share: 0.0,
             certificate_until_s: now_ms as f64 / 1000.0 + random.between(35.0, 80.0) * 86_400.0,
+            certificate_issued_ms: now_ms - 10 * 86_400_000,
             version: spec.role.version,
             failed_requests: 0.0,
             extra_cpu_s: 0.0,

@@ -8,15 +8,7 @@ use super::{SLACK, Search};
 use crate::store;
 
 /// Attributes that say how a thing is, not what somebody did to it.
-const STATES: [&str; 7] = [
-    "running",
-    "state",
-    "status",
-    "health",
-    "not_before",
-    "not_after",
-    "expires_at",
-];
+const STATES: [&str; 6] = ["running", "state", "status", "health", "not_after", "expires_at"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
