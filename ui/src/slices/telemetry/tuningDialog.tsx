@@ -77,7 +77,7 @@ export function TuningDialog({ rules, close, done }: TuningDialogProps) {
               setName(value ?? name);
               setThreshold('');
             }}
-            description={rule?.expr}
+            description={<span className="mono break">{rule?.expr}</span>}
             error={fault('rule')}
           />
           <TextInput
